@@ -1,0 +1,145 @@
+/**
+ * The sandbox runtime behind one small interface.
+ *
+ * A `CodeExecutor` runs one submitted program. All that the program can do to the outside is call tools, and each call
+ * reaches the host through the `SandboxToolInvoker` it was started with. Use a runtime package (`@executor/runtime-quickjs`)
+ * for a real one.
+ *
+ * ## The loop
+ *
+ * Live running and replay are the same loop, so a program must meet the same world both times:
+ *
+ * - every call is numbered (`seq`, from 0) inside the sandbox at the moment it is made, timers included
+ *   (a `setTimeout` is a call of {@link sleepPath}), and reaches the invoker in that order;
+ * - outcomes ("settlements") are handed to the program one at a time, its microtasks drained between two of them. An
+ *   invoker that numbers its settlements (`settleSeq`, from 0 without gaps) has them delivered in that order,
+ *   whichever becomes ready first; without numbers they are delivered as they come;
+ * - `Date.now()` inside is the time of the last settlement (`at`), or the start time before the first;
+ *   `Math.random()` and `crypto.randomUUID()` draw from the seed. There is no other source of nondeterminism.
+ */
+import { Context, type Effect } from "effect"
+import type { CodeExecutionError } from "./CodeExecutionError.ts"
+import type { Limits } from "./Limits.ts"
+
+/** The reserved path that `setTimeout` calls, with `{ ms }`; it settles with nothing when the wait is over. */
+export const sleepPath = "executor.sleep"
+
+/** One call as the sandbox makes it. */
+export interface ToolInvocation {
+  /** Dotted path, `namespace.group.operation`. */
+  readonly path: string
+  /** The parsed arguments; the program may have passed nothing, which is `undefined`. */
+  readonly args: unknown
+  /** The arguments as the sandbox wrote them: JSON text, exact to the byte. Absent when nothing was passed. */
+  readonly argsJson?: string | undefined
+  /** The number of the call in its execution, from 0. A runtime always gives it. */
+  readonly seq?: number | undefined
+}
+
+/**
+ * An outcome with the journal's knowledge of it. An invoker that returns plain values or fails with plain errors needs
+ * none of this: the runtime encodes the value, takes the time from its clock and delivers in order of arrival.
+ */
+export class Settlement {
+  readonly outcome: { readonly _tag: "Success"; readonly json: string | undefined } | { readonly _tag: "Failure"; readonly error: ToolRejection }
+  /** What `Date.now()` says in the sandbox once this is delivered, in milliseconds since the epoch. */
+  readonly at: number
+  /** The place in the order of delivery, from 0 without gaps. */
+  readonly settleSeq: number
+
+  private constructor(outcome: Settlement["outcome"], at: number, settleSeq: number) {
+    this.outcome = outcome
+    this.at = at
+    this.settleSeq = settleSeq
+  }
+
+  /** A value, as JSON text (`undefined` for no value). */
+  static success(options: { readonly json: string | undefined; readonly at: number; readonly settleSeq: number }): Settlement {
+    return new Settlement({ _tag: "Success", json: options.json }, options.at, options.settleSeq)
+  }
+
+  /** A rejection. It is a value here, not a failed effect, so that its place in the order is carried too. */
+  static failure(options: { readonly error: ToolRejection; readonly at: number; readonly settleSeq: number }): Settlement {
+    return new Settlement({ _tag: "Failure", error: options.error }, options.at, options.settleSeq)
+  }
+}
+
+/** What the program catches when a call fails: an `Error` with this name, message and (JSON) `data`. */
+export interface ToolRejection {
+  readonly name: string
+  readonly message: string
+  readonly data?: unknown
+}
+
+/**
+ * How a sandbox reaches tools. It succeeds with the tool's value, or with a {@link Settlement}. A failure rejects the
+ * program's promise with the failure's `name` (or `_tag`), `message` and `data`; a defect rejects it with an opaque
+ * message. It is interrupted when the execution is.
+ */
+export interface SandboxToolInvoker {
+  readonly invoke: (call: ToolInvocation) => Effect.Effect<unknown, unknown>
+}
+
+/** One line of captured console output. */
+export interface LogEntry {
+  readonly level: "debug" | "log" | "info" | "warn" | "error"
+  readonly message: string
+  /** The sandbox's clock when it was written, in milliseconds since the epoch. */
+  readonly at: number
+}
+
+/** Why a program that ran has no result: it threw, or it passed a limit. */
+export interface ExecutionFailure {
+  /** `Error`, `TypeError`, ..., or `LimitExceeded`, `SyntaxError`, `UnsettledPromise`, `UnserializableValue`. */
+  readonly name: string
+  /** For people and models: what was wrong, where, what to do. */
+  readonly message: string
+  /** Position in the submitted source, from 1, where it is known. */
+  readonly line?: number | undefined
+  readonly column?: number | undefined
+  /** The frames inside the submitted code, positions as submitted; no path of the host. */
+  readonly stack?: string | undefined
+  /** The limit that was passed, for `LimitExceeded`. */
+  readonly limit?: keyof typeof Limits.fields | undefined
+}
+
+/** What came of a program that was run. */
+export interface ExecuteResult {
+  /** The returned value, parsed from `resultJson` when first read: reading 10 MB of it takes the caller 100 ms. */
+  readonly result: unknown
+  /** The returned value as the sandbox wrote it: JSON text. `undefined` when nothing was returned, or it failed. */
+  readonly resultJson: string | undefined
+  /** Set when the program did not complete. */
+  readonly error?: ExecutionFailure | undefined
+  /** Console output in order. */
+  readonly logs?: ReadonlyArray<LogEntry> | undefined
+}
+
+/** Options of one execution. */
+export interface ExecuteOptions {
+  /** Defaults to `Limits.defaults`. */
+  readonly limits?: Limits | undefined
+  /** Seeds `Math.random()` and `crypto.randomUUID()`. Random if absent. An unsigned 32-bit integer. */
+  readonly seed?: number | undefined
+  /** `Date.now()` before the first settlement, in milliseconds since the epoch. Now if absent. */
+  readonly startTime?: number | undefined
+}
+
+/**
+ * A sandbox runtime. A program that throws, does not compile or passes a limit is a result with an `error`;
+ * {@link CodeExecutionError} is for a runtime that could not do its work (a worker that died, a closed pool).
+ */
+export class CodeExecutor extends Context.Service<
+  CodeExecutor,
+  {
+    readonly execute: (
+      code: string,
+      invoker: SandboxToolInvoker,
+      options?: ExecuteOptions
+    ) => Effect.Effect<ExecuteResult, CodeExecutionError>
+    /**
+     * Names this build of the sandbox and its code transform. A journal is only replayed on the build that wrote it.
+     */
+    readonly build: string
+  }
+>()("@executor/kernel/CodeExecutor") {}

@@ -1,0 +1,6 @@
+/**
+ * The kernel: what a sandbox runtime is, the limits it enforces, and the preparation of submitted TypeScript.
+ */
+export * from "./CodeExecutionError.ts"
+export * from "./CodeExecutor.ts"
+export * from "./Limits.ts"
