@@ -41,7 +41,9 @@ export interface ToolInvocation {
  * none of this: the runtime encodes the value, takes the time from its clock and delivers in order of arrival.
  */
 export class Settlement {
-  readonly outcome: { readonly _tag: "Success"; readonly json: string | undefined } | { readonly _tag: "Failure"; readonly error: ToolRejection }
+  readonly outcome:
+    | { readonly _tag: "Success"; readonly json: string | undefined }
+    | { readonly _tag: "Failure"; readonly error: ToolRejection }
   /** What `Date.now()` says in the sandbox once this is delivered, in milliseconds since the epoch. */
   readonly at: number
   /** The place in the order of delivery, from 0 without gaps. */
@@ -54,12 +56,20 @@ export class Settlement {
   }
 
   /** A value, as JSON text (`undefined` for no value). */
-  static success(options: { readonly json: string | undefined; readonly at: number; readonly settleSeq: number }): Settlement {
+  static success(options: {
+    readonly json: string | undefined
+    readonly at: number
+    readonly settleSeq: number
+  }): Settlement {
     return new Settlement({ _tag: "Success", json: options.json }, options.at, options.settleSeq)
   }
 
   /** A rejection. It is a value here, not a failed effect, so that its place in the order is carried too. */
-  static failure(options: { readonly error: ToolRejection; readonly at: number; readonly settleSeq: number }): Settlement {
+  static failure(options: {
+    readonly error: ToolRejection
+    readonly at: number
+    readonly settleSeq: number
+  }): Settlement {
     return new Settlement({ _tag: "Failure", error: options.error }, options.at, options.settleSeq)
   }
 }

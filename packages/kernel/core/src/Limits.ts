@@ -48,7 +48,8 @@ export class Limits extends Schema.Class<Limits>("Limits")({
   })
 
   /** The defaults with some changed. Throws on a value that is not a positive whole number. */
-  static readonly with = (changes: Partial<typeof Limits.Type>): Limits => new Limits({ ...Limits.defaults, ...changes })
+  static readonly with = (changes: Partial<typeof Limits.Type>): Limits =>
+    new Limits({ ...Limits.defaults, ...changes })
 }
 
 /** The name of a limit, as settings spell it. */

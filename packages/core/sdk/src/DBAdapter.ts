@@ -1,0 +1,148 @@
+/**
+ * The database as the stores see it: schema-driven, neutral of any database, effectful.
+ *
+ * An adapter stores flat rows of the tables of a {@link DBSchema}. Everything a store asks for is carried to the
+ * database as a {@link Where}, an order and a limit, so that cost follows the page and not the table. Column names are the
+ * schema's snake case names. Use `DBAdapter.layerMemory` for tests, `@executor/storage-drizzle` for SQLite.
+ *
+ * There is no interactive transaction: a unit of work is a list of {@link WriteOperation}s that are applied together or
+ * not at all. SQLite runs such a unit in one synchronous step, Postgres in one round trip, and no adapter ever holds a
+ * transaction open while other code runs.
+ */
+import { Context, type Effect, Schema } from "effect"
+
+/** What a column can hold. */
+export type ColumnType = "text" | "integer" | "boolean"
+
+/** A value of a column. Booleans are booleans on every database. */
+export type Value = string | number | boolean | null
+
+/** A row by column name. */
+export type Row = { readonly [column: string]: Value }
+
+/** One table. Its first column is the primary key unless `primaryKey` says otherwise. */
+export interface TableSchema {
+  readonly columns: { readonly [column: string]: { readonly type: ColumnType; readonly nullable?: boolean } }
+  readonly primaryKey: ReadonlyArray<string>
+  readonly indexes: ReadonlyArray<{
+    readonly name: string
+    readonly columns: ReadonlyArray<string>
+    readonly unique?: boolean
+  }>
+  /** Deleting the referenced row deletes this one. */
+  readonly foreignKeys?: ReadonlyArray<{ readonly column: string; readonly table: string; readonly references: string }>
+}
+
+/** Tables by name. */
+export interface DBSchema {
+  readonly [table: string]: TableSchema
+}
+
+/**
+ * A condition. SQL's three-valued logic is not part of the contract: a comparison with a null column is false, its
+ * negation true. Text compares by Unicode code points.
+ */
+export type Where =
+  | { readonly op: "and" | "or"; readonly conditions: ReadonlyArray<Where> }
+  | { readonly op: "not"; readonly condition: Where }
+  | {
+      readonly op: "eq" | "ne" | "lt" | "lte" | "gt" | "gte"
+      readonly column: string
+      readonly value: string | number | boolean
+    }
+  | { readonly op: "in"; readonly column: string; readonly values: ReadonlyArray<string | number | boolean> }
+  /** Case-insensitive (ASCII letters) substring; every character of `value` stands for itself. */
+  | { readonly op: "contains"; readonly column: string; readonly value: string }
+  /** Case-sensitive. */
+  | { readonly op: "startsWith" | "endsWith"; readonly column: string; readonly value: string }
+  | { readonly op: "isNull" | "isNotNull"; readonly column: string }
+  /** A row of `table` whose `foreign` equals this row's `local`, and that fulfils `where`. */
+  | {
+      readonly op: "exists"
+      readonly table: string
+      readonly local: string
+      readonly foreign: string
+      readonly where?: Where
+    }
+
+/** One column of an order. Nulls come last in both directions. */
+export interface OrderBy {
+  readonly column: string
+  readonly direction: "asc" | "desc"
+}
+
+/** Rows of one table. */
+export interface FindOptions {
+  readonly table: string
+  readonly where?: Where
+  /** Only these columns; all by default. */
+  readonly select?: ReadonlyArray<string>
+  readonly orderBy?: ReadonlyArray<OrderBy>
+  /** Only rows strictly after this position of `orderBy`: one value for each of its columns. */
+  readonly after?: ReadonlyArray<Value>
+  readonly limit?: number
+}
+
+/** What rows are grouped by: the value of a column, or the bucket of an integer column (`floor(value / size) * size`). */
+export type GroupBy =
+  | { readonly column: string }
+  | { readonly bucket: { readonly column: string; readonly size: number } }
+
+/** One group of a grouped count, keys in the order of `by`. */
+export interface Group {
+  readonly keys: ReadonlyArray<Value>
+  readonly count: number
+}
+
+/** A value to write: a constant, or the column's own value plus a number. */
+export type SetValue = Value | { readonly increment: number }
+
+/** One step of a unit of work. */
+export type WriteOperation =
+  | { readonly op: "insert"; readonly table: string; readonly rows: ReadonlyArray<Row> }
+  | {
+      readonly op: "update"
+      readonly table: string
+      readonly where: Where
+      readonly set: { readonly [column: string]: SetValue }
+      /** Unless exactly this many rows change, the whole unit is undone and fails with {@link WriteConflict}. */
+      readonly expect?: number
+    }
+  | { readonly op: "delete"; readonly table: string; readonly where: Where; readonly expect?: number }
+
+/** An implementation of the store's needs for one database. */
+export class DBAdapter extends Context.Service<
+  DBAdapter,
+  {
+    readonly schema: DBSchema
+    readonly find: (options: FindOptions) => Effect.Effect<ReadonlyArray<Row>, DBError>
+    readonly count: (options: { readonly table: string; readonly where?: Where }) => Effect.Effect<number, DBError>
+    /** Groups, largest count first (then by keys), at most `limit`. */
+    readonly countBy: (options: {
+      readonly table: string
+      readonly where?: Where
+      readonly by: ReadonlyArray<GroupBy>
+      readonly limit?: number
+    }) => Effect.Effect<ReadonlyArray<Group>, DBError>
+    /** Applies all operations or none; gives the number of rows each one changed. */
+    readonly write: (
+      operations: ReadonlyArray<WriteOperation>
+    ) => Effect.Effect<ReadonlyArray<number>, DBError | WriteConflict>
+  }
+>()("@executor/sdk/DBAdapter") {}
+
+/** The database refused or could not be reached. */
+export class DBError extends Schema.TaggedError<DBError>()("DBError", {
+  message: Schema.String,
+  reason: Schema.Literals(["unique", "foreignKey", "unavailable", "readOnly", "full", "other"]),
+  cause: Schema.optional(Schema.Defect())
+}) {}
+
+/** An operation with `expect` changed another number of rows. Nothing was written. */
+export class WriteConflict extends Schema.TaggedError<WriteConflict>()("WriteConflict", {
+  message: Schema.String,
+  /** Which operation of the unit, from 0. */
+  operation: Schema.Int,
+  expected: Schema.Int,
+  changed: Schema.Int
+}) {}

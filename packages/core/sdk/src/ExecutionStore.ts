@@ -1,0 +1,265 @@
+/**
+ * The history: every execution, tool call and interaction, over any `DBAdapter`.
+ *
+ * The engine writes it while an execution runs; people and hosts read it. The same rows are the journal that a paused or
+ * interrupted execution is continued from, so the order of writes is part of the contract: a tool call is recorded
+ * (`running`) before any effect, and finished before the code can see its outcome.
+ *
+ * Every method names the scope; a row of another scope is not found.
+ */
+import { Context, type Effect, Schema } from "effect"
+import { DBError } from "./DBAdapter.ts"
+import { Execution, type ExecutionInteraction, type ExecutionToolCall, InteractionKind } from "./Execution.ts"
+import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId, ScopeId } from "./Ids.ts"
+import { ExecutionStatus, InteractionStatus, ToolCallStatus } from "./Status.ts"
+
+/** A new execution. What is left out is null, 0 or false, and the times are now. */
+export const CreateExecution = Schema.Struct({
+  id: ExecutionId,
+  scopeId: ScopeId,
+  status: ExecutionStatus,
+  code: Schema.String,
+  triggerKind: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  triggerMetaJson: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  createdAt: Schema.optionalKey(Schema.Int),
+  startedAt: Schema.optionalKey(Schema.NullOr(Schema.Int)),
+  seed: Schema.optionalKey(Schema.Int),
+  owner: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  leaseUntil: Schema.optionalKey(Schema.NullOr(Schema.Int)),
+  parentExecutionId: Schema.optionalKey(Schema.NullOr(ExecutionId)),
+  idempotencyKey: Schema.optionalKey(Schema.NullOr(Schema.String))
+})
+export type CreateExecution = typeof CreateExecution.Type
+
+/** Changes to an execution. `updatedAt` is set by the store. */
+export const UpdateExecution = Schema.Struct({
+  status: Schema.optionalKey(ExecutionStatus),
+  resultJson: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  errorText: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  logsJson: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  startedAt: Schema.optionalKey(Schema.NullOr(Schema.Int)),
+  completedAt: Schema.optionalKey(Schema.NullOr(Schema.Int)),
+  durationMs: Schema.optionalKey(Schema.NullOr(Schema.Int)),
+  owner: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  leaseUntil: Schema.optionalKey(Schema.NullOr(Schema.Int)),
+  epoch: Schema.optionalKey(Schema.Int),
+  journalComplete: Schema.optionalKey(Schema.Boolean)
+})
+export type UpdateExecution = typeof UpdateExecution.Type
+
+/** A tool call about to be made: recorded as `running`, and counted on its execution. */
+export const RecordToolCall = Schema.Struct({
+  id: ExecutionToolCallId,
+  executionId: ExecutionId,
+  scopeId: ScopeId,
+  seq: Schema.Int,
+  toolPath: Schema.String,
+  argsJson: Schema.NullOr(Schema.String),
+  startedAt: Schema.Int
+})
+export type RecordToolCall = typeof RecordToolCall.Type
+
+/** The outcome of a tool call. */
+export const FinishToolCall = Schema.Struct({
+  status: ToolCallStatus,
+  settleSeq: Schema.NullOr(Schema.Int),
+  resultJson: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  errorText: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  completedAt: Schema.Int,
+  durationMs: Schema.Int
+})
+export type FinishToolCall = typeof FinishToolCall.Type
+
+/** A question about to be put to a human: recorded as `pending`, and counted on its execution. */
+export const RecordInteraction = Schema.Struct({
+  id: ExecutionInteractionId,
+  executionId: ExecutionId,
+  scopeId: ScopeId,
+  toolCallId: Schema.NullOr(ExecutionToolCallId),
+  kind: InteractionKind,
+  purpose: Schema.String,
+  payloadJson: Schema.String
+})
+export type RecordInteraction = typeof RecordInteraction.Type
+
+/** The end of an interaction: an answer, or `cancelled` when nobody needs one any more. */
+export const ResolveInteraction = Schema.Struct({
+  status: Schema.Literals(["resolved", "cancelled"]),
+  responseJson: Schema.NullOr(Schema.String),
+  responsePrivateJson: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  resolvedBy: Schema.NullOr(Schema.String)
+})
+export type ResolveInteraction = typeof ResolveInteraction.Type
+
+/** An execution with the oldest question that waits for an answer. */
+export interface ExecutionWithInteraction {
+  readonly execution: Execution
+  readonly pendingInteraction: ExecutionInteraction | null
+}
+
+/** How a list is ordered; ties are broken by id. Executions without a duration come last. */
+export const ExecutionSort = Schema.Struct({
+  field: Schema.Literals(["createdAt", "durationMs"]),
+  direction: Schema.Literals(["asc", "desc"])
+})
+export type ExecutionSort = typeof ExecutionSort.Type
+
+/** The page size when none is asked for, and the largest: a page is read by people. */
+export const defaultListLimit = 25
+export const maxListLimit = 100
+
+/** What `list` selects. All filters must hold; the values of one filter are alternatives. */
+export const ListExecutionsOptions = Schema.Struct({
+  /** 1 to 100; 25 by default. */
+  limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: maxListLimit }))),
+  /** Continues where another page ended: its `nextCursor`. Only with the same `sort`. */
+  cursor: Schema.optionalKey(Schema.String),
+  statusFilter: Schema.optionalKey(Schema.Array(ExecutionStatus)),
+  /** Trigger kinds; `"unknown"` selects executions that recorded none. */
+  triggerFilter: Schema.optionalKey(Schema.Array(Schema.String)),
+  /** Executions that called one of these: a path, or `github.*` for all below. */
+  toolPathFilter: Schema.optionalKey(Schema.Array(Schema.String)),
+  /** Created at or after `from` and before `to`, in milliseconds since the epoch. */
+  timeRange: Schema.optionalKey(
+    Schema.Struct({ from: Schema.optionalKey(Schema.Int), to: Schema.optionalKey(Schema.Int) })
+  ),
+  /** Created after this time: for following the newest. */
+  after: Schema.optionalKey(Schema.Int),
+  /** A substring of the code, whatever its case. */
+  codeQuery: Schema.optionalKey(Schema.String),
+  /** Whether a human was asked anything. */
+  hadElicitation: Schema.optionalKey(Schema.Boolean),
+  /** Newest first by default. */
+  sort: Schema.optionalKey(ExecutionSort),
+  /** Counts and the timeline beside the page. */
+  includeMeta: Schema.optionalKey(Schema.Boolean)
+})
+export type ListExecutionsOptions = typeof ListExecutionsOptions.Type
+
+/** Executions per status. */
+export const StatusCounts = Schema.Record(ExecutionStatus, Schema.Int)
+export type StatusCounts = typeof StatusCounts.Type
+
+/** Counts beside a page. A facet's counts ignore the facet's own filter. */
+export const ListMeta = Schema.Struct({
+  /** Executions in the scope. */
+  totalRowCount: Schema.Int,
+  /** Executions under all filters. */
+  filterRowCount: Schema.Int,
+  statusCounts: StatusCounts,
+  /** By trigger kind, `unknown` for none. */
+  triggerCounts: Schema.Record(Schema.String, Schema.Int),
+  /** The 20 tools that most executions called. */
+  toolFacets: Schema.Array(Schema.Struct({ toolPath: Schema.String, count: Schema.Int })),
+  interactionCounts: Schema.Struct({ withElicitation: Schema.Int, withoutElicitation: Schema.Int }),
+  /** The width of a bucket of the timeline, in milliseconds. */
+  chartBucketMs: Schema.Int,
+  /** Executions per bucket and status over the time range (or from the oldest to the newest), empty buckets included. */
+  chartData: Schema.Array(Schema.Struct({ bucketStart: Schema.Int, counts: StatusCounts }))
+})
+export type ListMeta = typeof ListMeta.Type
+
+/** A page of executions. */
+export interface ExecutionPage {
+  readonly executions: ReadonlyArray<ExecutionWithInteraction>
+  /** Present when there is more. */
+  readonly nextCursor?: string | undefined
+  readonly meta?: ListMeta | undefined
+}
+
+/** What `sweep` removes: finished executions, oldest first. At least one bound is wanted. */
+export const SweepOptions = Schema.Struct({
+  /** Those that ended before this time, in milliseconds since the epoch. */
+  completedBefore: Schema.optionalKey(Schema.Int),
+  /** All but this many newest. */
+  keepNewest: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  /** At most this many in one call, so that a sweep never holds up other writes; 500 by default. */
+  limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 })))
+})
+export type SweepOptions = typeof SweepOptions.Type
+
+/** The history of executions. */
+export class ExecutionStore extends Context.Service<
+  ExecutionStore,
+  {
+    readonly create: (input: CreateExecution) => Effect.Effect<Execution, DBError>
+    readonly update: (
+      scopeId: ScopeId,
+      id: ExecutionId,
+      changes: UpdateExecution
+    ) => Effect.Effect<void, DBError | ExecutionNotFound>
+    readonly get: (
+      scopeId: ScopeId,
+      id: ExecutionId
+    ) => Effect.Effect<ExecutionWithInteraction, DBError | ExecutionNotFound>
+    readonly list: (
+      scopeId: ScopeId,
+      options?: ListExecutionsOptions
+    ) => Effect.Effect<ExecutionPage, DBError | ListOptionsInvalid>
+    readonly recordInteraction: (input: RecordInteraction) => Effect.Effect<ExecutionInteraction, DBError>
+    /** First answer wins: a second one fails with {@link InteractionAlreadyResolved} and changes nothing. */
+    readonly resolveInteraction: (
+      scopeId: ScopeId,
+      id: ExecutionInteractionId,
+      resolution: ResolveInteraction
+    ) => Effect.Effect<void, DBError | InteractionNotFound | InteractionAlreadyResolved>
+    /** In order of asking. */
+    readonly listInteractions: (
+      scopeId: ScopeId,
+      executionId: ExecutionId
+    ) => Effect.Effect<ReadonlyArray<ExecutionInteraction>, DBError | ExecutionNotFound>
+    readonly recordToolCall: (input: RecordToolCall) => Effect.Effect<void, DBError>
+    readonly finishToolCall: (
+      scopeId: ScopeId,
+      id: ExecutionToolCallId,
+      outcome: FinishToolCall
+    ) => Effect.Effect<void, DBError | ToolCallNotFound>
+    /** In order of `seq`. */
+    readonly listToolCalls: (
+      scopeId: ScopeId,
+      executionId: ExecutionId
+    ) => Effect.Effect<ReadonlyArray<ExecutionToolCall>, DBError | ExecutionNotFound>
+    /** Removes finished executions with all that belongs to them. */
+    readonly sweep: (
+      scopeId: ScopeId,
+      options: SweepOptions
+    ) => Effect.Effect<{ readonly removed: number }, DBError | ListOptionsInvalid>
+  }
+>()("@executor/sdk/ExecutionStore") {}
+
+/** No execution has this id in the scope. */
+export class ExecutionNotFound extends Schema.TaggedError<ExecutionNotFound>()("ExecutionNotFound", {
+  message: Schema.String,
+  executionId: Schema.String
+}) {}
+
+/** No tool call has this id in the scope. */
+export class ToolCallNotFound extends Schema.TaggedError<ToolCallNotFound>()("ToolCallNotFound", {
+  message: Schema.String,
+  toolCallId: Schema.String
+}) {}
+
+/** No interaction has this id in the scope. */
+export class InteractionNotFound extends Schema.TaggedError<InteractionNotFound>()("InteractionNotFound", {
+  message: Schema.String,
+  interactionId: Schema.String
+}) {}
+
+/** Somebody else answered first. */
+export class InteractionAlreadyResolved extends Schema.TaggedError<InteractionAlreadyResolved>()(
+  "InteractionAlreadyResolved",
+  {
+    message: Schema.String,
+    interactionId: Schema.String,
+    status: InteractionStatus,
+    /** Who answered, where known. */
+    resolvedBy: Schema.NullOr(Schema.String)
+  }
+) {}
+
+/** An option of `list` or `sweep` is not what it must be, or a cursor does not belong to this list. */
+export class ListOptionsInvalid extends Schema.TaggedError<ListOptionsInvalid>()("ListOptionsInvalid", {
+  /** Names the option and what was expected. */
+  message: Schema.String,
+  option: Schema.String
+}) {}

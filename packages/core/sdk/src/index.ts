@@ -1,0 +1,13 @@
+/**
+ * The SDK: what an execution, a tool and a source are, and the executor that holds them together.
+ */
+export * from "./DBAdapter.ts"
+export * from "./Elicitation.ts"
+export * from "./Execution.ts"
+export * from "./ExecutionStore.ts"
+export * from "./Executor.ts"
+export * from "./Ids.ts"
+export * from "./Plugin.ts"
+export * from "./Status.ts"
+export * from "./Tool.ts"
+export * from "./Trigger.ts"
