@@ -9,7 +9,9 @@ import { join } from "node:path"
 
 const root = join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "..")
 const stamp = join(root, "node_modules", ".installed-lockfile")
-const lockfileHash = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex")
+const lockfileHash = createHash("sha256")
+  .update(readFileSync(join(root, "package-lock.json")))
+  .digest("hex")
 
 const current = existsSync(stamp) ? readFileSync(stamp, "utf8") : ""
 if (current !== lockfileHash) {

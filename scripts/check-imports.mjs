@@ -38,7 +38,9 @@ const packages = layers.flatMap((dirs, layer) =>
 const byName = new Map(packages.map((entry) => [entry.manifest.name, entry]))
 const problems = []
 
-const onDisk = globSync(["packages/*/*/package.json", "apps/*/package.json"], { cwd: root }).map((file) => dirname(file))
+const onDisk = globSync(["packages/*/*/package.json", "apps/*/package.json"], { cwd: root }).map((file) =>
+  dirname(file)
+)
 for (const dir of onDisk) {
   if (!packages.some((entry) => entry.dir === dir)) problems.push(`${dir} has no place in the list of packages`)
 }
@@ -79,7 +81,8 @@ for (const { dir, layer, manifest } of packages) {
     for (const { specifier } of importsOf(path)) {
       const report = (why) => problems.push(`${dir}/${file} imports "${specifier}": ${why}`)
       if (specifier.startsWith(".")) {
-        if (relative(join(root, dir), resolve(dirname(path), specifier)).startsWith("..")) report("it leaves the package")
+        if (relative(join(root, dir), resolve(dirname(path), specifier)).startsWith(".."))
+          report("it leaves the package")
         continue
       }
       const name = packageName(specifier)
@@ -89,7 +92,8 @@ for (const { dir, layer, manifest } of packages) {
         else if (target.layer < layer) report(`${target.dir} is above ${dir}`)
         else if (target.layer === layer) report(`${target.dir} is beside ${dir}`)
       }
-      if (file.startsWith("src/") && !isBuiltin(specifier) && !runtime.has(name)) report("it is not among its dependencies")
+      if (file.startsWith("src/") && !isBuiltin(specifier) && !runtime.has(name))
+        report("it is not among its dependencies")
     }
   }
 }
@@ -102,7 +106,9 @@ for (const dir of browser) {
     for (const { specifier, erased } of importsOf(file)) {
       if (erased) continue
       if (isBuiltin(specifier) || specifier === "@effect/platform-node") {
-        problems.push(`${relative(root, file)} imports "${specifier}", and the main entry of ${dir} must run in a browser`)
+        problems.push(
+          `${relative(root, file)} imports "${specifier}", and the main entry of ${dir} must run in a browser`
+        )
       } else if (specifier.startsWith(".")) visit(resolve(dirname(file), specifier))
       else {
         const target = byName.get(packageName(specifier))

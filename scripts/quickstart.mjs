@@ -107,7 +107,9 @@ return reports.filter((report) => report.temperature > 34)
   await executor(["resume", paused.executionId, "--accept"], { env: viaServer })
 
   say("6. Post the script over HTTP")
-  show(`curl ${url}/executions -H "authorization: Bearer $(executor token)" -H 'content-type: application/json' -d '{"code": "..."}'`)
+  show(
+    `curl ${url}/executions -H "authorization: Bearer $(executor token)" -H 'content-type: application/json' -d '{"code": "..."}'`
+  )
   const token = readFileSync(join(folder, "data", "token"), "utf8").trim()
   const response = await fetch(`${url}/executions`, {
     method: "POST",
@@ -121,7 +123,9 @@ return reports.filter((report) => report.temperature > 34)
   say("7. Send it again from an MCP client over stdio")
   show("executor mcp    # started by the client, which calls its tool `execute`")
   const client = new Client({ name: "quickstart", version: "1.0.0" })
-  await client.connect(new StdioClientTransport({ command: process.execPath, args: [executorBin, "mcp"], env: environment }))
+  await client.connect(
+    new StdioClientTransport({ command: process.execPath, args: [executorBin, "mcp"], env: environment })
+  )
   const answer = await client.callTool({ name: "execute", arguments: { code } })
   console.log(answer.content.map((part) => part.text).join("\n"))
   await client.close()
