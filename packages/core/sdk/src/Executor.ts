@@ -26,6 +26,11 @@ export interface InvokeOptions {
   /** Asked for approvals and for whatever the tool asks itself. Without one every question is answered `cancel`. */
   readonly onElicitation?: ElicitationHandler | undefined
   readonly idempotencyKey?: string | undefined
+  /**
+   * Called with the tool once everything is checked and approved, right before its plugin is invoked: until then the call has had no
+   * effect, from then on it may have had one. Must not throw.
+   */
+  readonly onStart?: ((tool: Tool) => void) | undefined
 }
 
 /** All that calling a tool can fail with. */
