@@ -1,0 +1,128 @@
+/**
+ * How query parameters and headers are read from text: strictly, so that a value is understood or refused.
+ *
+ * Each codec's message says what was expected. Lists may be comma-separated, repeated, or both.
+ */
+import { ExecutionSort, TriggerKind } from "@executor/sdk"
+import { Effect, Schema, SchemaIssue, SchemaTransformation } from "effect"
+
+/** A list: `a,b`, or the parameter repeated. Every value is checked; an empty one is refused. */
+export const listOf = <S extends Schema.Codec<string, string>>(item: S) =>
+  Schema.Array(Schema.String).pipe(
+    Schema.decodeTo(
+      Schema.Array(item),
+      SchemaTransformation.transform({
+        decode: (texts: ReadonlyArray<string>): ReadonlyArray<string> => texts.flatMap((text) => text.split(",")),
+        encode: (items: ReadonlyArray<string>): ReadonlyArray<string> => items
+      })
+    )
+  )
+
+/** A whole number from `minimum` to `maximum`, in decimal digits. */
+export const wholeNumber = (minimum: number, maximum: number) => {
+  const message = `Expected a whole number from ${minimum} to ${maximum}`
+  return Schema.String.check(Schema.isPattern(/^[0-9]{1,9}$/, { message })).pipe(
+    Schema.decodeTo(
+      Schema.Int.check(Schema.isBetween({ minimum, maximum }, { message })),
+      SchemaTransformation.numberFromString
+    )
+  )
+}
+
+/** `true` or `false`. */
+export const flag = Schema.Literals(["true", "false"]).pipe(
+  Schema.decodeTo(
+    Schema.Boolean,
+    SchemaTransformation.transform({
+      decode: (text) => text === "true",
+      encode: (value) => (value ? ("true" as const) : ("false" as const))
+    })
+  )
+)
+
+const epochMillis = /^[0-9]{1,16}$/
+// A time without an offset would mean another moment on each machine.
+const isoDate = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/
+
+/** A moment, in milliseconds since the epoch: given as such, or as ISO 8601 with an offset (a date alone is its start in UTC). */
+export const moment = Schema.String.pipe(
+  Schema.decodeTo(
+    Schema.Int,
+    SchemaTransformation.transformEffect({
+      decode: (text, options) => {
+        const value = epochMillis.test(text) ? Number(text) : isoDate.test(text) ? Date.parse(text) : Number.NaN
+        return Number.isSafeInteger(value)
+          ? Effect.succeed(value)
+          : Effect.fail(
+              new SchemaIssue.InvalidValue(
+                {
+                  message:
+                    "Expected milliseconds since the epoch, or ISO 8601 with an offset such as 2026-11-22T16:00:00Z " +
+                    "(a '+' in a query is written %2B)"
+                },
+                text,
+                options
+              )
+            )
+      },
+      encode: (value) => Effect.succeed(String(value))
+    })
+  )
+)
+
+/** `createdAt:desc`, or the field alone (ascending) or after a minus (descending). */
+export const sort = Schema.Literals([
+  "createdAt:desc",
+  "createdAt:asc",
+  "durationMs:desc",
+  "durationMs:asc",
+  "-createdAt",
+  "createdAt",
+  "-durationMs",
+  "durationMs"
+]).pipe(
+  Schema.decodeTo(
+    ExecutionSort,
+    SchemaTransformation.transform({
+      decode: (text): ExecutionSort => ({
+        field: text.includes("createdAt") ? "createdAt" : "durationMs",
+        direction: text.startsWith("-") || text.endsWith(":desc") ? "desc" : "asc"
+      }),
+      encode: ({ direction, field }) => `${field}:${direction}` as const
+    })
+  )
+)
+
+/** A program that calls, and its version. */
+export interface ClientName {
+  readonly name: string
+  readonly version: string
+}
+
+const clientMessage = "Expected name/version, such as my-app/1.2.0, in at most 128 printable ASCII characters"
+
+/** `name/version`; a name may have slashes of its own (`@acme/tool/1.0.0`). */
+export const clientName = Schema.String.check(
+  Schema.isPattern(/^(?=.{3,128}$)[!-~]+\/[!-.0-~]+$/, { message: clientMessage })
+).pipe(
+  Schema.decodeTo(
+    Schema.Struct({ name: Schema.String, version: Schema.String }),
+    SchemaTransformation.transform({
+      decode: (text): ClientName => {
+        const slash = text.lastIndexOf("/")
+        return { name: text.slice(0, slash), version: text.slice(slash + 1) }
+      },
+      encode: ({ name, version }) => `${name}/${version}`
+    })
+  )
+)
+
+/** What a request says about its caller. */
+export const TriggerHeaders = {
+  /** The trigger's kind; `http` without it. */
+  "x-executor-trigger": Schema.optionalKey(TriggerKind),
+  /** Recorded as `client` of the trigger's meta. */
+  "x-executor-client": Schema.optionalKey(clientName),
+  /** Recorded in the trigger's meta. As its specification says, one that is malformed is left out, not refused. */
+  traceparent: Schema.optionalKey(Schema.String)
+}

@@ -1,0 +1,61 @@
+/**
+ * The server itself: whether it works, and what happens in it.
+ */
+import { ExecutionId } from "@executor/sdk"
+import { Schema } from "effect"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
+import { documentation } from "./Documentation.ts"
+import { ExecutionEventRecord } from "./Records.ts"
+
+/** What `GET /health` says. */
+export const Health = Schema.Struct({
+  status: Schema.Literal("ok"),
+  droppedWrites: Schema.Int.annotate({
+    description:
+      "History writes that failed or took too long since the server started. More than 0 wants a look at the log."
+  })
+}).annotate({ identifier: "Health" })
+export type Health = typeof Health.Type
+
+const health = HttpApiEndpoint.get("health", "/health", { success: Health }).annotateMerge(
+  documentation({ summary: "Whether the server works", description: "Needs no token." })
+)
+
+const openapi = HttpApiEndpoint.get("openapi", "/openapi.json", { success: Schema.Json }).annotateMerge(
+  documentation({ summary: "This document", description: "The API as an OpenAPI 3.1 document. Needs no token." })
+)
+
+const docs = HttpApiEndpoint.get("docs", "/docs", {
+  success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/html" }))
+}).annotateMerge(
+  documentation({
+    summary: "The API as a page",
+    description: "For reading and for trying. It loads nothing from elsewhere."
+  })
+)
+
+/** What anybody may ask for, token or not: the server's health, and what the API is. */
+export class SystemApi extends HttpApiGroup.make("system", { topLevel: true })
+  .add(health, openapi, docs)
+  .annotateMerge(OpenApi.annotations({ title: "system", description: "The server itself." })) {}
+
+const events = HttpApiEndpoint.get("events", "/events", {
+  query: { executionId: Schema.optionalKey(ExecutionId) },
+  success: HttpApiSchema.StreamSse({ data: ExecutionEventRecord })
+}).annotateMerge(
+  documentation({
+    summary: "Follow what happens",
+    description:
+      "Server-sent events from now on, until the caller closes. Each message's data is an event as JSON. A caller that is too slow " +
+      "loses the oldest events; the history has them all.",
+    parameters: { executionId: { description: "Only what happens to this execution." } }
+  })
+)
+
+/** Live events. */
+export class EventsApi extends HttpApiGroup.make("live", { topLevel: true })
+  .add(events)
+  .annotateMerge(OpenApi.annotations({ title: "live", description: "What happens, as it happens." })) {}
