@@ -3,7 +3,7 @@
  *
  * An adapter stores flat rows of the tables of a {@link DBSchema}. Everything a store asks for is carried to the
  * database as a {@link Where}, an order and a limit, so that cost follows the page and not the table. Column names are the
- * schema's snake case names. Use `DBAdapter.layerMemory` for tests, `@executor/storage-drizzle` for SQLite.
+ * schema's snake case names. Use `MemoryAdapter.layer` for tests, `@executor/storage-drizzle` for SQLite.
  *
  * There is no interactive transaction: a unit of work is a list of {@link WriteOperation}s that are applied together or
  * not at all. SQLite runs such a unit in one synchronous step, Postgres in one round trip, and no adapter ever holds a
@@ -14,7 +14,10 @@ import { Context, type Effect, Schema } from "effect"
 /** What a column can hold. */
 export type ColumnType = "text" | "integer" | "boolean"
 
-/** A value of a column. Booleans are booleans on every database. */
+/**
+ * A value of a column. Booleans are booleans on every database, numbers are safe integers, and text is Unicode: half a
+ * surrogate pair, which has no encoding, is stored as U+FFFD.
+ */
 export type Value = string | number | boolean | null
 
 /** A row by column name. */
@@ -40,7 +43,7 @@ export interface DBSchema {
 
 /**
  * A condition. SQL's three-valued logic is not part of the contract: a comparison with a null column is false, its
- * negation true. Text compares by Unicode code points.
+ * negation true. Text compares by Unicode code points. A value of another type than its column's is refused.
  */
 export type Where =
   | { readonly op: "and" | "or"; readonly conditions: ReadonlyArray<Where> }
@@ -94,16 +97,28 @@ export interface Group {
   readonly count: number
 }
 
+/** What `countBy` counts: rows, or the different values of a column. */
+export interface CountByOptions {
+  readonly table: string
+  readonly where?: Where
+  readonly by: ReadonlyArray<GroupBy>
+  /** Count the different non-null values of this column instead of rows. */
+  readonly distinct?: string
+  readonly limit?: number
+}
+
 /** A value to write: a constant, or the column's own value plus a number. */
 export type SetValue = Value | { readonly increment: number }
 
 /** One step of a unit of work. */
 export type WriteOperation =
+  /** A column that a row leaves out is null. */
   | { readonly op: "insert"; readonly table: string; readonly rows: ReadonlyArray<Row> }
   | {
       readonly op: "update"
       readonly table: string
       readonly where: Where
+      /** Any columns but those of the primary key. */
       readonly set: { readonly [column: string]: SetValue }
       /** Unless exactly this many rows change, the whole unit is undone and fails with {@link WriteConflict}. */
       readonly expect?: number
@@ -117,13 +132,8 @@ export class DBAdapter extends Context.Service<
     readonly schema: DBSchema
     readonly find: (options: FindOptions) => Effect.Effect<ReadonlyArray<Row>, DBError>
     readonly count: (options: { readonly table: string; readonly where?: Where }) => Effect.Effect<number, DBError>
-    /** Groups, largest count first (then by keys), at most `limit`. */
-    readonly countBy: (options: {
-      readonly table: string
-      readonly where?: Where
-      readonly by: ReadonlyArray<GroupBy>
-      readonly limit?: number
-    }) => Effect.Effect<ReadonlyArray<Group>, DBError>
+    /** Groups, largest count first (then by keys, nulls last), at most `limit`. */
+    readonly countBy: (options: CountByOptions) => Effect.Effect<ReadonlyArray<Group>, DBError>
     /** Applies all operations or none; gives the number of rows each one changed. */
     readonly write: (
       operations: ReadonlyArray<WriteOperation>

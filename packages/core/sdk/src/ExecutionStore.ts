@@ -8,8 +8,8 @@
  * Every method names the scope; a row of another scope is not found.
  */
 import { Context, type Effect, Schema } from "effect"
-import { DBError } from "./DBAdapter.ts"
-import { Execution, type ExecutionInteraction, type ExecutionToolCall, InteractionKind } from "./Execution.ts"
+import type { DBError } from "./DBAdapter.ts"
+import { type Execution, type ExecutionInteraction, type ExecutionToolCall, InteractionKind } from "./Execution.ts"
 import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId, ScopeId } from "./Ids.ts"
 import { ExecutionStatus, InteractionStatus, ToolCallStatus } from "./Status.ts"
 
