@@ -108,17 +108,23 @@ export type ExecutionSort = typeof ExecutionSort.Type
 export const defaultListLimit = 25
 export const maxListLimit = 100
 
-/** What `list` selects. All filters must hold; the values of one filter are alternatives. */
+/** A filter of more alternatives than this is not a choice that somebody made. */
+export const maxFilterValues = 100
+
+const filterOf = <S extends Schema.Top>(value: S) =>
+  Schema.optionalKey(Schema.Array(value).check(Schema.isMaxLength(maxFilterValues)))
+
+/** What `list` selects. All filters must hold; the values of one filter are alternatives, and none is no filter. */
 export const ListExecutionsOptions = Schema.Struct({
   /** 1 to 100; 25 by default. */
   limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: maxListLimit }))),
   /** Continues where another page ended: its `nextCursor`. Only with the same `sort`. */
   cursor: Schema.optionalKey(Schema.String),
-  statusFilter: Schema.optionalKey(Schema.Array(ExecutionStatus)),
+  statusFilter: filterOf(ExecutionStatus),
   /** Trigger kinds; `"unknown"` selects executions that recorded none. */
-  triggerFilter: Schema.optionalKey(Schema.Array(Schema.String)),
+  triggerFilter: filterOf(Schema.String),
   /** Executions that called one of these: a path, or `github.*` for all below. */
-  toolPathFilter: Schema.optionalKey(Schema.Array(Schema.String)),
+  toolPathFilter: filterOf(Schema.String),
   /** Created at or after `from` and before `to`, in milliseconds since the epoch. */
   timeRange: Schema.optionalKey(
     Schema.Struct({ from: Schema.optionalKey(Schema.Int), to: Schema.optionalKey(Schema.Int) })
@@ -167,11 +173,14 @@ export interface ExecutionPage {
   readonly meta?: ListMeta | undefined
 }
 
-/** What `sweep` removes: finished executions, oldest first. At least one bound is wanted. */
+/**
+ * What `sweep` removes: finished executions, those that ended first before others. At least one bound is wanted; with
+ * two, only what is beyond both is removed.
+ */
 export const SweepOptions = Schema.Struct({
   /** Those that ended before this time, in milliseconds since the epoch. */
   completedBefore: Schema.optionalKey(Schema.Int),
-  /** All but this many newest. */
+  /** All but this many that ended last. */
   keepNewest: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
   /** At most this many in one call, so that a sweep never holds up other writes; 500 by default. */
   limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 })))

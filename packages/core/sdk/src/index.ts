@@ -4,6 +4,7 @@
 export * as AdapterSchema from "./AdapterSchema.ts"
 export * from "./CoreSchema.ts"
 export * from "./DBAdapter.ts"
+export * as DBExecutionStore from "./DBExecutionStore.ts"
 export * from "./Elicitation.ts"
 export * from "./Execution.ts"
 export * from "./ExecutionStore.ts"

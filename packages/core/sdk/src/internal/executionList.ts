@@ -1,0 +1,108 @@
+/**
+ * A page of executions: options checked, filters and order carried to the database, one more query for the questions
+ * that wait, and the counts where they are asked for.
+ */
+import { Effect, Schema, SchemaIssue } from "effect"
+import type { DBAdapter, DBError, OrderBy } from "../DBAdapter.ts"
+import type { Execution, ExecutionInteraction } from "../Execution.ts"
+import {
+  defaultListLimit,
+  type ExecutionPage,
+  type ExecutionSort,
+  ListExecutionsOptions,
+  ListOptionsInvalid
+} from "../ExecutionStore.ts"
+import type { ScopeId } from "../Ids.ts"
+import { decodeCursor, encodeCursor } from "./cursor.ts"
+import { makeFilters, whereExecution } from "./executionFilters.ts"
+import { listMeta } from "./executionListMeta.ts"
+import { readExecution, readInteraction } from "./records.ts"
+
+const newestFirst: ExecutionSort = { field: "createdAt", direction: "desc" }
+const sortColumns = { createdAt: "created_at", durationMs: "duration_ms" } as const
+
+const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** Decodes options that may come from anywhere; the error names the option that is wrong. */
+export const decodeOptions = <S extends Schema.Top & { readonly DecodingServices: never }>(schema: S) => {
+  const decode = Schema.decodeUnknownEffect(schema, { onExcessProperty: "error" })
+  return (options: unknown): Effect.Effect<S["Type"], ListOptionsInvalid> =>
+    Effect.mapError(decode(options), ({ issue }) => {
+      const [first] = formatIssue(issue).issues
+      const path = (first?.path ?? []).map(String)
+      return new ListOptionsInvalid({
+        option: path[0] ?? "options",
+        message: `${path.join(".") || "options"}: ${first?.message ?? "not valid"}.`
+      })
+    })
+}
+
+const decodeListOptions = decodeOptions(ListExecutionsOptions)
+
+/** A page of the executions of a scope. */
+export const listExecutions = Effect.fnUntraced(function* (
+  adapter: DBAdapter["Service"],
+  scopeId: ScopeId,
+  input: ListExecutionsOptions
+): Effect.fn.Return<ExecutionPage, DBError | ListOptionsInvalid> {
+  const options = yield* decodeListOptions(input)
+  const filters = makeFilters(scopeId, options)
+  if (filters instanceof ListOptionsInvalid) return yield* filters
+  const sort = options.sort ?? newestFirst
+  const position = options.cursor === undefined ? undefined : decodeCursor(sort, options.cursor)
+  if (position instanceof ListOptionsInvalid) return yield* position
+
+  const limit = options.limit ?? defaultListLimit
+  const orderBy: ReadonlyArray<OrderBy> = [
+    { column: sortColumns[sort.field], direction: sort.direction },
+    { column: "id", direction: sort.direction }
+  ]
+  const rows = yield* adapter.find({
+    table: "execution",
+    where: whereExecution(filters),
+    orderBy,
+    ...(position && { after: position }),
+    // One more than the page tells whether there is another.
+    limit: limit + 1
+  })
+  const executions = yield* Effect.forEach(rows.slice(0, limit), readExecution)
+  const pending = yield* pendingInteractions(adapter, scopeId, executions)
+  const last = executions.at(-1)
+  return {
+    executions: executions.map((execution) => ({ execution, pendingInteraction: pending.get(execution.id) ?? null })),
+    ...(rows.length > limit && last !== undefined && { nextCursor: encodeCursor(sort, last) }),
+    ...(options.includeMeta === true && { meta: yield* listMeta(adapter, filters, options) })
+  }
+})
+
+/** The oldest question that waits, for each execution that has one. */
+export const pendingInteractions = Effect.fnUntraced(function* (
+  adapter: DBAdapter["Service"],
+  scopeId: ScopeId,
+  executions: ReadonlyArray<Execution>
+): Effect.fn.Return<ReadonlyMap<string, ExecutionInteraction>, DBError> {
+  const ids = executions.flatMap((execution) => (execution.interactionCount > 0 ? [execution.id] : []))
+  if (ids.length === 0) return new Map()
+  const rows = yield* adapter.find({
+    table: "execution_interaction",
+    where: {
+      op: "and",
+      conditions: [
+        { op: "in", column: "execution_id", values: ids },
+        { op: "eq", column: "status", value: "pending" },
+        { op: "eq", column: "scope_id", value: scopeId }
+      ]
+    },
+    orderBy: [
+      { column: "created_at", direction: "asc" },
+      { column: "id", direction: "asc" }
+    ]
+  })
+  const oldest = new Map<string, ExecutionInteraction>()
+  for (const row of rows) {
+    if (oldest.has(String(row["execution_id"]))) continue
+    const interaction = yield* readInteraction(row)
+    oldest.set(interaction.executionId, interaction)
+  }
+  return oldest
+})

@@ -1,0 +1,58 @@
+/**
+ * Removing old executions. Both bounds are positions in one order, the time of ending: what is to go is the beginning of
+ * that order, up to the nearer bound.
+ */
+import { Effect } from "effect"
+import type { DBAdapter, DBError, Where } from "../DBAdapter.ts"
+import { ListOptionsInvalid, SweepOptions } from "../ExecutionStore.ts"
+import type { ScopeId } from "../Ids.ts"
+import { ExecutionStatus, isTerminal } from "../Status.ts"
+import { decodeOptions } from "./executionList.ts"
+
+/** Executions that one call removes when no limit is given. */
+const defaultSweepLimit = 500
+
+/** Executions that one unit of work removes: with all their tool calls, and other writes wait for it. */
+const sweepUnit = 25
+
+const table = "execution"
+const finished: Where = { op: "in", column: "status", values: ExecutionStatus.literals.filter(isTerminal) }
+const decodeSweepOptions = decodeOptions(SweepOptions)
+
+/** Removes finished executions of the scope. */
+export const sweepExecutions = Effect.fnUntraced(function* (
+  adapter: DBAdapter["Service"],
+  scopeId: ScopeId,
+  input: SweepOptions
+): Effect.fn.Return<{ readonly removed: number }, DBError | ListOptionsInvalid> {
+  const { completedBefore, keepNewest, limit = defaultSweepLimit } = yield* decodeSweepOptions(input)
+  if (completedBefore === undefined && keepNewest === undefined) {
+    return yield* new ListOptionsInvalid({
+      option: "completedBefore",
+      message: "completedBefore: expected a time here, or a number of executions in keepNewest."
+    })
+  }
+  const conditions: ReadonlyArray<Where> = [{ op: "eq", column: "scope_id", value: scopeId }, finished]
+  const surplus =
+    keepNewest === undefined ? limit : (yield* adapter.count({ table, where: { op: "and", conditions } })) - keepNewest
+  const old: Where | undefined =
+    completedBefore === undefined ? undefined : { op: "lt", column: "completed_at", value: completedBefore }
+  const rows = yield* adapter.find({
+    table,
+    where: { op: "and", conditions: old === undefined ? conditions : [...conditions, old] },
+    select: ["id"],
+    orderBy: [
+      { column: "completed_at", direction: "asc" },
+      { column: "id", direction: "asc" }
+    ],
+    limit: Math.max(0, Math.min(limit, surplus))
+  })
+  let removed = 0
+  for (let start = 0; start < rows.length; start += sweepUnit) {
+    const values = rows.slice(start, start + sweepUnit).map((row) => String(row["id"]))
+    const where: Where = { op: "and", conditions: [...conditions, { op: "in", column: "id", values }] }
+    const [count] = yield* Effect.catchTag(adapter.write([{ op: "delete", table, where }]), "WriteConflict", Effect.die)
+    removed += count ?? 0
+  }
+  return { removed }
+})

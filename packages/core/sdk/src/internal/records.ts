@@ -1,0 +1,54 @@
+/**
+ * Rows to records and back: the same fields, in snake case there and in camel case here.
+ */
+import { Effect, Schema } from "effect"
+import { coreSchema } from "../CoreSchema.ts"
+import { DBError, type Row, type Value } from "../DBAdapter.ts"
+import { Execution, ExecutionInteraction, ExecutionToolCall } from "../Execution.ts"
+
+const camelCase = (column: string): string => column.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+
+const fieldsOf = (columns: object): ReadonlyArray<readonly [column: string, field: string]> =>
+  Object.keys(columns).map((column) => [column, camelCase(column)])
+
+const executionFields = fieldsOf(coreSchema.execution.columns)
+const columnByField = new Map(executionFields.map(([column, field]) => [field, column]))
+
+/** The columns to set for changes to an execution. */
+export const executionColumns = (changes: { readonly [field: string]: Value | undefined }): Record<string, Value> => {
+  const set: Record<string, Value> = {}
+  for (const field in changes) {
+    const column = columnByField.get(field)
+    const value = changes[field]
+    if (column !== undefined && value !== undefined) set[column] = value
+  }
+  return set
+}
+
+const reader = <S extends Schema.Top & { readonly DecodingServices: never }>(
+  schema: S,
+  table: string,
+  columns: object
+) => {
+  const fields = fieldsOf(columns)
+  const decode = Schema.decodeUnknownEffect(schema)
+  return (row: Row): Effect.Effect<S["Type"], DBError> => {
+    const record: Record<string, Value> = {}
+    for (const [column, field] of fields) record[field] = row[column] ?? null
+    return Effect.mapError(
+      decode(record),
+      (cause) =>
+        new DBError({ message: `The row "${row["id"]}" of "${table}" is not a valid record.`, reason: "other", cause })
+    )
+  }
+}
+
+export const readExecution = reader(Execution, "execution", coreSchema.execution.columns)
+
+export const readInteraction = reader(
+  ExecutionInteraction,
+  "execution_interaction",
+  coreSchema.execution_interaction.columns
+)
+
+export const readToolCall = reader(ExecutionToolCall, "execution_tool_call", coreSchema.execution_tool_call.columns)
