@@ -15,7 +15,7 @@ const strict = { onExcessProperty: "error", errors: "all" } as const
 
 // The derived names (`ForbiddenEncoded`) speak of the wire format, the only one that a reader of the document knows.
 const nameProblems = (document: Record<string, unknown>): Record<string, unknown> => {
-  const problems = Object.keys((document as unknown as OpenApi.OpenAPISpec).components.schemas)
+  const problems = Object.keys((document["components"] as OpenApi.OpenAPISpec["components"]).schemas)
     .filter((name) => name.endsWith("Encoded") && !name.startsWith("ExecutionEvent"))
     .map((name) => name.slice(0, -"Encoded".length))
   const names = new RegExp(`(["/])(${problems.join("|")})Encoded"`, "g")
@@ -25,9 +25,9 @@ const nameProblems = (document: Record<string, unknown>): Record<string, unknown
 /** The contract. */
 export class ExecutorApi extends HttpApi.make("executor")
   .add(ExecutionsApi, ToolsApi, SourcesApi, EventsApi)
+  .middleware(RequestValidation)
   .middleware(Authorization)
   .add(SystemApi)
-  .middleware(RequestValidation)
   .annotate(HttpApi.QueryParseOptions, strict)
   .annotate(HttpApi.PayloadParseOptions, strict)
   .annotate(HttpApi.HeadersParseOptions, { errors: "all" })

@@ -8,6 +8,7 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { documentation } from "./Documentation.ts"
+import { RequestValidation } from "./Middleware.ts"
 import { ExecutionEventRecord } from "./Records.ts"
 
 /** What `GET /health` says. */
@@ -40,6 +41,7 @@ const docs = HttpApiEndpoint.get("docs", "/docs", {
 /** What anybody may ask for, token or not: the server's health, and what the API is. */
 export class SystemApi extends HttpApiGroup.make("system", { topLevel: true })
   .add(health, openapi, docs)
+  .middleware(RequestValidation)
   .annotateMerge(OpenApi.annotations({ title: "system", description: "The server itself." })) {}
 
 const events = HttpApiEndpoint.get("events", "/events", {

@@ -1,0 +1,91 @@
+/**
+ * Turns the errors of the engine, the store and the catalog into the problems of the API, tag by tag. Their statuses are in
+ * `Problems.ts` of `@executor/api`.
+ *
+ * What came from inside (a database's own words) is logged under a correlation id, and only the id goes out.
+ */
+import {
+  AnswerInvalidProblem,
+  BadRequestProblem,
+  ExecutionNotCancellableProblem,
+  ExecutionNotFoundProblem,
+  ExecutionNotPausedProblem,
+  ExecutionRefusedProblem,
+  InteractionAlreadyResolvedProblem,
+  InteractionNotFoundProblem,
+  SourceInvalidProblem,
+  SourceNotFoundProblem,
+  SourceUnavailableProblem,
+  StorageUnavailableProblem,
+  ToolNotFoundProblem
+} from "@executor/api"
+import type { AnswerInvalid, ExecutionNotCancellable, ExecutionNotPaused, ExecutionRefused } from "@executor/execution"
+import type {
+  DBError,
+  ExecutionNotFound,
+  InteractionAlreadyResolved,
+  InteractionNotFound,
+  ListOptionsInvalid,
+  SourceInvalid,
+  SourceNotFound,
+  SourceUnavailable,
+  ToolNotFound
+} from "@executor/sdk"
+import { Cause, Effect } from "effect"
+
+/** Logs a cause once, and gives the id that it can be found by. */
+export const logWithCorrelationId = (message: string, cause: Cause.Cause<unknown>): Effect.Effect<string> =>
+  Effect.suspend(() => {
+    const correlationId = crypto.randomUUID()
+    return Effect.logError(message, cause).pipe(Effect.annotateLogs({ correlationId }), Effect.as(correlationId))
+  })
+
+const problems = {
+  AnswerInvalid: ({ executionId, message }: AnswerInvalid) =>
+    Effect.fail(new AnswerInvalidProblem({ detail: message, executionId })),
+  DBError: (error: DBError) =>
+    Effect.flatMap(logWithCorrelationId("The database failed", Cause.fail(error)), (correlationId) =>
+      Effect.fail(
+        new StorageUnavailableProblem({
+          detail: "The database failed. The server's log has the cause under this correlation id.",
+          correlationId
+        })
+      )
+    ),
+  ExecutionNotCancellable: ({ executionId, message }: ExecutionNotCancellable) =>
+    Effect.fail(new ExecutionNotCancellableProblem({ detail: message, executionId })),
+  ExecutionNotFound: ({ executionId, message }: ExecutionNotFound) =>
+    Effect.fail(new ExecutionNotFoundProblem({ detail: message, executionId })),
+  ExecutionNotPaused: ({ executionId, message }: ExecutionNotPaused) =>
+    Effect.fail(new ExecutionNotPausedProblem({ detail: message, executionId })),
+  ExecutionRefused: ({ field, message }: ExecutionRefused) =>
+    Effect.fail(new ExecutionRefusedProblem({ detail: message, field })),
+  InteractionAlreadyResolved: ({ interactionId, message, resolvedBy, status }: InteractionAlreadyResolved) =>
+    Effect.fail(
+      new InteractionAlreadyResolvedProblem({ detail: message, interactionId, interactionStatus: status, resolvedBy })
+    ),
+  InteractionNotFound: ({ interactionId, message }: InteractionNotFound) =>
+    Effect.fail(new InteractionNotFoundProblem({ detail: message, interactionId })),
+  ListOptionsInvalid: ({ message, option }: ListOptionsInvalid) =>
+    Effect.fail(new BadRequestProblem({ detail: message, errors: [{ path: ["query", option], message }] })),
+  SourceInvalid: ({ message, namespace }: SourceInvalid) =>
+    Effect.fail(new SourceInvalidProblem({ detail: message, namespace })),
+  SourceNotFound: ({ message, namespace }: SourceNotFound) =>
+    Effect.fail(new SourceNotFoundProblem({ detail: message, namespace })),
+  SourceUnavailable: ({ message, namespace }: SourceUnavailable) =>
+    Effect.fail(new SourceUnavailableProblem({ detail: message, namespace })),
+  ToolNotFound: ({ message, path, suggestions }: ToolNotFound) =>
+    Effect.fail(new ToolNotFoundProblem({ detail: message, path, suggestions }))
+}
+
+type Tag = keyof typeof problems
+type DomainError = Parameters<(typeof problems)[Tag]>[0]
+type ProblemOf<E extends DomainError> = Effect.Error<ReturnType<(typeof problems)[E["_tag"]]>>
+
+/** Replaces each domain error of an effect by its problem. */
+export const asProblems = <A, E extends DomainError, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, ProblemOf<E>, R> =>
+  effect.pipe(
+    Effect.catch((error) => (problems[error._tag] as (error: DomainError) => Effect.Effect<never, ProblemOf<E>>)(error))
+  )

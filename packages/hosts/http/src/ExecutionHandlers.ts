@@ -1,0 +1,114 @@
+/**
+ * The endpoints of executions over the engine and its history.
+ */
+import {
+  type CreateExecutionPayload,
+  ExecutorApi,
+  type ExecutionOutcomeRecord,
+  type ListExecutionsQuery,
+  type ResumeExecutionPayload
+} from "@executor/api"
+import type { ExecutionEngine, ExecutionOutcome, FinishedExecution, PendingInteraction } from "@executor/execution"
+import type { ExecutionId, ExecutionTrigger, Executor, ListExecutionsOptions } from "@executor/sdk"
+import { Effect } from "effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import { asProblems } from "./DomainProblems.ts"
+
+/** The trigger kind of a request that names none. */
+const defaultTrigger = "http"
+
+/** Version 00 of W3C trace context; all zeros are invalid there. */
+const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
+
+interface TriggerHeaderValues {
+  readonly "x-executor-trigger"?: string
+  readonly "x-executor-client"?: { readonly name: string; readonly version: string }
+  readonly traceparent?: string
+}
+
+const triggerOf = (headers: TriggerHeaderValues): ExecutionTrigger => {
+  const kind = headers["x-executor-trigger"] ?? defaultTrigger
+  const client = headers["x-executor-client"]
+  const traceparent = headers.traceparent
+  const traced = traceparent !== undefined && traceparentPattern.test(traceparent)
+  if (client === undefined && !traced) return { kind }
+  return { kind, meta: { ...(client === undefined ? {} : { client }), ...(traced ? { traceparent } : {}) } }
+}
+
+/** A copy without the properties that are `undefined`: the contract knows only absent ones. */
+const withoutUndefined = <A extends object>(value: A): { [K in keyof A]: Exclude<A[K], undefined> } =>
+  Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as {
+    [K in keyof A]: Exclude<A[K], undefined>
+  }
+
+const finished = (execution: FinishedExecution): ExecutionOutcomeRecord => ({
+  executionId: execution.executionId,
+  status: execution.status,
+  ...(execution.resultJson === undefined ? {} : { resultJson: execution.resultJson }),
+  ...(execution.error === undefined ? {} : { error: withoutUndefined(execution.error) }),
+  logs: execution.logs,
+  toolCallCount: execution.toolCallCount,
+  durationMs: execution.durationMs
+})
+
+/** A question as JSON has it: what a tool asks with may hold what JSON leaves out. */
+const pending = (interaction: PendingInteraction): PendingInteraction => ({
+  ...interaction,
+  request: JSON.parse(JSON.stringify(interaction.request))
+})
+
+const outcome = (outcome: ExecutionOutcome): ExecutionOutcomeRecord =>
+  outcome.status !== "paused"
+    ? finished(outcome)
+    : {
+        executionId: outcome.execution.id,
+        status: "waiting_for_interaction",
+        interaction: pending(outcome.execution.interaction),
+        interactions: outcome.execution.interactions.map(pending),
+        toolCallCount: outcome.execution.toolCallCount
+      }
+
+const listOptions = (query: ListExecutionsQuery): ListExecutionsOptions => {
+  const { after, code, cursor, elicitation, from, limit, meta, sort, status, to, tool, trigger } = query
+  return withoutUndefined({
+    limit,
+    cursor,
+    statusFilter: status,
+    triggerFilter: trigger,
+    toolPathFilter: tool,
+    timeRange: from === undefined && to === undefined ? undefined : withoutUndefined({ from, to }),
+    after,
+    codeQuery: code,
+    hadElicitation: elicitation,
+    sort,
+    includeMeta: meta
+  })
+}
+
+/** The handlers of the group `executions`. */
+export const layerExecutionHandlers = (engine: ExecutionEngine, executor: Executor) => {
+  const { executions } = executor
+  const scopeId = executor.scopes[0]
+
+  const create = (payload: CreateExecutionPayload, headers: TriggerHeaderValues) =>
+    engine
+      .executeWithPause(payload.code, { trigger: triggerOf(headers), approve: payload.approve, limits: payload.limits })
+      .pipe(Effect.map(outcome), asProblems)
+
+  const resume = (id: ExecutionId, payload: ResumeExecutionPayload, headers: TriggerHeaderValues) =>
+    engine
+      .resume(id, { ...payload, resolvedBy: headers["x-executor-trigger"] ?? defaultTrigger })
+      .pipe(Effect.map(outcome), asProblems)
+
+  return HttpApiBuilder.group(ExecutorApi, "executions", (handlers) =>
+    handlers.handleAll({
+      create: ({ headers, payload }) => create(payload, headers),
+      resume: ({ headers, params, payload }) => resume(params.id, payload, headers),
+      cancel: ({ params }) => asProblems(engine.cancel(params.id)),
+      list: ({ query }) => asProblems(executions.list(scopeId, listOptions(query))).pipe(Effect.map(withoutUndefined)),
+      get: ({ params }) => asProblems(executions.get(scopeId, params.id)),
+      toolCalls: ({ params }) => asProblems(executions.listToolCalls(scopeId, params.id)),
+      interactions: ({ params }) => asProblems(executions.listInteractions(scopeId, params.id))
+    })
+  )
+}
