@@ -1,0 +1,131 @@
+/**
+ * The two tools that a client sees: what they take, what they give back, and what they may do.
+ *
+ * The JSON Schemas that clients read come from the same schemas that arguments are decoded with, so the two cannot differ.
+ * Arguments are strict: an argument that no one knows is refused, not dropped.
+ */
+import { ElicitationAction } from "@executor/sdk"
+import type { Tool } from "@modelcontextprotocol/server"
+import { Result, Schema, SchemaIssue } from "effect"
+
+/** The arguments of `execute`. */
+export const ExecuteArguments = Schema.Struct({
+  code: Schema.String.annotate({
+    description: "TypeScript to run. Top-level await and return work; what is returned is the result."
+  })
+})
+
+/** The arguments of `resume`. */
+export const ResumeArguments = Schema.Struct({
+  executionId: Schema.NonEmptyString.annotate({ description: "The execution that waits." }),
+  action: ElicitationAction.annotate({
+    description: "What the user decided: accept, decline (no), or cancel (walked away)."
+  }),
+  content: Schema.optionalKey(
+    Schema.Record(Schema.String, Schema.Json).annotate({
+      description: "For a form that is accepted: the user's entries, in the shape of its requestedSchema."
+    })
+  ),
+  interactionId: Schema.optionalKey(
+    Schema.NonEmptyString.annotate({ description: "Which question, when several wait. The oldest without it." })
+  )
+})
+
+const LogLine = Schema.Struct({ level: Schema.String, message: Schema.String, at: Schema.Finite })
+
+const Failure = Schema.Struct({
+  name: Schema.String,
+  message: Schema.String,
+  line: Schema.optionalKey(Schema.Int),
+  column: Schema.optionalKey(Schema.Int),
+  stack: Schema.optionalKey(Schema.String),
+  limit: Schema.optionalKey(Schema.String)
+})
+
+const Question = Schema.Struct({
+  id: Schema.String,
+  kind: Schema.Literals(["approval", "form", "url"]),
+  message: Schema.String,
+  toolPath: Schema.optionalKey(Schema.String),
+  args: Schema.optionalKey(Schema.Unknown),
+  requestedSchema: Schema.optionalKey(Schema.Unknown),
+  url: Schema.optionalKey(Schema.String)
+})
+
+/** The structured content of both tools. */
+export const Outcome = Schema.Struct({
+  executionId: Schema.String,
+  status: Schema.Literals(["completed", "failed", "cancelled", "waiting_for_interaction"]),
+  result: Schema.optionalKey(Schema.Unknown.annotate({ description: "What the code returned." })),
+  error: Schema.optionalKey(Failure),
+  logs: Schema.Array(LogLine).annotate({ description: "Console output. Empty while the execution waits." }),
+  toolCallCount: Schema.Int,
+  durationMs: Schema.optionalKey(Schema.Finite.annotate({ description: "Absent while the execution waits." })),
+  interaction: Schema.optionalKey(Question.annotate({ description: "The oldest question that waits." })),
+  interactions: Schema.optionalKey(Schema.Array(Question).annotate({ description: "All questions that wait." })),
+  omitted: Schema.optionalKey(
+    Schema.Struct({
+      result: Schema.optionalKey(Schema.Struct({ characters: Schema.Int, limit: Schema.Int, preview: Schema.String })),
+      logLines: Schema.optionalKey(Schema.Int)
+    }).annotate({ description: "What was too large to be given back." })
+  )
+})
+export type Outcome = typeof Outcome.Type
+export type QuestionRecord = typeof Question.Type
+
+type ObjectSchema = Tool["inputSchema"]
+
+const jsonSchema = (schema: Schema.Top): ObjectSchema => {
+  const document = Schema.toJsonSchemaDocument(schema, { onExcessProperty: "error" })
+  return { ...document.schema, type: "object" }
+}
+
+/**
+ * Code can do whatever the tools can, so the honest hints are the cautious ones: it may write, it may destroy, sending it twice does
+ * it twice, and it reaches the outside world. `resume` lets a call go on, so the same holds for it.
+ */
+const annotations = { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true }
+
+const outputSchema = jsonSchema(Outcome)
+const executeSchema = jsonSchema(ExecuteArguments)
+
+/** `execute`, described by the engine at the time of asking. */
+export const executeTool = (description: string): Tool => ({
+  name: "execute",
+  title: "Execute code",
+  description,
+  inputSchema: executeSchema,
+  outputSchema,
+  annotations: { title: "Execute code", ...annotations }
+})
+
+/** `resume`. */
+export const resumeTool: Tool = {
+  name: "resume",
+  title: "Resume an execution",
+  description:
+    "Answers a question of an execution that waits for a person, and goes on with it. Call it only after `execute` or `resume` said " +
+    "that an execution waits, and only with what the user decided: put the question to the user first.",
+  inputSchema: jsonSchema(ResumeArguments),
+  outputSchema,
+  annotations: { title: "Resume an execution", ...annotations }
+}
+
+const issues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** Decodes the arguments of a tool; a failure is a sentence that names each argument that is wrong. */
+export const decodeArguments = <A>(
+  tool: string,
+  schema: Schema.Codec<A, unknown>,
+  input: unknown
+): Result.Result<A, string> =>
+  Result.mapError(
+    Schema.decodeUnknownResult(schema)(input ?? {}, { onExcessProperty: "error", errors: "all" }),
+    (error) =>
+      `The arguments of ${tool} are not valid: ${issues(error.issue)
+        .issues.map(({ message, path = [] }) => {
+          const name = path.map((segment) => (typeof segment === "object" ? segment.key : segment)).join(".")
+          return name === "" ? message : `"${name}": ${message}`
+        })
+        .join("; ")}. Nothing ran.`
+  )

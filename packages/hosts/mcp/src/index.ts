@@ -1,0 +1,4 @@
+/**
+ * The MCP server that agents talk to.
+ */
+export * as McpHost from "./McpHost.ts"
