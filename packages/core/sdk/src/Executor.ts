@@ -4,11 +4,12 @@
  * Make one with `createExecutor({ scopes, adapter, plugins })`. Invoking finds the tool, validates the input, asks for approval where the
  * tool wants it, and runs the plugin, in that order; a failure at any step leaves the later ones untouched.
  */
-import type { Effect } from "effect"
-import type { DBError } from "./DBAdapter.ts"
+import { type Effect, Schema } from "effect"
+import type { DBAdapter, DBError } from "./DBAdapter.ts"
 import type { ElicitationDeclined, ElicitationHandler } from "./Elicitation.ts"
-import type { ExecutionStore } from "./ExecutionStore.ts"
+import type { ExecutionStore, ListOptionsInvalid } from "./ExecutionStore.ts"
 import type { ScopeId } from "./Ids.ts"
+import type { Plugin } from "./Plugin.ts"
 import type {
   Source,
   SourceInvalid,
@@ -20,6 +21,25 @@ import type {
   ToolNotFound,
   ToolSchema
 } from "./Tool.ts"
+
+/**
+ * How old the knowledge of dynamic sources may be that an invocation relies on: old enough that a burst of calls reads the
+ * rows once, young enough that removing a source takes effect while one watches.
+ */
+export const catalogMaxAgeMillis = 1000
+
+/** The page size of a search when none is asked for, and the largest: a page is read by people and models. */
+export const defaultSearchLimit = 10
+export const maxSearchLimit = 100
+
+/** What an executor is made of. */
+export interface ExecutorOptions {
+  /** Innermost first; at least one. Rows are written to the first, and nothing outside of these is read. */
+  readonly scopes: ReadonlyArray<string>
+  readonly adapter: DBAdapter["Service"]
+  /** Static sources come with them; a dynamic source needs the plugin it was added with. */
+  readonly plugins?: ReadonlyArray<Plugin> | undefined
+}
 
 /** Options of one invocation. */
 export interface InvokeOptions {
@@ -55,9 +75,11 @@ export interface Executor {
   readonly scopes: readonly [ScopeId, ...Array<ScopeId>]
   readonly sources: {
     readonly list: (options?: {
+      /** Only sources with this text in their namespace or description, whatever its case. */
       readonly query?: string | undefined
+      /** 1 to 100; all by default. */
       readonly limit?: number | undefined
-    }) => Effect.Effect<ReadonlyArray<Source>, DBError>
+    }) => Effect.Effect<ReadonlyArray<Source>, DBError | ListOptionsInvalid>
     /** Opens the source once to learn its tools, and stores both. Nothing is stored when it cannot be opened. */
     readonly add: (input: {
       readonly namespace: string
@@ -75,15 +97,21 @@ export interface Executor {
       readonly namespace?: string | undefined
     }) => Effect.Effect<ReadonlyArray<Tool>, DBError>
     readonly schema: (path: string) => Effect.Effect<ToolSchema, DBError | ToolNotFound>
-    /** Best first; 10 by default, at most 100. */
+    /** Best first, a tool whose path is the query before all; by path when the query is empty. */
     readonly search: (options: {
       readonly query: string
       readonly namespace?: string | undefined
+      /** 1 to 100; 10 by default. */
       readonly limit?: number | undefined
-    }) => Effect.Effect<ReadonlyArray<ToolMatch>, DBError>
+    }) => Effect.Effect<ReadonlyArray<ToolMatch>, DBError | ListOptionsInvalid>
     readonly invoke: (path: string, args: unknown, options?: InvokeOptions) => Effect.Effect<unknown, InvokeError>
   }
   readonly executions: ExecutionStore["Service"]
   /** Closes every opened source. Also done when the scope of `createExecutor` closes. */
   readonly close: Effect.Effect<void>
 }
+
+/** An executor cannot be made of these options: `message` names the plugin, the source or the option, and what to do. */
+export class ExecutorInvalid extends Schema.TaggedError<ExecutorInvalid>()("ExecutorInvalid", {
+  message: Schema.String
+}) {}

@@ -1,0 +1,193 @@
+/**
+ * The dynamic sources of an executor, as far as memory goes: their rows, the tools learned from them, and calls.
+ *
+ * What is known is kept per source and compared with the source's row: `read` asks the database for the (few) source rows
+ * and loads the tools of those that changed. `readRecent` is content with rows that are at most
+ * {@link catalogMaxAgeMillis} old.
+ */
+import { Clock, Effect, Semaphore } from "effect"
+import type { DBError } from "../DBAdapter.ts"
+import { catalogMaxAgeMillis } from "../Executor.ts"
+import { type ScopeId, ToolId } from "../Ids.ts"
+import type { ConfiguredSource, Plugin, ToolContext } from "../Plugin.ts"
+import { Source, SourceUnavailable, Tool, type ToolFailed } from "../Tool.ts"
+import type { Connections } from "./connections.ts"
+import type { SourceRow, SourceRows, ToolRow } from "./sourceRows.ts"
+import type { CatalogTool } from "./toolCall.ts"
+import { dynamicToolValidate } from "./toolInput.ts"
+
+/** A dynamic source with its tools. */
+export interface DynamicSource {
+  readonly row: SourceRow
+  readonly source: Source
+  readonly tools: ReadonlyMap<string, CatalogTool>
+}
+
+/** All that is visible, inner scopes shadowing outer ones, by namespace. A new object whenever something changed. */
+export type DynamicCatalog = ReadonlyMap<string, DynamicSource>
+
+/** The dynamic sources of one executor. */
+export interface DynamicSources {
+  /** The present state. */
+  readonly read: Effect.Effect<DynamicCatalog, DBError>
+  /** A state at most {@link catalogMaxAgeMillis} old; an older one when the database cannot be read. */
+  readonly readRecent: Effect.Effect<DynamicCatalog, DBError>
+  /** The configuration of a source, accepted by its plugin. */
+  readonly configured: (row: SourceRow) => Effect.Effect<ConfiguredSource, SourceUnavailable>
+}
+
+/** A key that changes with the configuration, so that a connection never outlives it. */
+export const connectionKey = (row: {
+  readonly scopeId: string
+  readonly namespace: string
+  readonly configJson: string
+}) => JSON.stringify([row.scopeId, row.namespace, row.configJson])
+
+/** Makes the dynamic sources of an executor. */
+export const makeDynamicSources = (options: {
+  readonly scopes: ReadonlyArray<ScopeId>
+  readonly rows: SourceRows
+  readonly plugins: ReadonlyMap<string, Plugin>
+  readonly connections: Connections
+}): DynamicSources => {
+  let catalog: DynamicCatalog = new Map()
+  let readAt: number | undefined
+  const reading = Semaphore.makeUnsafe(1)
+
+  const configured: DynamicSources["configured"] = (row) =>
+    Effect.suspend(() => {
+      const { namespace, pluginId } = row
+      const kind = options.plugins.get(pluginId)?.source
+      if (kind === undefined) {
+        return new SourceUnavailable({
+          namespace,
+          message: `${namespace} needs the plugin "${pluginId}", which this executor was made without`
+        })
+      }
+      return Effect.mapError(
+        Effect.flatMap(
+          Effect.try({ try: (): unknown => JSON.parse(row.configJson), catch: (error) => error as Error }),
+          kind.configure
+        ),
+        (error) =>
+          new SourceUnavailable({
+            namespace,
+            message: `${namespace} is stored with a configuration that the plugin "${pluginId}" refuses: ${error.message}`
+          })
+      )
+    })
+
+  const call = (
+    row: SourceRow,
+    tool: ToolRow,
+    args: unknown,
+    context: ToolContext
+  ): Effect.Effect<unknown, ToolFailed | SourceUnavailable> =>
+    options.connections.use<unknown, ToolFailed>(
+      connectionKey(row),
+      row.namespace,
+      Effect.flatMap(configured(row), (source) => source.open({ namespace: row.namespace })),
+      (connection) => connection.invoke({ name: tool.definition.name, binding: tool.definition.binding }, args, context)
+    )
+
+  const load = Effect.fnUntraced(function* (row: SourceRow): Effect.fn.Return<DynamicSource, DBError> {
+    const toolRows = yield* options.rows.tools(row)
+    return {
+      row,
+      source: new Source({
+        namespace: row.namespace,
+        pluginId: row.pluginId,
+        kind: "dynamic",
+        description: row.description,
+        toolCount: toolRows.length
+      }),
+      tools: new Map(
+        toolRows.map((tool): [string, CatalogTool] => [
+          tool.path,
+          {
+            tool: describeTool(tool),
+            inputSchema: tool.definition.inputSchema,
+            outputSchema: tool.definition.outputSchema,
+            validate: dynamicToolValidate(tool.definition.inputSchema),
+            run: (args, context) => call(row, tool, args, context)
+          }
+        ])
+      )
+    }
+  })
+
+  const update = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const visible = shadow(yield* options.rows.sources, options.scopes)
+    const changed =
+      visible.length !== catalog.size || visible.some((row) => !isSame(catalog.get(row.namespace)?.row, row))
+    if (changed) {
+      const next = new Map<string, DynamicSource>()
+      for (const row of visible) {
+        const known = catalog.get(row.namespace)
+        next.set(row.namespace, known !== undefined && isSame(known.row, row) ? known : yield* load(row))
+      }
+      yield* Effect.forEach(catalog.values(), ({ row }) => {
+        const kept = next.get(row.namespace)
+        return kept !== undefined && connectionKey(kept.row) === connectionKey(row)
+          ? Effect.void
+          : options.connections.discard(connectionKey(row))
+      })
+      catalog = next
+    }
+    readAt = now
+    return catalog
+  })
+
+  const read = reading.withPermits(1)(update)
+
+  const readRecent = Effect.gen(function* () {
+    const fresh = (now: number) => readAt !== undefined && now - readAt < catalogMaxAgeMillis && now >= readAt
+    if (fresh(yield* Clock.currentTimeMillis)) return catalog
+    const reread = Effect.flatMap(Clock.currentTimeMillis, (now) => (fresh(now) ? Effect.succeed(catalog) : update))
+    return yield* reading
+      .withPermits(1)(reread)
+      .pipe(
+        Effect.catch((error) =>
+          readAt === undefined
+            ? Effect.fail(error)
+            : Effect.as(
+                Effect.logWarning("The sources cannot be read anew: calls use those known before.", error),
+                catalog
+              )
+        )
+      )
+  })
+
+  return { read, readRecent, configured }
+}
+
+/** The innermost row of each namespace. */
+const shadow = (rows: ReadonlyArray<SourceRow>, scopes: ReadonlyArray<ScopeId>): ReadonlyArray<SourceRow> => {
+  const visible = new Map<string, SourceRow>()
+  for (const scope of scopes) {
+    for (const row of rows) {
+      if (row.scopeId === scope && !visible.has(row.namespace)) visible.set(row.namespace, row)
+    }
+  }
+  return [...visible.values()]
+}
+
+const isSame = (a: SourceRow | undefined, b: SourceRow): boolean =>
+  a !== undefined &&
+  a.scopeId === b.scopeId &&
+  a.pluginId === b.pluginId &&
+  a.createdAt === b.createdAt &&
+  a.updatedAt === b.updatedAt &&
+  a.configJson === b.configJson
+
+const describeTool = ({ path, namespace, definition }: ToolRow): Tool =>
+  new Tool({
+    id: ToolId.make(path),
+    path,
+    namespace,
+    name: definition.title ?? path.slice(path.lastIndexOf(".") + 1),
+    description: definition.description,
+    requiresApproval: definition.requiresApproval,
+    annotations: definition.annotations
+  })

@@ -1,0 +1,213 @@
+/**
+ * Validates values against JSON Schemas that nobody vouches for.
+ *
+ * Schemas are interpreted, never compiled to code. Two keywords can cost far more than the value's size, and sandboxed code
+ * chooses the value: `pattern` (backtracking) is checked only for schemas of the host's own code, the source checks
+ * it for all others; `uniqueItems` (compares all pairs) is refused on arrays beyond {@link maxUniqueItems}.
+ */
+import { type Schema as CfSchema, type SchemaDraft, Validator } from "@cfworker/json-schema"
+import { Predicate } from "effect"
+import type { JsonSchema } from "../Tool.ts"
+import { copyJson, describeValue, type FieldIssue, formatField } from "./json.ts"
+import { printShortType } from "./printType.ts"
+import { locationTokens, resolveLocation } from "./schemaPointer.ts"
+
+/** `uniqueItems` compares every pair of items: a million comparisons take some milliseconds. */
+export const maxUniqueItems = 1000
+
+/** More issues help nobody to fix the call. */
+const maxIssues = 20
+
+/** A compiled schema. It cannot be used when the schema itself is broken: a reference that leads nowhere, an endless one. */
+export type JsonValidator = (value: unknown, longestArray: number) => ReadonlyArray<FieldIssue>
+
+/** The schema itself is broken. */
+export class BrokenSchema extends Error {}
+
+/** Makes a validator. `trusted` schemas are those in the host's own code. */
+export const makeJsonValidator = (schema: JsonSchema, options: { readonly trusted: boolean }): JsonValidator => {
+  const copied = copyJson(schema)
+  if (!copied.ok) throw new BrokenSchema(`${copied.issue.field} ${copied.issue.message}`)
+  if (typeof copied.value === "boolean") {
+    return () => (copied.value === true ? [] : [{ field: "", message: "takes no arguments at all" }])
+  }
+  const usable = options.trusted ? copied.value : withoutPatterns(copied.value)
+  const validator = attempt(() => new Validator(usable as CfSchema, draftOf(schema), false))
+  const comparesItems = JSON.stringify(usable).includes('"uniqueItems":true')
+  return (value, longestArray) => {
+    if (comparesItems && longestArray > maxUniqueItems) {
+      return [{ field: "", message: `arrays of unique items are limited to ${maxUniqueItems} items` }]
+    }
+    const result = attempt(() => validator.validate(value))
+    return result.valid ? [] : formatIssues(usable, value, result.errors)
+  }
+}
+
+const attempt = <A>(f: () => A): A => {
+  try {
+    return f()
+  } catch (error) {
+    const message = error instanceof RangeError ? "it refers to itself without end" : String((error as Error).message)
+    throw new BrokenSchema((message.split("\n")[0] ?? "").trim())
+  }
+}
+
+const draftOf = (schema: JsonSchema): SchemaDraft => {
+  const uri = Predicate.isObject(schema) ? schema["$schema"] : undefined
+  const draft = typeof uri === "string" ? /draft-0([467])/.exec(uri)?.[1] : undefined
+  return draft === undefined ? "2020-12" : draft === "4" ? "4" : "7"
+}
+
+const withoutPatterns = (schema: unknown): unknown => {
+  if (Array.isArray(schema)) return schema.map(withoutPatterns)
+  if (!Predicate.isObject(schema)) return schema
+  const entries = Object.entries(schema)
+  return Object.fromEntries(
+    entries
+      .filter(([key, value]) => !(key === "pattern" && typeof value === "string"))
+      .map(([key, value]): [string, unknown] => {
+        if (key === "patternProperties") return ["additionalProperties", true]
+        if (key === "enum" || key === "const" || key === "default") return [key, value]
+        return [key, withoutPatterns(value)]
+      })
+  )
+}
+
+interface OutputUnit {
+  readonly keyword: string
+  readonly keywordLocation: string
+  readonly instanceLocation: string
+  readonly error: string
+}
+
+/** Keywords whose errors only introduce the errors that follow. */
+const introductions = new Set([
+  "$ref",
+  "$recursiveRef",
+  "properties",
+  "patternProperties",
+  "additionalProperties",
+  "unevaluatedProperties",
+  "dependentSchemas",
+  "dependencies",
+  "items",
+  "prefixItems",
+  "additionalItems",
+  "unevaluatedItems",
+  "allOf",
+  "if"
+])
+
+const formatIssues = (root: unknown, value: unknown, errors: ReadonlyArray<OutputUnit>): ReadonlyArray<FieldIssue> => {
+  const issues = new Map<string, FieldIssue>()
+  let closed: string | undefined
+  for (const unit of selectErrors(errors)) {
+    if (unit.keyword === "additionalProperties" || unit.keyword === "unevaluatedProperties") {
+      closed = unit.keywordLocation
+    }
+    if (introductions.has(unit.keyword)) continue
+    const issue = formatIssue(root, value, unit, closed)
+    issues.set(`${issue.field} ${issue.message}`, issue)
+    if (issues.size >= maxIssues) break
+  }
+  return [...issues.values()]
+}
+
+/**
+ * Leaves out what failed inside of alternatives: the failed choice itself is the error. But if only one alternative has the
+ * right type at all, it is the one that was meant, and its own errors are told instead.
+ */
+const selectErrors = (errors: ReadonlyArray<OutputUnit>): ReadonlyArray<OutputUnit> => {
+  const out: Array<OutputUnit> = []
+  for (let index = 0; index < errors.length; index++) {
+    const unit = errors[index]
+    if (unit === undefined) continue
+    if (unit.keyword !== "anyOf" && unit.keyword !== "oneOf") {
+      out.push(unit)
+      continue
+    }
+    let end = index + 1
+    while (end < errors.length && isInside(errors[end], unit)) end++
+    const inside = errors.slice(index + 1, end)
+    index = end - 1
+    const meant = meantAlternative(unit, inside)
+    if (meant === undefined) out.push(unit)
+    else out.push(...selectErrors(meant))
+  }
+  return out
+}
+
+/** A value refused by `false` has the place of the value for the place of the keyword. */
+const isInside = (unit: OutputUnit | undefined, choice: OutputUnit): boolean =>
+  unit !== undefined &&
+  (unit.keyword === "false"
+    ? unit.instanceLocation.startsWith(choice.instanceLocation)
+    : unit.keywordLocation.startsWith(`${choice.keywordLocation}/`))
+
+const meantAlternative = (
+  choice: OutputUnit,
+  inside: ReadonlyArray<OutputUnit>
+): ReadonlyArray<OutputUnit> | undefined => {
+  const alternatives = new Map<string, Array<OutputUnit>>()
+  let current: Array<OutputUnit> | undefined
+  for (const unit of inside) {
+    if (unit.keyword !== "false") {
+      const alternative = unit.keywordLocation.slice(choice.keywordLocation.length + 1).split("/")[0] ?? ""
+      current = alternatives.get(alternative) ?? []
+      alternatives.set(alternative, current)
+    }
+    current?.push(unit)
+  }
+  const wrongType = (units: ReadonlyArray<OutputUnit>) =>
+    units.some(
+      (unit) => unit.instanceLocation === choice.instanceLocation && ["type", "const", "enum"].includes(unit.keyword)
+    )
+  const candidates = [...alternatives.values()].filter((units) => !wrongType(units))
+  return candidates.length === 1 ? candidates[0] : undefined
+}
+
+const formatIssue = (root: unknown, value: unknown, unit: OutputUnit, closed: string | undefined): FieldIssue => {
+  const { actual, path } = lookUp(value, locationTokens(unit.instanceLocation))
+  const field = formatField(path)
+  const expected = (location: string) => printShortType(root, resolveLocation(root, location), 200)
+  const parent = unit.keywordLocation.slice(0, unit.keywordLocation.lastIndexOf("/"))
+  switch (unit.keyword) {
+    case "required": {
+      const name = /required property "(.*)"\.$/s.exec(unit.error)?.[1] ?? ""
+      const type = expected(`${parent}/properties/${escapeToken(name)}`)
+      return { field: formatField([...path, name]), message: `is required: expected ${type}` }
+    }
+    case "type":
+    case "enum":
+    case "const":
+    case "anyOf":
+    case "oneOf":
+      return { field, message: `expected ${expected(parent)}, got ${describeValue(actual)}` }
+    case "false": {
+      const owner = closed === undefined ? undefined : resolveLocation(root, closed.slice(0, closed.lastIndexOf("/")))
+      const properties = Predicate.isObject(owner) ? owner["properties"] : undefined
+      const known = Predicate.isObject(properties) ? Object.keys(properties).slice(0, 30) : []
+      return {
+        field,
+        message: `is unknown: ${known.length === 0 ? "no field is" : `the fields are ${known.join(", ")}`}`
+      }
+    }
+    default:
+      return { field, message: unit.error.replace(/\.$/, "").replace(/^./, (first) => first.toLowerCase()) }
+  }
+}
+
+const escapeToken = (token: string): string => encodeURIComponent(token.replaceAll("~", "~0").replaceAll("/", "~1"))
+
+const lookUp = (
+  value: unknown,
+  tokens: ReadonlyArray<string>
+): { readonly actual: unknown; readonly path: ReadonlyArray<string | number> } => {
+  let actual = value
+  const path: Array<string | number> = []
+  for (const token of tokens) {
+    path.push(Array.isArray(actual) ? Number(token) : token)
+    actual = Predicate.isObjectOrArray(actual) ? Reflect.get(actual, token) : undefined
+  }
+  return { actual, path }
+}

@@ -1,0 +1,191 @@
+/**
+ * Adding, refreshing and removing dynamic sources.
+ */
+import { Effect } from "effect"
+import type { DBError } from "../DBAdapter.ts"
+import type { ScopeId } from "../Ids.ts"
+import type { ConfiguredSource, Plugin, ToolDefinition } from "../Plugin.ts"
+import { type JsonSchema, type Source, SourceInvalid, SourceNotFound, type SourceUnavailable } from "../Tool.ts"
+import { type Connections, type Open } from "./connections.ts"
+import { connectionKey, type DynamicSource, type DynamicSources } from "./dynamicSources.ts"
+import { copyJson } from "./json.ts"
+import type { SourceRow, SourceRows } from "./sourceRows.ts"
+import { cleanSchema, cleanText, maxDescriptionLength, maxSchemaLength, maxTitleLength } from "./text.ts"
+import { namespaceProblem, toolNameProblem } from "./toolPath.ts"
+
+/** A source with more tools is refused: nobody finds anything among them, and its plugin can narrow what it offers. */
+export const maxToolsPerSource = 10_000
+
+/** The methods of `executor.sources` that change something. */
+export const makeSourceChanges = (options: {
+  readonly scope: ScopeId
+  readonly rows: SourceRows
+  readonly plugins: ReadonlyMap<string, Plugin>
+  readonly isStatic: (namespace: string) => boolean
+  readonly connections: Connections
+  readonly dynamic: DynamicSources
+}) => {
+  const { connections, dynamic, rows, scope } = options
+
+  const learn = (
+    row: { readonly scopeId: string; readonly namespace: string; readonly configJson: string },
+    open: Open
+  ): Effect.Effect<ReadonlyArray<ToolDefinition>, SourceInvalid | SourceUnavailable> =>
+    Effect.flatMap(
+      connections.use(connectionKey(row), row.namespace, open, (connection) => connection.listTools),
+      (tools) => checkTools(row.namespace, tools)
+    )
+
+  const saved = (namespace: string): Effect.Effect<Source, DBError | SourceInvalid> =>
+    Effect.flatMap(dynamic.read, (catalog) => {
+      const found = catalog.get(namespace)
+      return found === undefined ? changedMeanwhile(namespace) : Effect.succeed(found.source)
+    })
+
+  /** The source of this namespace if it may be changed here: a row of the innermost scope. */
+  const own = Effect.fnUntraced(function* (
+    namespace: string
+  ): Effect.fn.Return<DynamicSource, DBError | SourceNotFound | SourceInvalid> {
+    if (options.isStatic(namespace)) {
+      return yield* new SourceInvalid({
+        namespace,
+        message: `${namespace} is a static source: it comes with the host's own code and cannot be changed here`
+      })
+    }
+    const found = (yield* dynamic.read).get(namespace)
+    if (found === undefined) {
+      return yield* new SourceNotFound({ namespace, message: `there is no source with the namespace ${namespace}` })
+    }
+    if (found.row.scopeId !== scope) {
+      return yield* new SourceInvalid({
+        namespace,
+        message: `${namespace} belongs to the outer scope ${found.row.scopeId}: change it with an executor of that scope`
+      })
+    }
+    return found
+  })
+
+  const add = Effect.fn("Executor.sources.add")(function* (input: {
+    readonly namespace: string
+    readonly pluginId: string
+    readonly config: unknown
+  }): Effect.fn.Return<Source, DBError | SourceInvalid | SourceUnavailable> {
+    const { namespace, pluginId } = input
+    const problem = namespaceProblem(namespace)
+    if (problem !== undefined) return yield* new SourceInvalid({ namespace, message: problem })
+    if (options.isStatic(namespace) || (yield* dynamic.read).get(namespace)?.row.scopeId === scope) {
+      return yield* taken(namespace)
+    }
+    const configured = yield* configure(options.plugins, input)
+    const row = {
+      scopeId: scope,
+      namespace,
+      pluginId,
+      description: cleanText(configured.description, maxDescriptionLength),
+      configJson: JSON.stringify(configured.encoded)
+    }
+    const tools = yield* learn(row, configured.open({ namespace })).pipe(
+      Effect.tapError(() => connections.discard(connectionKey(row)))
+    )
+    yield* rows.save(row, tools, undefined).pipe(
+      Effect.catchTag("WriteConflict", () => changedMeanwhile(namespace)),
+      Effect.mapError((error) => (error._tag === "DBError" && error.reason === "unique" ? taken(namespace) : error)),
+      Effect.tapError(() => connections.discard(connectionKey(row)))
+    )
+    return yield* saved(namespace)
+  })
+
+  const refresh = Effect.fn("Executor.sources.refresh")(function* (
+    namespace: string
+  ): Effect.fn.Return<Source, DBError | SourceNotFound | SourceInvalid | SourceUnavailable> {
+    const { row } = yield* own(namespace)
+    const configured = yield* dynamic.configured(row)
+    const tools = yield* learn(row, configured.open({ namespace }))
+    const changed: Omit<SourceRow, "createdAt" | "updatedAt"> = {
+      ...row,
+      description: cleanText(configured.description, maxDescriptionLength)
+    }
+    yield* Effect.catchTag(rows.save(changed, tools, row), "WriteConflict", () => changedMeanwhile(namespace))
+    return yield* saved(namespace)
+  })
+
+  const remove = Effect.fn("Executor.sources.remove")(function* (
+    namespace: string
+  ): Effect.fn.Return<void, DBError | SourceNotFound | SourceInvalid> {
+    const { row } = yield* own(namespace)
+    yield* Effect.catchTag(rows.remove(row), "WriteConflict", () => changedMeanwhile(namespace))
+    yield* dynamic.read
+  })
+
+  return { add, refresh, remove }
+}
+
+const configure = (
+  plugins: ReadonlyMap<string, Plugin>,
+  input: { readonly namespace: string; readonly pluginId: string; readonly config: unknown }
+): Effect.Effect<ConfiguredSource, SourceInvalid> => {
+  const { namespace, pluginId } = input
+  const kind = plugins.get(pluginId)?.source
+  if (kind === undefined) {
+    const known = [...plugins.values()].filter((plugin) => plugin.source !== undefined).map((plugin) => plugin.id)
+    return new SourceInvalid({
+      namespace,
+      message: `no plugin "${pluginId}" can open sources; ${known.length === 0 ? "no plugin here can" : `these can: ${known.join(", ")}`}`
+    })
+  }
+  return Effect.mapError(
+    kind.configure(input.config),
+    (error) =>
+      new SourceInvalid({ namespace, message: `the configuration of ${namespace} is not valid: ${error.message}` })
+  )
+}
+
+const taken = (namespace: string) =>
+  new SourceInvalid({
+    namespace,
+    message: `the namespace ${namespace} is taken: remove that source first, or choose another`
+  })
+
+const changedMeanwhile = (namespace: string) =>
+  new SourceInvalid({ namespace, message: `${namespace} was changed by somebody else at the same time: try again` })
+
+/** Checks what a source says about its tools, and cleans its texts. */
+const checkTools = (
+  namespace: string,
+  tools: ReadonlyArray<ToolDefinition>
+): Effect.Effect<ReadonlyArray<ToolDefinition>, SourceInvalid> =>
+  Effect.suspend(() => {
+    const invalid = (message: string) => new SourceInvalid({ namespace, message: `${namespace}: ${message}` })
+    if (tools.length > maxToolsPerSource) {
+      return invalid(`it has ${tools.length} tools, and at most ${maxToolsPerSource} are possible`)
+    }
+    const names = new Set<string>()
+    const out: Array<ToolDefinition> = []
+    for (const tool of tools) {
+      const problem = names.has(tool.name)
+        ? `it has two tools called ${tool.name}`
+        : toolNameProblem(namespace, tool.name)
+      if (problem !== undefined) return invalid(problem)
+      names.add(tool.name)
+      const input = storableSchema(tool.inputSchema)
+      const output = tool.outputSchema === undefined ? undefined : storableSchema(tool.outputSchema)
+      if (input === "tooLong" || output === "tooLong") {
+        return invalid(`the schema of ${tool.name} is no JSON, or longer than ${maxSchemaLength} characters`)
+      }
+      out.push({
+        ...tool,
+        title: tool.title === undefined ? undefined : cleanText(tool.title, maxTitleLength) || undefined,
+        description: cleanText(tool.description, maxDescriptionLength),
+        inputSchema: input,
+        outputSchema: output
+      })
+    }
+    return Effect.succeed(out)
+  })
+
+const storableSchema = (schema: JsonSchema): JsonSchema | "tooLong" => {
+  const copied = copyJson(schema)
+  if (!copied.ok) return "tooLong"
+  const clean = cleanSchema(copied.value) as JsonSchema
+  return JSON.stringify(clean).length > maxSchemaLength ? "tooLong" : clean
+}

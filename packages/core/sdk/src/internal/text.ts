@@ -1,0 +1,42 @@
+/**
+ * Text from sources: descriptions and schemas that somebody else wrote, and that people and models will read.
+ *
+ * Lengths are capped, and characters that a reader cannot see are removed: control characters, direction overrides,
+ * zero-width characters and the invisible tag block, all of which have been used to hide instructions in descriptions.
+ */
+import { Predicate } from "effect"
+import { shorten } from "./json.ts"
+
+/** Long enough for real documentation of one operation; a model reads several of these at once. */
+export const maxDescriptionLength = 4096
+
+/** A title is a line. */
+export const maxTitleLength = 200
+
+/** The schemas of one tool, as JSON text, in characters. Beyond this a caller could not read it anyway. */
+export const maxSchemaLength = 524_288
+
+const unseen = /(?![\n\t])[\p{Cc}\p{Cf}]/gu
+
+/** Text without unseen characters, at most `length` long. */
+export const cleanText = (text: string, length: number): string =>
+  shorten(text.replaceAll("\r\n", "\n").replace(unseen, "").trim(), length)
+
+const prose = new Set(["title", "description", "$comment", "markdownDescription"])
+const data = new Set(["const", "enum", "default", "examples", "example"])
+
+/** A JSON Schema whose descriptions are clean; what is data in it stays as it is. */
+export const cleanSchema = (schema: unknown): unknown => {
+  if (Array.isArray(schema)) return schema.map(cleanSchema)
+  if (!Predicate.isObject(schema)) return schema
+  return Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => [
+      key,
+      data.has(key)
+        ? value
+        : prose.has(key) && typeof value === "string"
+          ? cleanText(value, maxDescriptionLength)
+          : cleanSchema(value)
+    ])
+  )
+}

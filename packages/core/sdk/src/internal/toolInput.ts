@@ -1,0 +1,125 @@
+/**
+ * The input of a tool: the JSON Schema shown to callers, and the check its arguments must pass.
+ */
+import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec"
+import { Effect, Schema } from "effect"
+import type { ValidationSchema } from "../Plugin.ts"
+import type { JsonSchema } from "../Tool.ts"
+import { type FieldIssue, formatField } from "./json.ts"
+import { BrokenSchema, type JsonValidator, makeJsonValidator } from "./jsonSchemaValidator.ts"
+
+/** Validated arguments, or what is wrong with them. */
+export type Validation =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly issues: ReadonlyArray<FieldIssue> }
+
+/** Checks arguments that are a plain JSON copy. Fails with a {@link BrokenSchema} when the schema is of no use. */
+export type Validate = (value: unknown, longestArray: number) => Effect.Effect<Validation, BrokenSchema>
+
+/** An input as the catalog needs it. */
+export interface ToolInput {
+  readonly jsonSchema: JsonSchema
+  readonly validate: Validate
+}
+
+/** The input of a tool that takes nothing. */
+const noInput: JsonSchema = { type: "object", properties: {}, additionalProperties: false }
+
+/** The input of a tool of the host's own code. Throws an error that tells what to do where there is no JSON Schema for it. */
+export const staticToolInput = (input: JsonSchema | ValidationSchema | undefined): ToolInput => {
+  if (input === undefined) return { jsonSchema: noInput, validate: validateJson(noInput, true) }
+  if (isStandard(input)) {
+    return { jsonSchema: schemaJson(input, "input"), validate: validateStandard(input["~standard"]) }
+  }
+  if (Schema.isSchema(input)) {
+    const codec = Schema.toCodecJson(input as Schema.Codec<unknown>)
+    const standard = Schema.toStandardSchemaV1(codec, { parseOptions: { onExcessProperty: "error" } })
+    return { jsonSchema: schemaJson(input, "input"), validate: validateStandard(standard["~standard"]) }
+  }
+  return { jsonSchema: input as JsonSchema, validate: validateJson(input as JsonSchema, true) }
+}
+
+/** The JSON Schema of a result. Throws as {@link staticToolInput} does. */
+export const staticToolOutput = (output: JsonSchema | ValidationSchema | undefined): JsonSchema | undefined =>
+  output === undefined ? undefined : schemaJson(output, "output")
+
+/** The check for a schema that came from outside. */
+export const dynamicToolValidate = (schema: JsonSchema): Validate => validateJson(schema, false)
+
+const schemaJson = (schema: JsonSchema | ValidationSchema, direction: "input" | "output"): JsonSchema => {
+  if (isStandard(schema)) return standardJson(schema, direction)
+  if (Schema.isSchema(schema)) {
+    const document = Schema.toJsonSchemaDocument(schema, direction === "input" ? { onExcessProperty: "error" } : {})
+    return Object.keys(document.definitions).length === 0
+      ? document.schema
+      : { ...document.schema, $defs: document.definitions }
+  }
+  return schema as JsonSchema
+}
+
+const isStandard = (schema: unknown): schema is StandardSchemaV1 =>
+  (typeof schema === "object" || typeof schema === "function") && schema !== null && "~standard" in schema
+
+const standardJson = (schema: StandardSchemaV1, direction: "input" | "output"): JsonSchema => {
+  const standard: StandardSchemaV1["~standard"] & Partial<StandardJSONSchemaV1.Props> = schema["~standard"]
+  if (standard.jsonSchema === undefined) {
+    if (Schema.isSchema(schema)) return schemaJson(Schema.toStandardJSONSchemaV1(schema), direction)
+    throw new Error(
+      `this version of "${standard.vendor}" gives no JSON Schema (it has no "~standard.jsonSchema"). ` +
+        "Use zod 4.2 or newer, wrap a valibot schema with toStandardJsonSchema of @valibot/to-json-schema, " +
+        "or give a plain JSON Schema"
+    )
+  }
+  try {
+    return standard.jsonSchema[direction]({ target: "draft-2020-12" })
+  } catch (error) {
+    throw new Error(
+      `"${standard.vendor}" cannot express the schema as JSON Schema: ${(error as Error).message}. ` +
+        "Arguments are JSON: use types that JSON can carry, or give a plain JSON Schema",
+      { cause: error }
+    )
+  }
+}
+
+const validateJson = (schema: JsonSchema, trusted: boolean): Validate => {
+  let validator: JsonValidator | undefined
+  return (value, longestArray) =>
+    Effect.suspend(() => {
+      try {
+        validator ??= makeJsonValidator(schema, { trusted })
+        const issues = validator(value, longestArray)
+        return Effect.succeed<Validation>(issues.length === 0 ? { ok: true, value } : { ok: false, issues })
+      } catch (error) {
+        return error instanceof BrokenSchema ? Effect.fail(error) : Effect.die(error)
+      }
+    })
+}
+
+const validateStandard =
+  (standard: StandardSchemaV1["~standard"]): Validate =>
+  (value) =>
+    Effect.suspend(() => {
+      const result = standard.validate(value)
+      return result instanceof Promise
+        ? Effect.map(
+            Effect.promise(() => result),
+            standardValidation
+          )
+        : Effect.succeed(standardValidation(result))
+    })
+
+const standardValidation = (result: StandardSchemaV1.Result<unknown>): Validation =>
+  result.issues === undefined
+    ? { ok: true, value: result.value }
+    : {
+        ok: false,
+        issues: result.issues.map((issue) => ({
+          field: formatField((issue.path ?? []).map(pathKey)),
+          message: issue.message
+        }))
+      }
+
+const pathKey = (segment: PropertyKey | StandardSchemaV1.PathSegment): string | number => {
+  const key = typeof segment === "object" ? segment.key : segment
+  return typeof key === "number" ? key : String(key)
+}
