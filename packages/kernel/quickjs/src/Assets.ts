@@ -1,0 +1,33 @@
+/**
+ * The WebAssembly files of the sandbox: where they are, and compiling them, once a process and off its thread.
+ */
+import { readFile } from "node:fs/promises"
+import { createRequire } from "node:module"
+import type { CompiledModules } from "./Protocol.ts"
+
+/** The files, as they are named in `quickjs-wasi` and in an `assetsUrl` folder. */
+export const assetNames = {
+  quickjs: "quickjs.wasm",
+  url: "url.so",
+  encoding: "encoding.so",
+  structuredClone: "structured-clone.so"
+} as const
+
+const compile = async (name: string, folder: URL | undefined): Promise<WebAssembly.Module> => {
+  const file =
+    folder === undefined
+      ? createRequire(import.meta.url).resolve(`quickjs-wasi/${name}`)
+      : new URL(name, folder.href.endsWith("/") ? folder : `${folder.href}/`)
+  return WebAssembly.compile(await readFile(file))
+}
+
+/** Reads and compiles all of them. */
+export const compileAssets = async (folder: URL | undefined): Promise<CompiledModules> => {
+  const [quickjs, url, encoding, structuredClone] = await Promise.all([
+    compile(assetNames.quickjs, folder),
+    compile(assetNames.url, folder),
+    compile(assetNames.encoding, folder),
+    compile(assetNames.structuredClone, folder)
+  ])
+  return { quickjs, url, encoding, structuredClone }
+}

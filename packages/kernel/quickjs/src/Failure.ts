@@ -1,0 +1,64 @@
+/**
+ * From what the engine says of an error to what the program's author is told: positions in the submitted source, frames inside it
+ * only, and limits by their names.
+ */
+import type { ExecutionFailure } from "@executor/kernel"
+import { position, type SourcePosition } from "@executor/kernel/source"
+import type { Ending } from "./Protocol.ts"
+import { programName } from "./Sandbox.ts"
+
+/** Messages and stacks are cut here; a program can make them as long as its memory. */
+const maxMessage = 8 * 1024
+
+const cut = (text: string): string => (text.length <= maxMessage ? text : `${text.slice(0, maxMessage)}... (cut)`)
+
+const frame = /^\s*at (?:(.*) )?\(?program\.ts:(\d+):(\d+)\)?$/
+
+/** The frames of a stack that lie in the submitted source, with its positions. */
+export const framesOf = (
+  stack: string,
+  source: string
+): { readonly text: string; readonly first: SourcePosition | undefined } => {
+  const lines: Array<string> = []
+  let first: SourcePosition | undefined
+  for (const text of stack.slice(0, maxMessage).split("\n")) {
+    const match = frame.exec(text)
+    if (match === null) continue
+    const at = position(source, Number(match[2]), Number(match[3]))
+    first ??= at
+    const name = match[1] === undefined || match[1] === "<anonymous>" ? "" : match[1]
+    const place = `${programName}:${at.line}:${at.column}`
+    lines.push(name === "" ? `    at ${place}` : `    at ${name} (${place})`)
+  }
+  return { text: lines.join("\n"), first }
+}
+
+/** How an execution ends that ended with this error. */
+export const failureOf = (
+  error: { readonly name: string; readonly message: string; readonly stack: string },
+  source: string
+): Ending => {
+  const { first, text } = framesOf(error.stack, source)
+  const at = first === undefined ? {} : { line: first.line, column: first.column }
+  const stack = text === "" ? {} : { stack: text }
+  if (error.name === "InternalError" && error.message === "out of memory") {
+    return { _tag: "Limit", limit: "heapBytes", at: { ...at, ...stack } }
+  }
+  if (isStackOverflow(error)) {
+    return { _tag: "Limit", limit: "stackBytes", at: { ...at, ...stack } }
+  }
+  const failure: ExecutionFailure = { name: cut(error.name), message: cut(error.message), ...at, ...stack }
+  return { _tag: "Failed", failure }
+}
+
+const isStackOverflow = (error: { readonly name: string; readonly message: string }): boolean =>
+  (error.name === "RangeError" || error.name === "InternalError" || error.name === "SyntaxError") &&
+  /^(Maximum call stack size exceeded|stack overflow)$/.test(error.message)
+
+/** The source could not be read. */
+export const syntaxFailure = (message: string, at: SourcePosition): ExecutionFailure => ({
+  name: "SyntaxError",
+  message: cut(message),
+  line: at.line,
+  column: at.column
+})

@@ -1,0 +1,114 @@
+/**
+ * What the host's thread and a worker say to each other.
+ *
+ * A worker has slots; a slot runs one execution at a time. The host picks the slot and names the execution with a
+ * `runId` that is never used again, so that a late message of an ended execution is known as such and ignored.
+ *
+ * The host sends `start`, then one `settle` for each `call`, in the order in which the program is to see them, and perhaps
+ * `abort`. The worker sends `call`s in the order of their `seq`, then exactly one `end`, also after `abort`. After
+ * `end` the slot is free: messages are handled in order, so the next `start` finds it restored.
+ *
+ * Messages are coalesced: what one turn of either side produces travels as one array. Text crosses as JSON
+ * strings that neither thread parses on the way.
+ *
+ * Beside the messages there is shared memory ({@link makeSharedState}), for what must be seen while the other side is busy:
+ * which slot computes, for how long, and whether a slot shall stop.
+ */
+import type { ExecutionFailure, LimitName, Limits } from "@executor/kernel"
+
+/** Executions that one worker can hold at once; see `Pool` for how many of them it lets compute. */
+export const slotsPerWorker = 64
+
+/** The modules a worker instantiates, compiled once by the host. */
+export interface CompiledModules {
+  readonly quickjs: WebAssembly.Module
+  readonly url: WebAssembly.Module
+  readonly encoding: WebAssembly.Module
+  readonly structuredClone: WebAssembly.Module
+}
+
+/** The limits as plain data. */
+export type PlainLimits = { readonly [K in LimitName]: (typeof Limits.Type)[K] }
+
+/** How an execution ended inside the worker. Failures by a limit only name it: the host has the words. */
+export type Ending =
+  | { readonly _tag: "Done"; readonly json: string | undefined }
+  | { readonly _tag: "Failed"; readonly failure: ExecutionFailure }
+  | { readonly _tag: "Limit"; readonly limit: LimitName; readonly at?: Partial<ExecutionFailure> | undefined }
+  | { readonly _tag: "Aborted" }
+  | { readonly _tag: "Broken"; readonly message: string }
+
+/** Console lines, flattened: level, message, time, level, message, time, ... */
+export type FlatLogs = ReadonlyArray<string | number>
+
+export type ToWorker =
+  | { readonly _tag: "modules"; readonly modules: CompiledModules }
+  | {
+      readonly _tag: "start"
+      readonly slot: number
+      readonly runId: number
+      readonly code: string
+      readonly limits: PlainLimits
+      readonly seed: number
+      readonly startTime: number
+    }
+  | SettleMessage
+  | { readonly _tag: "abort"; readonly slot: number; readonly runId: number }
+
+/** The outcome of the call `seq`; `json` is its value, or the rejection when it failed. */
+export interface SettleMessage {
+  readonly _tag: "settle"
+  readonly slot: number
+  readonly runId: number
+  readonly seq: number
+  readonly failed: boolean
+  readonly json: string | undefined
+  readonly at: number
+}
+
+export interface CallMessage {
+  readonly _tag: "call"
+  readonly slot: number
+  readonly runId: number
+  readonly seq: number
+  readonly path: string
+  readonly argsJson: string | undefined
+}
+
+export interface EndMessage {
+  readonly _tag: "end"
+  readonly slot: number
+  readonly runId: number
+  readonly ending: Ending
+  readonly logs: FlatLogs
+}
+
+export type FromWorker = { readonly _tag: "ready" } | CallMessage | EndMessage
+
+/** What a worker is started with. */
+export interface WorkerData {
+  readonly shared: SharedState
+  readonly constants: GuestConstants
+}
+
+/** What the guest's prelude is told about the kernel's contract. */
+export interface GuestConstants {
+  /** The path that `setTimeout` calls. */
+  readonly sleepPath: string
+  /** How deep a value that crosses may be nested. */
+  readonly maxDepth: number
+}
+
+/** Shared memory of one worker. */
+export interface SharedState {
+  /** `[0]`: the slot that computes now, plus one, or 0. `[1]`: counts entries into a sandbox. `[2 + slot]`: the run to stop. */
+  readonly cells: Int32Array<SharedArrayBuffer>
+  /** CPU time that the execution in a slot has used, in milliseconds, up to its last exit from the sandbox. */
+  readonly cpu: Float64Array<SharedArrayBuffer>
+}
+
+/** Fresh shared memory, all zero. */
+export const makeSharedState = (): SharedState => ({
+  cells: new Int32Array(new SharedArrayBuffer(4 * (2 + slotsPerWorker))),
+  cpu: new Float64Array(new SharedArrayBuffer(8 * slotsPerWorker))
+})

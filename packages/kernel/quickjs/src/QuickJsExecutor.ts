@@ -1,0 +1,124 @@
+/**
+ * The default sandbox: QuickJS compiled to WebAssembly, in a pool of worker threads.
+ *
+ * Use {@link layer} to provide the kernel's `CodeExecutor`, or {@link make} inside a scope. Making it is cheap: the first worker
+ * starts with the first execution, or at once with `prewarm`. Idle workers do not keep a process alive, running
+ * executions do. When the scope closes, workers end and executions that still run fail.
+ *
+ * A program that is bundled into one file passes `workerUrl` (the bundled `worker` entry of this package) and `assetsUrl` (a
+ * folder with the four files named in {@link assetNames}).
+ */
+import {
+  CodeExecutionError,
+  CodeExecutor,
+  type ExecuteOptions,
+  type ExecuteResult,
+  Limits,
+  maxDepth,
+  type SandboxToolInvoker,
+  sleepPath
+} from "@executor/kernel"
+import { Clock, Effect, Fiber, Layer } from "effect"
+import { availableParallelism } from "node:os"
+import { assetNames, compileAssets } from "./Assets.ts"
+import { preludeHash } from "./guest/prelude.ts"
+import { Pool } from "./Pool.ts"
+import { Run, type RunEnd } from "./Run.ts"
+
+export { assetNames }
+
+/** Options of {@link make} and {@link layer}. */
+export interface QuickJsExecutorOptions {
+  /** Worker threads. Defaults to the number of cores, at most 4. */
+  readonly workers?: number | undefined
+  /** Worker threads when some are held by long computations. Defaults to four times `workers`. */
+  readonly maxWorkers?: number | undefined
+  /** Workers to start at once, rather than on first use. */
+  readonly prewarm?: number | undefined
+  /** Limits of an execution that brings none. */
+  readonly limits?: Limits | undefined
+  /** The worker's entry. Defaults to the one beside this module. */
+  readonly workerUrl?: URL | undefined
+  /** A folder that holds the WebAssembly files. Defaults to where `quickjs-wasi` is installed. */
+  readonly assetsUrl?: URL | undefined
+}
+
+/** Names the engine, the stripper and the prelude of this build. */
+export const build = `quickjs-wasi-3.6.2 amaro-1.2.1 prelude-${preludeHash}`
+
+const maxDefaultWorkers = 4
+
+const defaultWorkerUrl = (): URL =>
+  new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
+
+/** A `CodeExecutor` whose workers live as long as the scope. */
+export const make = Effect.fnUntraced(function* (options: QuickJsExecutorOptions = {}) {
+  const workers = options.workers ?? Math.min(availableParallelism(), maxDefaultWorkers)
+  const defaults = options.limits ?? Limits.defaults
+  const pool = yield* Effect.acquireRelease(
+    Effect.sync(
+      () =>
+        new Pool({
+          workers,
+          maxWorkers: options.maxWorkers ?? workers * 4,
+          workerUrl: options.workerUrl ?? defaultWorkerUrl(),
+          compile: () => compileAssets(options.assetsUrl),
+          constants: { sleepPath, maxDepth }
+        })
+    ),
+    (pool) => Effect.sync(() => pool.close())
+  )
+  if (options.prewarm !== undefined) pool.prewarm(options.prewarm)
+
+  const execute = (code: string, invoker: SandboxToolInvoker, executeOptions: ExecuteOptions = {}) =>
+    Effect.withFiber<ExecuteResult, CodeExecutionError>((parent) => {
+      const clock = parent.getRef(Clock.Clock)
+      const now = (): number => clock.currentTimeMillisUnsafe()
+      const fork = Effect.runForkWith(parent.context)
+      return Effect.callback<ExecuteResult, CodeExecutionError>((resume) => {
+        const limits = executeOptions.limits ?? defaults
+        let wallTimer: NodeJS.Timeout | undefined
+        const run = new Run({
+          code,
+          invoker,
+          limits,
+          seed: executeOptions.seed ?? Math.floor(Math.random() * 0x1_0000_0000),
+          startTime: executeOptions.startTime ?? now(),
+          fork,
+          now,
+          onEnd: (end) => {
+            clearTimeout(wallTimer)
+            pool.release(run)
+            resume(
+              run.openCallCount === 0
+                ? endEffect(end)
+                : Effect.andThen(Fiber.interruptAll(run.openCalls), endEffect(end))
+            )
+          }
+        })
+        if (code.length * 3 > limits.sourceBytes && Buffer.byteLength(code) > limits.sourceBytes) {
+          run.endAtLimit("sourceBytes")
+          return
+        }
+        if (limits.wallTimeMs !== null) {
+          wallTimer = setTimeout(() => run.endAtLimit("wallTimeMs"), limits.wallTimeMs)
+        }
+        pool.submit(run)
+        return Effect.suspend(() => {
+          clearTimeout(wallTimer)
+          run.abandon()
+          pool.release(run)
+          return Fiber.interruptAll(run.openCalls)
+        })
+      })
+    })
+
+  return CodeExecutor.of({ execute, build })
+})
+
+/** The `CodeExecutor` as a layer. */
+export const layer = (options: QuickJsExecutorOptions = {}): Layer.Layer<CodeExecutor> =>
+  Layer.effect(CodeExecutor, make(options))
+
+const endEffect = (end: RunEnd): Effect.Effect<ExecuteResult, CodeExecutionError> =>
+  end._tag === "Result" ? Effect.succeed(end.result) : Effect.fail(new CodeExecutionError({ message: end.message }))

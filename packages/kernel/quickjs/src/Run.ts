@@ -1,0 +1,265 @@
+/**
+ * One execution as the host sees it: starts its calls, and puts their outcomes into the order of delivery.
+ *
+ * Each call is a fiber. An outcome with a place in the order (a `Settlement`) waits until all before it are there; one
+ * without is delivered as it comes, at the time of the clock.
+ */
+import {
+  encodeJson,
+  LimitExceeded,
+  type ExecuteResult,
+  type LimitName,
+  limitMessage,
+  type Limits,
+  type LogEntry,
+  type SandboxToolInvoker,
+  Settlement,
+  type ToolInvocation,
+  type ToolRejection
+} from "@executor/kernel"
+import { Cause, Effect, Exit, type Fiber } from "effect"
+import type { CallMessage, EndMessage, FlatLogs, SettleMessage } from "./Protocol.ts"
+
+/** An outcome on its way to the program. */
+export type Outcome = Pick<SettleMessage, "seq" | "failed" | "json" | "at">
+
+/** How a run ends for its caller. */
+export type RunEnd =
+  | { readonly _tag: "Result"; readonly result: ExecuteResult }
+  | { readonly _tag: "Failed"; readonly message: string }
+
+export interface RunOptions {
+  readonly code: string
+  readonly invoker: SandboxToolInvoker
+  readonly limits: Limits
+  readonly seed: number
+  readonly startTime: number
+  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  readonly now: () => number
+  readonly onEnd: (end: RunEnd) => void
+}
+
+/** Text of outcomes that is kept, in UTF-16 units; a run that has received more cannot be moved. */
+const maxHistory = 16 * 1024 * 1024
+
+export class Run {
+  readonly options: RunOptions
+  /** Hands an outcome to the worker. Set while the run has a slot. */
+  deliver: ((outcome: Outcome) => void) | undefined
+  /** All outcomes handed over so far, in order: with them the run can start again elsewhere. Absent if they are too large. */
+  history: Array<Outcome> | undefined = []
+  /** When the worker last said something, or was told something. */
+  lastActive = performance.now()
+  private readonly fibers = new Map<number, Fiber.Fiber<unknown, unknown>>()
+  private readonly early = new Map<number, Outcome>()
+  private nextSettleSeq = 0
+  private nextCall = 0
+  private historySize = 0
+  private lastAt: number
+  private ended = false
+
+  constructor(options: RunOptions) {
+    this.options = options
+    this.lastAt = options.startTime
+  }
+
+  get hasEnded(): boolean {
+    return this.ended
+  }
+
+  /** The calls that are under way. */
+  get openCalls(): Iterable<Fiber.Fiber<unknown, unknown>> {
+    return this.fibers.values()
+  }
+
+  get openCallCount(): number {
+    return this.fibers.size
+  }
+
+  onCall(message: CallMessage): void {
+    if (this.ended) return
+    this.lastActive = performance.now()
+    const { seq } = message
+    // A run that was started again repeats the calls it had made.
+    if (seq < this.nextCall) return
+    this.nextCall = seq + 1
+    const fiber = this.options.fork(this.invoke(message))
+    if (fiber.pollUnsafe() === undefined) this.fibers.set(seq, fiber)
+    fiber.addObserver((exit) => {
+      this.fibers.delete(seq)
+      this.settle(seq, exit)
+    })
+  }
+
+  onEnd(message: EndMessage): void {
+    const logs = entriesOf(message.logs)
+    const { ending } = message
+    switch (ending._tag) {
+      case "Done":
+        return this.end({ _tag: "Result", result: new Completed(ending.json, logs) })
+      case "Failed":
+        return this.end({
+          _tag: "Result",
+          result: { result: undefined, resultJson: undefined, error: ending.failure, logs }
+        })
+      case "Limit":
+        return this.endAtLimit(ending.limit, undefined, logs, ending.at)
+      case "Broken":
+        return this.end({
+          _tag: "Failed",
+          message: `The sandbox broke: ${ending.message}. Running the program again may help.`
+        })
+      case "Aborted":
+        return this.end({ _tag: "Failed", message: "The execution was stopped" })
+    }
+  }
+
+  endAtLimit(
+    limit: LimitName,
+    message?: string | undefined,
+    logs?: ReadonlyArray<LogEntry>,
+    at?: {
+      readonly line?: number | undefined
+      readonly column?: number | undefined
+      readonly stack?: string | undefined
+    }
+  ): void {
+    const text = message ?? limitMessage(limit, this.options.limits[limit] ?? 0)
+    const error = { ...at, name: "LimitExceeded", limit, message: text }
+    this.end({ _tag: "Result", result: { result: undefined, resultJson: undefined, error, logs: logs ?? [] } })
+  }
+
+  end(end: RunEnd): void {
+    if (this.ended) return
+    this.ended = true
+    this.deliver = undefined
+    this.options.onEnd(end)
+  }
+
+  /** Nobody waits for the run any more. */
+  abandon(): void {
+    this.ended = true
+    this.deliver = undefined
+  }
+
+  private invoke(message: CallMessage): Effect.Effect<unknown, unknown> {
+    const limit = { name: "toolResultBytes", bytes: this.options.limits.toolResultBytes } as const
+    return Effect.flatMap(
+      Effect.suspend(() => this.options.invoker.invoke(new Invocation(message))),
+      (value): Effect.Effect<unknown, unknown> =>
+        value instanceof Settlement ? Effect.succeed(value) : encodeJson(value, { root: "the tool's result", limit })
+    )
+  }
+
+  private settle(seq: number, exit: Exit.Exit<unknown, unknown>): void {
+    if (this.ended) return
+    if (Exit.isSuccess(exit)) {
+      const { value } = exit
+      if (value instanceof Settlement) return this.settleInOrder(seq, value)
+      return this.hand({ seq, failed: false, json: value as string | undefined, at: this.options.now() })
+    }
+    const error = Cause.squash(exit.cause)
+    if (error instanceof LimitExceeded) return this.endAtLimit(error.limit, error.message)
+    this.hand({ seq, failed: true, json: rejectionJson(rejectionOf(exit.cause)), at: this.options.now() })
+  }
+
+  private settleInOrder(seq: number, settlement: Settlement): void {
+    const { at, outcome } = settlement
+    const json = outcome._tag === "Success" ? outcome.json : rejectionJson(outcome.error)
+    const limit = this.options.limits.toolResultBytes
+    if (json !== undefined && json.length * 3 > limit && Buffer.byteLength(json) > limit) {
+      return this.endAtLimit("toolResultBytes")
+    }
+    this.early.set(settlement.settleSeq, { seq, failed: outcome._tag === "Failure", json, at })
+    for (;;) {
+      const next = this.early.get(this.nextSettleSeq)
+      if (next === undefined) return
+      this.early.delete(this.nextSettleSeq++)
+      this.hand(next)
+    }
+  }
+
+  private hand(outcome: Outcome): void {
+    this.lastActive = performance.now()
+    this.lastAt = Math.max(this.lastAt, outcome.at)
+    const timed = { ...outcome, at: this.lastAt }
+    this.historySize += outcome.json?.length ?? 0
+    if (this.historySize > maxHistory) this.history = undefined
+    this.history?.push(timed)
+    this.deliver?.(timed)
+  }
+}
+
+class Invocation implements ToolInvocation {
+  readonly path: string
+  readonly argsJson: string | undefined
+  readonly seq: number
+
+  constructor(message: CallMessage) {
+    this.path = message.path
+    this.argsJson = message.argsJson
+    this.seq = message.seq
+  }
+
+  get args(): unknown {
+    const args: unknown = this.argsJson === undefined ? undefined : JSON.parse(this.argsJson)
+    Object.defineProperty(this, "args", { value: args, enumerable: true })
+    return args
+  }
+}
+
+class Completed implements ExecuteResult {
+  readonly resultJson: string | undefined
+  readonly logs: ReadonlyArray<LogEntry>
+
+  constructor(resultJson: string | undefined, logs: ReadonlyArray<LogEntry>) {
+    this.resultJson = resultJson
+    this.logs = logs
+  }
+
+  get result(): unknown {
+    const result: unknown = this.resultJson === undefined ? undefined : JSON.parse(this.resultJson)
+    Object.defineProperty(this, "result", { value: result, enumerable: true })
+    return result
+  }
+}
+
+const entriesOf = (flat: FlatLogs): ReadonlyArray<LogEntry> => {
+  const entries: Array<LogEntry> = []
+  for (let i = 0; i < flat.length; i += 3) {
+    entries.push({ level: flat[i] as LogEntry["level"], message: String(flat[i + 1]), at: Number(flat[i + 2]) })
+  }
+  return entries
+}
+
+const textField = (error: unknown, field: string): string | undefined => {
+  if (typeof error !== "object" || error === null) return undefined
+  const value: unknown = Reflect.get(error, field)
+  return typeof value === "string" && value !== "" ? value : undefined
+}
+
+const rejectionOf = (cause: Cause.Cause<unknown>): ToolRejection => {
+  const failure = cause.reasons.find(Cause.isFailReason)
+  if (failure === undefined) {
+    return Cause.hasInterruptsOnly(cause)
+      ? { name: "Interrupted", message: "The call was interrupted before it had an outcome" }
+      : { name: "Error", message: "The call failed because of an internal error" }
+  }
+  const { error } = failure
+  if (typeof error !== "object" || error === null) return { name: "Error", message: String(error) }
+  const data: unknown = Reflect.get(error, "data")
+  return {
+    name: textField(error, "name") ?? textField(error, "_tag") ?? "Error",
+    message: textField(error, "message") ?? "The call failed",
+    ...(data === undefined ? {} : { data })
+  }
+}
+
+/** `data` is left out when it is not JSON: the program is owed the error more than its details. */
+const rejectionJson = ({ data, message, name }: ToolRejection): string => {
+  try {
+    return JSON.stringify({ name, message, data })
+  } catch {
+    return JSON.stringify({ name, message })
+  }
+}

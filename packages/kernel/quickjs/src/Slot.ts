@@ -1,0 +1,306 @@
+/**
+ * One slot of a worker: runs one execution at a time in its sandbox, and tells the host what it does.
+ *
+ * Guest code only runs inside {@link Slot.enter}, which takes its time, and after which the state of the execution is looked at:
+ * has it ended, was it stopped, or can it never end, because nothing is left to run and no call is open.
+ *
+ * A call is numbered when it is made. At most `toolCallsInFlight` of them are with the host at once; the others wait here, in
+ * order, and go when an outcome comes in.
+ */
+import type { ExecutionFailure, LimitName } from "@executor/kernel"
+import { SourceSyntaxError, stripTypes, wrap } from "@executor/kernel/source"
+import { JSException } from "quickjs-wasi"
+import { failureOf, framesOf, syntaxFailure } from "./Failure.ts"
+import { Logs } from "./Logs.ts"
+import type {
+  CallMessage,
+  CompiledModules,
+  Ending,
+  FromWorker,
+  GuestConstants,
+  PlainLimits,
+  SettleMessage,
+  SharedState,
+  ToWorker
+} from "./Protocol.ts"
+import { type GuestHost, Sandbox } from "./Sandbox.ts"
+
+/** What a slot needs of its worker. */
+export interface SlotEnvironment {
+  readonly modules: CompiledModules
+  readonly constants: GuestConstants
+  readonly shared: SharedState
+  /** Queues a message; it goes at the end of the turn, or at {@link SlotEnvironment.flush}. */
+  readonly post: (message: FromWorker) => void
+  readonly flush: () => void
+}
+
+type Start = Extract<ToWorker, { readonly _tag: "start" }>
+
+interface Run {
+  readonly start: Start
+  readonly logs: Logs
+  cpuMs: number
+  enteredAt: number
+  seq: number
+  inFlight: number
+  waiting: Array<CallMessage>
+  /** Outcomes that came before the program had started, when it repeats what it had done elsewhere. */
+  early: Array<SettleMessage> | undefined
+  /** Set by what ends it; guest code does not run any more once it is. */
+  ending: Ending | undefined
+}
+
+/** Calls may wait this long for the program to stop computing before they are sent. */
+const flushAfterMs = 5
+
+export class Slot {
+  private readonly index: number
+  private readonly environment: SlotEnvironment
+  private sandbox: Sandbox | undefined
+  /** The next sandbox, when the last one was dropped. */
+  private prepared: Promise<Sandbox> | undefined
+  private run: Run | undefined
+  /** The execution whose code runs at this moment. */
+  private inside: Run | undefined
+
+  constructor(index: number, environment: SlotEnvironment) {
+    this.index = index
+    this.environment = environment
+  }
+
+  async start(message: Start): Promise<void> {
+    const run: Run = {
+      start: message,
+      logs: new Logs(message.limits.logBytes),
+      cpuMs: 0,
+      enteredAt: 0,
+      seq: 0,
+      inFlight: 0,
+      waiting: [],
+      early: [],
+      ending: undefined
+    }
+    this.run = run
+    this.environment.shared.cpu[this.index] = 0
+    if (this.sandbox?.begin(message.limits, message.startTime) !== true) {
+      const sandbox = await this.takeSandbox(message.limits)
+      this.sandbox = sandbox
+      if (this.run !== run) return
+    }
+    const { sandbox } = this
+    if (sandbox === undefined) return
+    let strip = false
+    this.enter(
+      run,
+      () => {
+        try {
+          sandbox.start(wrap(message.code), message.seed)
+        } catch (error) {
+          if (!isSyntaxError(error) || run.ending !== undefined) throw error
+          strip = true
+          error.dispose()
+          return
+        }
+        sandbox.drain(() => run.ending !== undefined)
+      },
+      () => strip
+    )
+    if (strip) await this.startStripped(run, sandbox)
+    const early = run.early ?? []
+    run.early = undefined
+    for (const message of early) this.settle(message)
+  }
+
+  settle(message: SettleMessage): void {
+    const { run, sandbox } = this
+    if (run === undefined || sandbox === undefined || run.start.runId !== message.runId) return
+    if (run.early !== undefined) {
+      run.early.push(message)
+      return
+    }
+    run.inFlight--
+    const next = run.waiting.shift()
+    if (next !== undefined) this.send(run, next)
+    sandbox.now = Math.max(sandbox.now, message.at)
+    this.enter(run, () => {
+      sandbox.deliver(message.seq, message.failed, message.json)
+      sandbox.drain(() => run.ending !== undefined)
+    })
+  }
+
+  abort(runId: number): void {
+    const { run } = this
+    if (run === undefined || run.start.runId !== runId) return
+    run.ending ??= { _tag: "Aborted" }
+    this.finish(run)
+  }
+
+  /** No sandbox could be made for the execution. */
+  broken(runId: number): void {
+    const { run } = this
+    if (run === undefined || run.start.runId !== runId) return
+    run.ending ??= { _tag: "Broken", message: "no sandbox could be made" }
+    this.finish(run)
+  }
+
+  private async startStripped(run: Run, sandbox: Sandbox): Promise<void> {
+    const { code, seed } = run.start
+    let stripped: string
+    try {
+      stripped = await stripTypes(code)
+    } catch (error) {
+      run.ending ??=
+        error instanceof SourceSyntaxError
+          ? { _tag: "Failed", failure: syntaxFailure(error.message, error.position) }
+          : { _tag: "Broken", message: "the type stripper failed" }
+      if (this.run === run) this.finish(run)
+      return
+    }
+    if (this.run !== run) return
+    this.enter(run, () => {
+      sandbox.start(stripped, seed)
+      sandbox.drain(() => run.ending !== undefined)
+    })
+  }
+
+  /** Runs guest code, then looks at how the execution stands. */
+  private enter(run: Run, guest: () => void, goesOn?: () => boolean): void {
+    const { cells, cpu } = this.environment.shared
+    run.enteredAt = performance.now()
+    this.inside = run
+    Atomics.add(cells, 1, 1)
+    Atomics.store(cells, 0, this.index + 1)
+    try {
+      guest()
+    } catch (error) {
+      run.ending ??= this.endingOf(run, error)
+    }
+    this.inside = undefined
+    run.cpuMs += performance.now() - run.enteredAt
+    cpu[this.index] = run.cpuMs
+    Atomics.store(cells, 0, 0)
+    if (run.ending === undefined && goesOn?.() !== true && run.inFlight === 0 && run.waiting.length === 0) {
+      run.ending = { _tag: "Failed", failure: unsettled }
+    }
+    if (run.ending !== undefined) this.finish(run)
+  }
+
+  private endingOf(run: Run, error: unknown): Ending {
+    if (error instanceof JSException) {
+      const { name, message, stack } = error
+      error.dispose()
+      return failureOf({ name, message, stack: stack ?? "" }, run.start.code)
+    }
+    if (error instanceof RangeError) return { _tag: "Limit", limit: "stackBytes" }
+    return { _tag: "Broken", message: error instanceof Error ? error.message : String(error) }
+  }
+
+  private finish(run: Run): void {
+    const ending = run.ending ?? { _tag: "Aborted" }
+    this.run = undefined
+    this.environment.post({
+      _tag: "end",
+      slot: this.index,
+      runId: run.start.runId,
+      ending,
+      logs: run.logs.close(this.sandbox?.now ?? run.start.startTime)
+    })
+    const clean = ending._tag === "Done" || ending._tag === "Failed"
+    if (!clean || this.sandbox?.restore() !== true) {
+      this.sandbox = undefined
+      // Made ahead, since nobody waits for it now. If it fails, so does the next start, which can report it.
+      this.prepared = this.makeSandbox(run.start.limits)
+      this.prepared.catch(() => {
+        this.prepared = undefined
+      })
+    }
+  }
+
+  private send(run: Run, message: CallMessage): void {
+    run.inFlight++
+    this.environment.post(message)
+  }
+
+  /** A fresh sandbox that enforces these limits. */
+  private async takeSandbox(limits: PlainLimits): Promise<Sandbox> {
+    const prepared = await this.prepared
+    this.prepared = undefined
+    const { startTime } = this.run?.start ?? { startTime: 0 }
+    if (prepared?.begin(limits, startTime) === true) return prepared
+    const sandbox = await this.makeSandbox(limits)
+    sandbox.begin(limits, startTime)
+    return sandbox
+  }
+
+  private makeSandbox(limits: PlainLimits): Promise<Sandbox> {
+    const { environment, index } = this
+    const ended = (ending: Ending): void => {
+      if (this.run !== undefined) this.run.ending ??= ending
+    }
+    const host: GuestHost = {
+      call: (path, argsJson) => {
+        const { run } = this
+        if (run === undefined || run.ending !== undefined) return -1
+        const { limits, runId } = run.start
+        if (run.seq >= limits.toolCalls) {
+          ended({ _tag: "Limit", limit: "toolCalls" })
+          return -1
+        }
+        if (argsJson !== undefined && Buffer.byteLength(argsJson) > limits.argumentsBytes) {
+          ended({ _tag: "Limit", limit: "argumentsBytes" })
+          return -1
+        }
+        const message: CallMessage = { _tag: "call", slot: index, runId, seq: run.seq++, path, argsJson }
+        if (run.inFlight < limits.toolCallsInFlight) this.send(run, message)
+        else run.waiting.push(message)
+        return message.seq
+      },
+      log: (level, message) => this.run?.logs.add(level, message, this.sandbox?.now ?? 0),
+      done: (json) => {
+        const { run } = this
+        if (run === undefined) return
+        if (json !== undefined && Buffer.byteLength(json) > run.start.limits.resultBytes) {
+          ended({ _tag: "Limit", limit: "resultBytes" })
+        } else {
+          ended({ _tag: "Done", json })
+        }
+      },
+      fail: (name, message, stack) => {
+        const { run } = this
+        if (run !== undefined) ended(failureOf({ name, message, stack }, run.start.code))
+      },
+      limit: (name) => ended({ _tag: "Limit", limit: name as LimitName }),
+      argumentsBytes: () => this.run?.start.limits.argumentsBytes ?? 0,
+      resultBytes: () => this.run?.start.limits.resultBytes ?? 0,
+      frames: (stack) => framesOf(stack, this.run?.start.code ?? "").text,
+      interrupted: () => {
+        const run = this.inside
+        if (run === undefined) return false
+        if (run.ending !== undefined) return true
+        if (Atomics.load(environment.shared.cells, 2 + index) === run.start.runId) {
+          run.ending = { _tag: "Aborted" }
+          return true
+        }
+        const entered = performance.now() - run.enteredAt
+        if (run.cpuMs + entered > run.start.limits.cpuTimeMs) {
+          run.ending = { _tag: "Limit", limit: "cpuTimeMs" }
+          return true
+        }
+        if (entered > flushAfterMs) environment.flush()
+        return false
+      }
+    }
+    return Sandbox.make(environment.modules, host, environment.constants, limits)
+  }
+}
+
+const isSyntaxError = (error: unknown): error is JSException =>
+  error instanceof JSException && error.name === "SyntaxError"
+
+const unsettled: ExecutionFailure = {
+  name: "UnsettledPromise",
+  message:
+    "The program waits for a promise that can never settle: no tool call or timer is open and nothing is left to run. " +
+    "Look for a `new Promise` whose resolve is never called."
+}

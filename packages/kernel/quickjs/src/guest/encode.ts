@@ -1,0 +1,213 @@
+/**
+ * Guest text: how a value becomes JSON text inside the sandbox.
+ *
+ * It is one closure, run before any submitted code. All built-ins it uses are captured at that time, so a program that replaces
+ * `JSON`, `Array.prototype` or `Object.prototype` changes nothing here. Getters, `toJSON` and proxy traps in the value run as part
+ * of the program, under its limits. The rules are those of the kernel's README; `host.classId` tells what an object
+ * is by the engine's own knowledge, which a program cannot forge.
+ */
+export const encodeText = /* js */ `
+const maxDepth = host.maxDepth
+const reflectApply = Reflect.apply
+const getPrototypeOf = Reflect.getPrototypeOf
+const setPrototypeOf = Reflect.setPrototypeOf
+const defineProperty = Reflect.defineProperty
+const isArray = Array.isArray
+const objectKeys = Object.keys
+const objectPrototype = Object.prototype
+const jsonParse = JSON.parse
+const quote = JSON.stringify
+const dateToISOString = Date.prototype.toISOString
+const mapForEach = Map.prototype.forEach
+const setForEach = Set.prototype.forEach
+const numberValueOf = Number.prototype.valueOf
+const stringValueOf = String.prototype.valueOf
+const booleanValueOf = Boolean.prototype.valueOf
+const typedArrayLength = Object.getOwnPropertyDescriptor(getPrototypeOf(Uint8Array.prototype), "length").get
+const regExpTest = RegExp.prototype.exec
+const stringSlice = String.prototype.slice
+const identifier = /^[A-Za-z_$][A-Za-z0-9_$]*$/
+const NativeError = Error
+const NativeTypeError = TypeError
+const NativeRangeError = RangeError
+const NativePromise = Promise
+const NativeProxy = Proxy
+const NativeString = String
+
+const classNames = []
+setPrototypeOf(classNames, null)
+const samples = {
+  Object: {}, Array: [], Error: new Error(), Number: new Number(0), String: new String(""), Boolean: new Boolean(false),
+  Symbol: Object(Symbol()), BigInt: Object(0n), Date: new Date(0), RegExp: /x/, Map: new Map(), Set: new Set(),
+  WeakMap: new WeakMap(), WeakSet: new WeakSet(), ArrayBuffer: new ArrayBuffer(0), DataView: new DataView(new ArrayBuffer(0)),
+  Promise: new Promise(() => {}), Proxy: new Proxy({}, {}), generator: (function* () {})(), "async generator": (async function* () {})(),
+  URL: new URL("http://a/"), URLSearchParams: new URLSearchParams(), DOMException: new DOMException(),
+  Iterator: [].values(), TextEncoder: new TextEncoder(), TextDecoder: new TextDecoder(),
+  Arguments: (function () { return arguments })(),
+  Uint8Array: new Uint8Array(), Int8Array: new Int8Array(), Uint8ClampedArray: new Uint8ClampedArray(),
+  Uint16Array: new Uint16Array(), Int16Array: new Int16Array(), Uint32Array: new Uint32Array(), Int32Array: new Int32Array(),
+  BigInt64Array: new BigInt64Array(), BigUint64Array: new BigUint64Array(),
+  Float16Array: new Float16Array(), Float32Array: new Float32Array(), Float64Array: new Float64Array()
+}
+for (const name in samples) classNames[host.classId(samples[name])] = name
+const classOf = (value) => classNames[host.classId(value)] ?? "special object"
+
+class UnserializableValue extends NativeTypeError {}
+defineProperty(UnserializableValue.prototype, "name", { value: "UnserializableValue", configurable: true, writable: true })
+
+const toolPaths = new WeakMap()
+const weakMapGet = WeakMap.prototype.get
+const weakMapSet = WeakMap.prototype.set
+const toolPathOf = (value) => reflectApply(weakMapGet, toolPaths, [value])
+
+const bare = () => { const list = []; setPrototypeOf(list, null); return list }
+
+const encode = (value, root, maxUnits, limitName) => {
+  const keys = bare()
+  const ancestors = bare()
+  let units = 0
+
+  const pathTo = (depth) => {
+    let path = root
+    for (let i = 0; i < depth; i++) {
+      const key = keys[i]
+      if (typeof key === "number") path += "[" + key + "]"
+      else if (reflectApply(regExpTest, identifier, [key]) !== null) path += "." + key
+      else path += "[" + quote(key) + "]"
+      if (path.length > 300) return reflectApply(stringSlice, path, [0, 300]) + "..."
+    }
+    return path
+  }
+  const refuse = (depth, what) => { throw new UnserializableValue(pathTo(depth) + " is " + what) }
+  const spend = (text) => {
+    units += text.length + 1
+    if (units > maxUnits) host.limit(limitName)
+    return text
+  }
+  const enclose = (open, text, close) => {
+    spend(open)
+    return open + text + close
+  }
+
+  const encodeValue = (value, depth) => {
+    switch (typeof value) {
+      case "string": return spend(quote(value))
+      case "number":
+        if (value - value !== 0) {
+          refuse(depth, NativeString(value) + ", which JSON cannot hold: send null, or text")
+        }
+        return spend("" + value)
+      case "boolean": return spend(value ? "true" : "false")
+      case "undefined": return undefined
+      case "object": return value === null ? spend("null") : encodeObject(value, depth)
+      case "bigint": return refuse(depth, "a BigInt, which JSON cannot hold: send String(value), or Number(value) if it is small")
+      case "symbol": return refuse(depth, "a symbol, which cannot leave the sandbox: send its description")
+      default: {
+        const path = toolPathOf(value)
+        return path === undefined
+          ? refuse(depth, "a function, which cannot leave the sandbox: call it and send what it returns")
+          : refuse(depth, "the tool " + path + " itself: call it, as in await tools." + path + "({ ... })")
+      }
+    }
+  }
+
+  const encodeObject = (value, depth) => {
+    if (depth >= maxDepth) tooDeep(depth)
+    ancestors[depth] = value
+    if (isArray(value)) return encodeArray(value, depth)
+    const prototype = getPrototypeOf(value)
+    if (prototype !== objectPrototype && prototype !== null) {
+      const name = classOf(value)
+      switch (name) {
+        case "Date": {
+          let text
+          try { text = reflectApply(dateToISOString, value, []) } catch { refuse(depth, "an invalid Date: check it before sending") }
+          return spend(quote(text))
+        }
+        case "Map": return encodeMap(value, depth)
+        case "Set": return encodeSet(value, depth)
+        case "Error": case "DOMException": return encodeProperties(value, ["name", "message"], depth)
+        case "Number": return encodeValue(reflectApply(numberValueOf, value, []), depth)
+        case "String": return encodeValue(reflectApply(stringValueOf, value, []), depth)
+        case "Boolean": return encodeValue(reflectApply(booleanValueOf, value, []), depth)
+        case "Uint8Array": case "Int8Array": case "Uint8ClampedArray": case "Uint16Array": case "Int16Array":
+        case "Uint32Array": case "Int32Array": case "BigInt64Array": case "BigUint64Array":
+        case "Float16Array": case "Float32Array": case "Float64Array":
+          return encodeElements(value, reflectApply(typedArrayLength, value, []), depth)
+        case "Promise": refuse(depth, "a promise: await it first")
+        case "ArrayBuffer": refuse(depth, "an ArrayBuffer: send new Uint8Array(buffer), or base64 text")
+        case "Object": case "Arguments": break
+        default:
+          if (typeof value.toJSON !== "function") refuse(depth, "a " + name + ", which JSON cannot hold: send the parts of it that you need")
+      }
+      const toJSON = value.toJSON
+      if (typeof toJSON === "function") return encodeJSON(value, toJSON, depth)
+      const keysOfInstance = objectKeys(value)
+      if (keysOfInstance.length === 0) {
+        refuse(depth, "an object of a class without any properties of its own to write: send a plain object")
+      }
+      return encodeProperties(value, keysOfInstance, depth)
+    }
+    const toJSON = value.toJSON
+    if (typeof toJSON === "function" && toolPathOf(toJSON) === undefined) return encodeJSON(value, toJSON, depth)
+    return encodeProperties(value, objectKeys(value), depth)
+  }
+
+  const encodeJSON = (value, toJSON, depth) => {
+    const replaced = reflectApply(toJSON, value, [""])
+    if (replaced === value) refuse(depth, "an object whose toJSON returns itself")
+    keys[depth] = "toJSON()"
+    return encodeValue(replaced, depth + 1)
+  }
+  const encodeProperties = (value, names, depth) => {
+    let text = ""
+    for (let i = 0; i < names.length; i++) {
+      const key = names[i]
+      keys[depth] = key
+      const part = encodeValue(value[key], depth + 1)
+      if (part !== undefined) text += (text === "" ? "" : ",") + spend(quote(key)) + ":" + part
+    }
+    return enclose("{", text, "}")
+  }
+  const encodeArray = (value, depth) => encodeElements(value, value.length, depth)
+  const encodeElements = (value, length, depth) => {
+    let text = ""
+    for (let i = 0; i < length; i++) {
+      keys[depth] = i
+      const part = encodeValue(value[i], depth + 1)
+      text += (i === 0 ? "" : ",") + (part === undefined ? spend("null") : part)
+    }
+    return enclose("[", text, "]")
+  }
+  const encodeMap = (value, depth) => {
+    let text = ""
+    reflectApply(mapForEach, value, [(item, key) => {
+      if (typeof key !== "string") refuse(depth, "a Map with a key that is not a string: send [...map] instead")
+      keys[depth] = key
+      const part = encodeValue(item, depth + 1)
+      if (part !== undefined) text += (text === "" ? "" : ",") + spend(quote(key)) + ":" + part
+    }])
+    return enclose("{", text, "}")
+  }
+  const encodeSet = (value, depth) => {
+    let text = ""
+    let i = 0
+    reflectApply(setForEach, value, [(item) => {
+      keys[depth] = i++
+      const part = encodeValue(item, depth + 1)
+      text += (i === 1 ? "" : ",") + (part === undefined ? spend("null") : part)
+    }])
+    return enclose("[", text, "]")
+  }
+  const tooDeep = (depth) => {
+    for (let i = depth - 1; i > 0; i--) {
+      for (let j = 0; j < i; j++) {
+        if (ancestors[i] === ancestors[j]) refuse(i, "the same object as " + pathTo(j) + ", so the value contains itself: send a part of it")
+      }
+    }
+    refuse(depth, "nested deeper than " + maxDepth + " levels: send a flatter value")
+  }
+
+  return encodeValue(value, 0)
+}
+`
