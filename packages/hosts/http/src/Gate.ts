@@ -13,6 +13,9 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 /** Names that mean this machine. */
 const loopbackNames = ["localhost", "127.0.0.1", "[::1]"]
 
+/** Addresses to listen on that are names of no machine. */
+const anyAddress = new Set(["0.0.0.0", "::", "[::]"])
+
 /** How long a browser may keep the answer to a preflight, in seconds. */
 const preflightMaxAge = 600
 
@@ -47,9 +50,8 @@ export interface GateOptions {
 
 /** Makes the gate. It costs two map lookups a request. */
 export const makeGate = (options: GateOptions): ((request: HttpServerRequest.HttpServerRequest) => Verdict) => {
-  const hosts = new Set(
-    [...loopbackNames, bracketed(options.host), ...options.allowedHosts].map((_) => _.toLowerCase())
-  )
+  const own = anyAddress.has(options.host) ? [] : [bracketed(options.host)]
+  const hosts = new Set([...loopbackNames, ...own, ...options.allowedHosts].map((_) => _.toLowerCase()))
   const origins = new Set(options.allowedOrigins.map((_) => _.toLowerCase().replace(/\/$/, "")))
 
   return (request) => {
