@@ -1,0 +1,4 @@
+/**
+ * Storage for Executor: the `DBAdapter` for SQLite.
+ */
+export * as SqliteAdapter from "./SqliteAdapter.ts"

@@ -1,0 +1,108 @@
+/**
+ * Opening a database file: made if absent, brought up to date, refused if it is somebody else's.
+ *
+ * A file carries two numbers in its header: the application it belongs to, and how many migrations it has had. So opening
+ * one that is up to date reads two numbers and nothing else. Several processes may open a fresh file at once: the numbers are
+ * read again under the write lock, and whoever comes second finds the work done.
+ */
+import { DBError } from "@executor/sdk"
+import Database from "better-sqlite3"
+import { Effect, type Scope } from "effect"
+import { closeSync, openSync } from "node:fs"
+import { migrations } from "./migrations.ts"
+import { blockingWaitMillis, retryBusy } from "./retry.ts"
+
+/** The SQLite application id of our files, so that no other program's database is written to: "Exec" in ASCII. */
+const applicationId = 0x45786563
+
+/** Opens the database and closes it with the scope. */
+export const openDatabase: (file: string) => Effect.Effect<Database.Database, DBError, Scope.Scope> = Effect.fnUntraced(function* (file) {
+  const database = yield* Effect.acquireRelease(connect(file), (database) => Effect.sync(() => database.close()))
+  yield* Effect.mapError(
+    Effect.andThen(
+      retryBusy(() => configure(database, file)),
+      retryBusy(() => migrate(database))
+    ),
+    ({ cause, message, reason }) =>
+      new DBError({ message: `The database ${file} cannot be opened. ${message}`, reason, cause })
+  )
+  return database
+})
+
+const connect = (file: string): Effect.Effect<Database.Database, DBError> =>
+  Effect.try({
+    try: () => {
+      // SQLite gives its other files the mode of this one.
+      if (file !== ":memory:") closeSync(openSync(file, "a", 0o600))
+      return new Database(file, { timeout: blockingWaitMillis })
+    },
+    catch: (cause) => new DBError({ message: cannotConnect(file, cause), reason: "unavailable", cause })
+  })
+
+const cannotConnect = (file: string, cause: unknown): string => {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+  const why =
+    code === "ENOENT"
+      ? "its folder does not exist"
+      : code === "EACCES" || code === "EPERM"
+        ? "this user may not write there"
+        : code === "EISDIR"
+          ? "it is a folder"
+          : code === "EROFS"
+            ? "its disk is read-only"
+            : code === "ENOSPC"
+              ? "the disk is full"
+              : "SQLite could not open it"
+  return `The database ${file} cannot be opened: ${why}.`
+}
+
+const headerNumber = (database: Database.Database, name: "application_id" | "user_version"): number =>
+  Number(database.pragma(name, { simple: true }))
+
+/** How many migrations the database has had; throws a `DBError` if it is not ours or from the future. */
+const version = (database: Database.Database): number => {
+  const version = headerNumber(database, "user_version")
+  if (headerNumber(database, "application_id") !== applicationId) {
+    const isEmpty = version === 0 && database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined
+    if (isEmpty) return 0
+    throw new DBError({
+      message: "It is a database of another program: choose another file or data folder.",
+      reason: "other"
+    })
+  }
+  if (version > migrations.length) {
+    throw new DBError({
+      message:
+        `It was written by a newer version of Executor (schema ${version}, and this one knows ${migrations.length}): ` +
+        "update Executor, or choose another data folder.",
+      reason: "other"
+    })
+  }
+  return version
+}
+
+const configure = (database: Database.Database, file: string): void => {
+  version(database)
+  if (file !== ":memory:") database.pragma("journal_mode = WAL")
+  // With a write-ahead log, this loses no consistency, and at most the last moments before a power cut.
+  database.pragma("synchronous = NORMAL")
+  database.pragma("temp_store = MEMORY")
+  database.pragma("foreign_keys = ON")
+}
+
+const migrate = (database: Database.Database): void => {
+  if (version(database) === migrations.length) return
+  // A migration that rebuilds a table would otherwise delete what refers to it. It cannot be changed in a transaction.
+  database.pragma("foreign_keys = OFF")
+  try {
+    database
+      .transaction(() => {
+        for (const { sql } of migrations.slice(version(database))) database.exec(sql)
+        database.pragma(`application_id = ${applicationId}`)
+        database.pragma(`user_version = ${migrations.length}`)
+      })
+      .immediate()
+  } finally {
+    database.pragma("foreign_keys = ON")
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Units of work, in the order in which they were submitted, grouped into transactions.
+ *
+ * A commit costs more than a statement, so the units that were submitted in one turn of the event loop share one. A group is first run without
+ * savepoints, for failure is rare; if a unit fails, the group is undone and run again with a savepoint around each unit,
+ * so that a failed unit takes back its own writes and no others. Callers learn the outcome after the commit, never before.
+ *
+ * BEGIN..COMMIT is one synchronous step. A group ends after a few milliseconds, and what is left goes to the next turn, so
+ * that a burst of writes does not hold up the event loop. When another process holds the lock, the queue keeps its order
+ * and is tried again; a unit that has waited too long fails as `unavailable`.
+ *
+ * A unit that is interrupted while it is queued is not written. One that has been written stays written.
+ */
+import { type DBError, WriteConflict, type WriteOperation } from "@executor/sdk"
+import { Effect } from "effect"
+import { databaseClosed, isBusy, locked, toDBError } from "./errors.ts"
+import { isOneStatement, runUnit } from "./operations.ts"
+import { lockWaitMillis, retryDelayMillis } from "./retry.ts"
+import type { Statements } from "./statements.ts"
+
+/** A group ends after this time; the commit comes on top, and 5 ms is what the event loop should stand still at most. */
+const groupMillis = 3
+
+type Outcome = Effect.Effect<ReadonlyArray<number>, DBError | WriteConflict>
+
+interface Unit {
+  readonly operations: ReadonlyArray<WriteOperation>
+  readonly resume: (outcome: Outcome) => void
+  readonly deadline: number
+  interrupted: boolean
+}
+
+/** The writing side of a connection. */
+export interface Writer {
+  readonly write: (operations: ReadonlyArray<WriteOperation>) => Outcome
+  /** Writes what is queued, once, and refuses all that comes later. */
+  readonly close: () => void
+}
+
+/** What running a group has come to: outcomes by unit, or a lock that somebody else holds. */
+type GroupResult = ReadonlyArray<readonly [unit: Unit, outcome: Outcome]> | "busy"
+
+export const makeWriter = (statements: Statements, inTransaction: () => boolean): Writer => {
+  let queue: Array<Unit> = []
+  let scheduled: ReturnType<typeof setImmediate> | undefined
+  let retry: ReturnType<typeof setTimeout> | undefined
+  let closed = false
+
+  const exec = (text: string) => statements.run(text, [])
+  /** A full disk, for one, makes SQLite undo the transaction by itself. */
+  const rollback = () => {
+    if (inTransaction()) exec("ROLLBACK")
+  }
+
+  const failure = (error: unknown): Outcome =>
+    error instanceof WriteConflict ? Effect.fail(error) : Effect.suspend(() => Effect.fail(toDBError(error)))
+
+  const runAlone = (unit: Unit): GroupResult => {
+    try {
+      return [[unit, Effect.succeed(runUnit(statements, unit.operations))]]
+    } catch (error) {
+      return isBusy(error) ? "busy" : [[unit, failure(error)]]
+    }
+  }
+
+  /** Runs units in one transaction for a few milliseconds; units left over have no outcome. */
+  const runGroup = (units: ReadonlyArray<Unit>, savepoints: boolean): GroupResult => {
+    const outcomes: Array<readonly [Unit, Outcome]> = []
+    try {
+      exec("BEGIN IMMEDIATE")
+    } catch (error) {
+      return isBusy(error) ? "busy" : units.map((unit) => [unit, failure(error)])
+    }
+    const started = performance.now()
+    for (const unit of units) {
+      if (savepoints) exec("SAVEPOINT unit")
+      try {
+        outcomes.push([unit, Effect.succeed(runUnit(statements, unit.operations))])
+      } catch (error) {
+        if (savepoints && inTransaction()) exec("ROLLBACK TO unit")
+        else {
+          const isUndone = !inTransaction()
+          rollback()
+          if (!isUndone && units.length > 1) return runGroup(units, true)
+          return [...outcomes.map(([unit]) => unit), unit].map((unit) => [unit, failure(error)])
+        }
+        outcomes.push([unit, failure(error)])
+      }
+      if (savepoints) exec("RELEASE unit")
+      if (performance.now() - started > groupMillis) break
+    }
+    try {
+      exec("COMMIT")
+      return outcomes
+    } catch (error) {
+      rollback()
+      return outcomes.map(([unit]) => [unit, failure(error)])
+    }
+  }
+
+  const flush = () => {
+    scheduled = undefined
+    const units = queue.filter((unit) => !unit.interrupted)
+    queue = []
+    const [first] = units
+    if (first === undefined) return
+    const result = units.length === 1 && isOneStatement(first.operations) ? runAlone(first) : runGroup(units, false)
+    if (result === "busy") {
+      waitForLock(units)
+      return
+    }
+    queue = units.slice(result.length)
+    if (queue.length > 0) schedule()
+    for (const [unit, outcome] of result) unit.resume(outcome)
+  }
+
+  const waitForLock = (units: Array<Unit>) => {
+    const now = performance.now()
+    const late = units.filter((unit) => closed || unit.deadline <= now)
+    queue = units.filter((unit) => !late.includes(unit))
+    if (queue.length > 0) {
+      retry = setTimeout(() => {
+        retry = undefined
+        flush()
+      }, retryDelayMillis())
+    }
+    for (const unit of late) unit.resume(Effect.fail(locked()))
+  }
+
+  const schedule = () => {
+    if (retry === undefined) scheduled ??= setImmediate(flush)
+  }
+
+  return {
+    write: (operations) =>
+      Effect.callback((resume) => {
+        if (closed) {
+          resume(Effect.fail(databaseClosed()))
+          return
+        }
+        const unit: Unit = { operations, resume, deadline: performance.now() + lockWaitMillis, interrupted: false }
+        queue.push(unit)
+        schedule()
+        return Effect.sync(() => {
+          unit.interrupted = true
+        })
+      }),
+    close: () => {
+      closed = true
+      clearImmediate(scheduled)
+      clearTimeout(retry)
+      retry = undefined
+      while (queue.length > 0) flush()
+    }
+  }
+}
