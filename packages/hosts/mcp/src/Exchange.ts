@@ -39,9 +39,9 @@ import {
 } from "@modelcontextprotocol/server"
 import { Deferred, Effect, Option, Schema } from "effect"
 import type { Caller } from "./Caller.ts"
-import * as Progress from "./Progress.ts"
 import * as Question from "./Question.ts"
 import * as ToolResult from "./ToolResult.ts"
+import * as Watch from "./Watch.ts"
 
 /**
  * Rounds of `input_required` for one call. Clients stop at 10 by default and would then leave the execution waiting unseen;
@@ -51,6 +51,9 @@ export const maxInlineRounds = 8
 
 /** A person may think for as long as they like; this is the longest time a timer can run (24 days). */
 const askTimeoutMs = 2 ** 31 - 1
+
+/** How long a cancelled request waits for its execution to be written down as cancelled, and a closing process with it. */
+const cancelTimeout = "5 seconds"
 
 /** Executions whose questions are with a modern client, by id. */
 export type Asked = Map<
@@ -197,13 +200,15 @@ const conclude = (
   return ToolResult.paused(execution, refusals)
 }
 
-/** Runs what starts or resumes an execution, and sees to its questions. Interrupted, it cancels the execution. */
+/**
+ * Runs what starts or resumes an execution, and sees to its questions. Interrupted, it cancels the execution: the engine would
+ * otherwise go on with it for nobody.
+ */
 const run = <E>(
   exchange: Exchange,
   begin: Effect.Effect<ExecutionOutcome, E>,
   options: {
-    readonly executionId?: ExecutionId | undefined
-    readonly toolCallCount?: number | undefined
+    readonly known?: Watch.Known | undefined
     readonly rounds?: number | undefined
     readonly refusals?: Refusals | undefined
     readonly answer: (interaction: PendingInteraction) => Option.Option<Effect.Effect<Answer, AskFailed>>
@@ -211,23 +216,16 @@ const run = <E>(
 ): Effect.Effect<CallToolResult | InputRequiredResult, E> => {
   const { engine, context } = exchange
   const refusals = options.refusals ?? new Map<ExecutionInteractionId, string>()
-  let { executionId } = options
-  return Progress.report(
-    engine,
-    context,
-    executionId === undefined
-      ? { requestId: context.mcpReq.id }
-      : { executionId, toolCallCount: options.toolCallCount ?? 0 }
-  ).pipe(
-    Effect.andThen(begin),
-    Effect.onExit((exit) =>
-      Effect.sync(() => {
-        if (exit._tag === "Success" && exit.value.status === "paused") executionId = exit.value.execution.id
-      })
+  return Watch.make(engine, context, options.known).pipe(
+    Effect.flatMap((executionId) =>
+      begin.pipe(
+        Effect.flatMap((outcome) => answerQuestions(engine, outcome, options.answer, refusals)),
+        Effect.map((outcome) => conclude(exchange, outcome, options.rounds ?? 0, refusals)),
+        Effect.onInterrupt(() =>
+          executionId.pipe(Effect.flatMap(engine.cancel), Effect.timeout(cancelTimeout), Effect.ignore)
+        )
+      )
     ),
-    Effect.flatMap((outcome) => answerQuestions(engine, outcome, options.answer, refusals)),
-    Effect.map((outcome) => conclude(exchange, outcome, options.rounds ?? 0, refusals)),
-    Effect.onInterrupt(() => (executionId === undefined ? Effect.void : Effect.ignore(engine.cancel(executionId)))),
     Effect.scoped
   )
 }
@@ -244,7 +242,7 @@ export const execute = (exchange: Exchange, code: string) =>
 /** Answers a question of an execution that waits. */
 export const resume = (exchange: Exchange, executionId: ExecutionId, answer: InteractionAnswer) =>
   run(exchange, exchange.engine.resume(executionId, { ...answer, resolvedBy: "mcp" }), {
-    executionId,
+    known: { executionId, toolCallCount: 0 },
     answer: askLegacy(exchange)
   })
 
@@ -258,8 +256,7 @@ export const proceed = (exchange: Exchange, executionId: ExecutionId) => {
   exchange.asked.delete(executionId)
   const { execution, rounds, refusals } = waiting
   return run(exchange, Effect.succeed<ExecutionOutcome>({ status: "paused", execution }), {
-    executionId,
-    toolCallCount: execution.toolCallCount,
+    known: { executionId, toolCallCount: execution.toolCallCount },
     rounds,
     refusals,
     answer: (interaction) => received(exchange, interaction)

@@ -106,15 +106,13 @@ const form = (schema: unknown): Option.Option<ElicitRequestFormParams["requested
     )
   )
 
-/** The question in words, with the tool and the arguments that it is about. */
-export const describe = ({ request }: PendingInteraction): string =>
-  [
-    request.message,
-    ...(request.toolPath === undefined ? [] : [`Tool: ${request.toolPath}`]),
-    ...(request.args === undefined
-      ? []
-      : [`Arguments: ${cut(JSON.stringify(request.args) ?? "", maxQuestionCharacters)}`])
-  ].join("\n")
+/** The question in words, with the tool and the arguments that it is about where the words do not name them. */
+export const describe = ({ request }: PendingInteraction): string => {
+  const { args, message, toolPath } = request
+  if (toolPath === undefined || message.includes(toolPath)) return message
+  const about = args === undefined ? "" : `\nArguments: ${cut(JSON.stringify(args), maxQuestionCharacters)}`
+  return `${message}\nTool: ${toolPath}${about}`
+}
 
 /** The question as this client can ask it; none if it cannot. */
 export const toElicitation = (interaction: PendingInteraction, caller: Caller): Option.Option<Elicitation> => {

@@ -36,8 +36,8 @@ const LogLine = Schema.Struct({ level: Schema.String, message: Schema.String, at
 const Failure = Schema.Struct({
   name: Schema.String,
   message: Schema.String,
-  line: Schema.optionalKey(Schema.Int),
-  column: Schema.optionalKey(Schema.Int),
+  line: Schema.optionalKey(Schema.Finite),
+  column: Schema.optionalKey(Schema.Finite),
   stack: Schema.optionalKey(Schema.String),
   limit: Schema.optionalKey(Schema.String)
 })
@@ -59,14 +59,16 @@ export const Outcome = Schema.Struct({
   result: Schema.optionalKey(Schema.Unknown.annotate({ description: "What the code returned." })),
   error: Schema.optionalKey(Failure),
   logs: Schema.Array(LogLine).annotate({ description: "Console output. Empty while the execution waits." }),
-  toolCallCount: Schema.Int,
+  toolCallCount: Schema.Finite,
   durationMs: Schema.optionalKey(Schema.Finite.annotate({ description: "Absent while the execution waits." })),
   interaction: Schema.optionalKey(Question.annotate({ description: "The oldest question that waits." })),
   interactions: Schema.optionalKey(Schema.Array(Question).annotate({ description: "All questions that wait." })),
   omitted: Schema.optionalKey(
     Schema.Struct({
-      result: Schema.optionalKey(Schema.Struct({ characters: Schema.Int, limit: Schema.Int, preview: Schema.String })),
-      logLines: Schema.optionalKey(Schema.Int)
+      result: Schema.optionalKey(
+        Schema.Struct({ characters: Schema.Finite, limit: Schema.Finite, preview: Schema.String })
+      ),
+      logLines: Schema.optionalKey(Schema.Finite)
     }).annotate({ description: "What was too large to be given back." })
   )
 })
@@ -75,10 +77,10 @@ export type QuestionRecord = typeof Question.Type
 
 type ObjectSchema = Tool["inputSchema"]
 
-const jsonSchema = (schema: Schema.Top): ObjectSchema => {
-  const document = Schema.toJsonSchemaDocument(schema, { onExcessProperty: "error" })
-  return { ...document.schema, type: "object" }
-}
+const jsonSchema = (schema: Schema.Top, onExcessProperty: "error" | "ignore"): ObjectSchema => ({
+  ...Schema.toJsonSchemaDocument(schema, { onExcessProperty }).schema,
+  type: "object"
+})
 
 /**
  * Code can do whatever the tools can, so the honest hints are the cautious ones: it may write, it may destroy, sending it twice does
@@ -86,8 +88,8 @@ const jsonSchema = (schema: Schema.Top): ObjectSchema => {
  */
 const annotations = { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true }
 
-const outputSchema = jsonSchema(Outcome)
-const executeSchema = jsonSchema(ExecuteArguments)
+const outputSchema = jsonSchema(Outcome, "ignore")
+const executeSchema = jsonSchema(ExecuteArguments, "error")
 
 /** `execute`, described by the engine at the time of asking. */
 export const executeTool = (description: string): Tool => ({
@@ -106,26 +108,29 @@ export const resumeTool: Tool = {
   description:
     "Answers a question of an execution that waits for a person, and goes on with it. Call it only after `execute` or `resume` said " +
     "that an execution waits, and only with what the user decided: put the question to the user first.",
-  inputSchema: jsonSchema(ResumeArguments),
+  inputSchema: jsonSchema(ResumeArguments, "error"),
   outputSchema,
   annotations: { title: "Resume an execution", ...annotations }
 }
 
-const issues = SchemaIssue.makeFormatterStandardSchemaV1()
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** Decodes the arguments of a tool; a failure is a sentence that names each argument that is wrong. */
-export const decodeArguments = <A>(
+/** Decodes the arguments of a tool; a failure is a text that names each argument that is wrong. */
+export const decodeArguments = <const Fields extends Schema.Struct.Fields>(
   tool: string,
-  schema: Schema.Codec<A, unknown>,
+  schema: Schema.Struct<Fields> & { readonly DecodingServices: never },
   input: unknown
-): Result.Result<A, string> =>
+): Result.Result<Schema.Struct<Fields>["Type"], string> =>
   Result.mapError(
     Schema.decodeUnknownResult(schema)(input ?? {}, { onExcessProperty: "error", errors: "all" }),
-    (error) =>
-      `The arguments of ${tool} are not valid: ${issues(error.issue)
-        .issues.map(({ message, path = [] }) => {
-          const name = path.map((segment) => (typeof segment === "object" ? segment.key : segment)).join(".")
-          return name === "" ? message : `"${name}": ${message}`
-        })
-        .join("; ")}. Nothing ran.`
+    (error) => {
+      const known = Object.keys(schema.fields)
+      const problems = issuesOf(error.issue).issues.map(({ message, path = [] }) => {
+        const segments = path.map((segment) => String(typeof segment === "object" ? segment.key : segment))
+        const [argument] = segments
+        if (argument === undefined) return message
+        return known.includes(argument) ? `"${segments.join(".")}": ${message}` : `"${argument}" is not an argument`
+      })
+      return `The arguments of ${tool} are not valid: ${problems.join("; ")}. It takes ${known.join(", ")}. Nothing ran.`
+    }
   )
