@@ -1,0 +1,27 @@
+/**
+ * Whether an answer fits the question it is given to.
+ *
+ * Agreeing to a form takes content that fits the form's schema. Every other answer takes none: content that nobody would read is
+ * a mistake of the one who sent it, and is refused rather than dropped. An empty object counts as none.
+ */
+import { type ElicitationRequest, type ElicitationResponse, elicitationContentIssues } from "@executor/sdk"
+import { Effect } from "effect"
+
+/** What is wrong with the answer, for whoever gave it; `undefined` if nothing is. */
+export const answerProblem = (
+  request: ElicitationRequest,
+  response: ElicitationResponse
+): Effect.Effect<string | undefined> => {
+  const { action, content } = response
+  if (request.kind === "form" && action === "accept") {
+    return Effect.map(elicitationContentIssues(request.requestedSchema, content ?? {}), (issues) =>
+      issues.length === 0
+        ? undefined
+        : `The answer does not fit the form: ${issues.map(({ field, message }) => `${field === "" ? "content" : `content.${field}`} ${message}`).join("; ")}. The question still waits.`
+    )
+  }
+  if (content === undefined || Object.keys(content).length === 0) return Effect.succeed(undefined)
+  const why =
+    request.kind === "form" ? `\`${action}\` gives no content` : `a question of kind \`${request.kind}\` asks for none`
+  return Effect.succeed(`The answer has a \`content\`, but ${why}: leave it out. The question still waits.`)
+}

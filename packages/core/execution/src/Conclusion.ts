@@ -1,0 +1,93 @@
+/**
+ * How an execution ended: what its caller gets, and what its row says.
+ */
+import { type ExecuteResult, type ExecutionFailure, LimitExceeded, type LogEntry } from "@executor/kernel"
+import type { CodeExecutionError } from "@executor/kernel"
+import type { ExecutionId, UpdateExecution } from "@executor/sdk"
+import { Cause, Effect, type Exit } from "effect"
+import type { FinishedExecution } from "./ExecutionEngine.ts"
+
+/** Why an execution was stopped before its program ended. */
+export type StopReason =
+  | { readonly _tag: "Cancelled"; readonly message: string }
+  | { readonly _tag: "WallTime"; readonly limitMs: number }
+
+/** What is concluded from. */
+export interface ConclusionInput {
+  readonly executionId: ExecutionId
+  readonly exit: Exit.Exit<ExecuteResult, CodeExecutionError>
+  readonly stopped: StopReason | undefined
+  readonly toolCallCount: number
+  readonly startedAt: number
+  readonly completedAt: number
+}
+
+/** The end of an execution, for its caller and for its row. */
+export interface Conclusion {
+  readonly finished: FinishedExecution
+  readonly row: UpdateExecution
+}
+
+/** Concludes. A program that came to its end before it was stopped has ended that way. */
+export const conclude = Effect.fnUntraced(function* (input: ConclusionInput): Effect.fn.Return<Conclusion> {
+  const { exit, stopped } = input
+  if (exit._tag === "Success") {
+    const { error, logs = [] } = exit.value
+    const status = error === undefined ? "completed" : "failed"
+    return conclusion(input, status, error, logs, exit.value)
+  }
+  if (stopped?._tag === "Cancelled") {
+    return conclusion(input, "cancelled", { name: "Cancelled", message: stopped.message })
+  }
+  if (stopped?._tag === "WallTime") {
+    const { message } = LimitExceeded.of("wallTimeMs", stopped.limitMs)
+    return conclusion(input, "failed", { name: "LimitExceeded", message, limit: "wallTimeMs" })
+  }
+  const expected = Cause.findErrorOption(exit.cause)
+  if (expected._tag === "Some") {
+    return conclusion(input, "failed", { name: "CodeExecutionError", message: expected.value.message })
+  }
+  yield* Effect.logError(`The sandbox of execution ${input.executionId} died`, exit.cause)
+  return conclusion(input, "failed", {
+    name: "InternalError",
+    message: `The sandbox failed for a reason that is not the program's. The host's log has the cause under "${input.executionId}".`
+  })
+})
+
+const conclusion = (
+  { completedAt, executionId, startedAt, toolCallCount }: ConclusionInput,
+  status: FinishedExecution["status"],
+  error: ExecutionFailure | undefined,
+  logs: ReadonlyArray<LogEntry> = [],
+  executed?: ExecuteResult
+): Conclusion => {
+  const resultJson = error === undefined ? executed?.resultJson : undefined
+  const durationMs = completedAt - startedAt
+  return {
+    finished: {
+      status,
+      executionId,
+      get result() {
+        return resultJson === undefined ? undefined : executed?.result
+      },
+      resultJson,
+      error,
+      logs,
+      toolCallCount,
+      durationMs
+    },
+    row: {
+      status,
+      resultJson: resultJson ?? null,
+      errorText: error === undefined ? null : errorText(error),
+      logsJson: logs.length === 0 ? null : JSON.stringify(logs),
+      completedAt,
+      durationMs
+    }
+  }
+}
+
+const errorText = ({ column, line, message, name }: ExecutionFailure): string => {
+  const place = line === undefined ? "" : ` (line ${line}${column === undefined ? "" : `, column ${column}`})`
+  return `${name}: ${message}${place}`
+}

@@ -1,0 +1,138 @@
+/**
+ * The journal of one execution: its tool calls, in the order they were made and in the order they settled.
+ *
+ * ## The protocol
+ *
+ * A call passes through these states; the row shows the words in brackets:
+ *
+ * 1. **open** (`running`): the sandbox made it and numbered it (`seq`). The intent is written before anything else is done for it.
+ * 2. **started** (`running`): everything was checked and approved, and the tool was invoked. From now on it may have had an effect.
+ * 3. **settled** (`completed`, `failed`): the outcome is known and is JSON text. In one synchronous step the call takes its
+ *    time and the next `settleSeq`; then the outcome is written; then it is handed to the sandbox, which delivers
+ *    outcomes in the order of `settleSeq` even where a later write was done sooner. So the code sees nothing
+ *    that was not written, and the rows tell in which order it saw them.
+ *
+ * When the program has ended nothing is handed to it any more: an outcome that arrives then is recorded without a `settleSeq`. A
+ * call that never gets one is closed: `in_doubt` if it was started and is not read-only, since nobody knows whether it took
+ * effect, `failed` otherwise.
+ */
+import { Settlement, type ToolInvocation, type ToolRejection } from "@executor/kernel"
+import { type ExecutionId, ExecutionToolCallId, type Tool, type ToolCallStatus } from "@executor/sdk"
+import { Effect } from "effect"
+import type { Events } from "./Events.ts"
+import type { Recorder } from "./Recorder.ts"
+
+/** One call of the execution. */
+export interface Call {
+  readonly id: ExecutionToolCallId
+  readonly seq: number
+  readonly path: string
+  readonly args: unknown
+  readonly startedAt: number
+  state: "open" | "started" | "settled"
+  /** What is known of the tool once the call has started. */
+  tool: Tool | undefined
+}
+
+/** What came of a call, ready to be written and to be handed over. */
+export type Outcome =
+  | { readonly _tag: "Success"; readonly json: string | undefined }
+  | { readonly _tag: "Failure"; readonly error: ToolRejection; readonly errorText: string }
+
+/** What a journal is made with. */
+export interface JournalOptions {
+  readonly executionId: ExecutionId
+  readonly recorder: Recorder
+  readonly events: Events
+  /** Milliseconds since the epoch; never goes backwards. */
+  readonly now: () => number
+}
+
+/** The journal of one execution. */
+export interface Journal {
+  /** Calls made so far. */
+  readonly count: () => number
+  /** Takes a call in, in the order of `seq`. */
+  readonly open: (invocation: ToolInvocation) => Call
+  /** Writes the intent. */
+  readonly intend: (call: Call, invocation: ToolInvocation) => Effect.Effect<void>
+  /** Numbers the outcome, writes it, and gives what the sandbox is to be told. */
+  readonly settle: (call: Call, outcome: Outcome) => Effect.Effect<Settlement>
+  /** From now on no outcome is numbered. */
+  readonly endProgram: () => void
+  /** Closes a call that has no outcome and will get none. */
+  readonly abandon: (call: Call, why: string) => Effect.Effect<void>
+}
+
+/** Makes an empty journal. */
+export const make = ({ executionId, recorder, events, now }: JournalOptions): Journal => {
+  let nextSeq = 0
+  let nextSettleSeq = 0
+  let programEnded = false
+
+  const finish = (
+    call: Call,
+    status: ToolCallStatus,
+    at: number,
+    settleSeq: number | null,
+    text: { readonly resultJson?: string | null; readonly errorText?: string }
+  ) => {
+    call.state = "settled"
+    events.publish({ _tag: "ToolCallFinished", executionId, seq: call.seq, toolPath: call.path, status, at })
+    return recorder.outcome(call.id, {
+      status,
+      settleSeq,
+      completedAt: at,
+      durationMs: at - call.startedAt,
+      ...text
+    })
+  }
+
+  return {
+    count: () => nextSeq,
+    open: (invocation) => {
+      const seq = invocation.seq ?? nextSeq
+      if (seq !== nextSeq) throw new Error(`call ${seq} reached the journal where ${nextSeq} was expected`)
+      nextSeq++
+      return {
+        id: ExecutionToolCallId.make(`${executionId}:${seq}`),
+        seq,
+        path: invocation.path,
+        args: invocation.args,
+        startedAt: now(),
+        state: "open",
+        tool: undefined
+      }
+    },
+    intend: (call, invocation) => {
+      const { id, seq, path: toolPath, startedAt } = call
+      events.publish({ _tag: "ToolCallStarted", executionId, seq, toolPath, at: startedAt })
+      return recorder.intent({ id, seq, toolPath, startedAt, argsJson: invocation.argsJson ?? null })
+    },
+    settle: (call, outcome) => {
+      const at = now()
+      const settleSeq = programEnded ? null : nextSettleSeq++
+      const place = { at, settleSeq: settleSeq ?? nextSettleSeq }
+      if (outcome._tag === "Success") {
+        return Effect.as(
+          finish(call, "completed", at, settleSeq, { resultJson: outcome.json ?? null }),
+          Settlement.success({ json: outcome.json, ...place })
+        )
+      }
+      return Effect.as(
+        finish(call, "failed", at, settleSeq, { errorText: outcome.errorText }),
+        Settlement.failure({ error: outcome.error, ...place })
+      )
+    },
+    endProgram: () => {
+      programEnded = true
+    },
+    abandon: (call, why) => {
+      const inDoubt = call.state === "started" && call.tool?.annotations.readOnly !== true
+      const message = inDoubt ? `${why} Whether the call took effect is not known.` : `${why} The call took no effect.`
+      return finish(call, inDoubt ? "in_doubt" : "failed", now(), null, {
+        errorText: JSON.stringify({ name: "Interrupted", message })
+      })
+    }
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * From what a call ended with to what is written and what the code is told: JSON text for a value, a rejection for an error.
+ *
+ * The same text goes to the journal and to the sandbox, so that a replay meets the same bytes. An expected error keeps its name,
+ * its message and what helps to correct the call. A defect is a bug of the host: it is logged with its cause under the id of the
+ * call, and the code is told that id and nothing else.
+ */
+import {
+  encodeJson,
+  type LimitExceeded,
+  type Limits,
+  type ToolRejection,
+  type UnserializableValue
+} from "@executor/kernel"
+import type { InvokeError, ListOptionsInvalid } from "@executor/sdk"
+import { Cause, Effect } from "effect"
+import type { Call, Outcome } from "./Journal.ts"
+
+/** The message of a rejection is for reading: what is longer is cut. */
+export const maxMessageLength = 64 * 1024
+
+/** All that a call can fail with. */
+export type CallError = InvokeError | ListOptionsInvalid
+
+/** Performs a call and gives its outcome, however it ends. */
+export const outcomeOf = Effect.fnUntraced(function* (
+  call: Call,
+  perform: Effect.Effect<unknown, CallError>,
+  limits: Limits
+): Effect.fn.Return<Outcome> {
+  const written = Effect.flatMap(perform, (value) =>
+    encodeJson(value, {
+      root: `the result of ${call.path}`,
+      limit: { name: "toolResultBytes", bytes: limits.toolResultBytes }
+    })
+  )
+  const exit = yield* Effect.exit(written)
+  if (exit._tag === "Success") return { _tag: "Success", json: exit.value }
+  const expected = Cause.findErrorOption(exit.cause)
+  if (expected._tag === "Some") return failure(rejectionOf(expected.value), limits)
+  yield* Effect.logError(`Tool call ${call.id} (${call.path}) died`, exit.cause)
+  const message = `The tool ${call.path} failed inside its host, for a reason that is not the program's. The host's log has the cause under "${call.id}".`
+  return failure({ name: "InternalError", message }, limits)
+})
+
+/** A rejection as an outcome. Data that is no JSON, or too much of it, is left out, and the message says so. */
+const failure = (rejection: ToolRejection, limits: Limits): Outcome => {
+  const name = rejection.name
+  const message =
+    rejection.message.length > maxMessageLength
+      ? `${rejection.message.slice(0, maxMessageLength)}… (cut at ${maxMessageLength} characters)`
+      : rejection.message
+  if (rejection.data === undefined) return bare({ name, message })
+  const errorText = stringify({ name, message, data: rejection.data })
+  if (errorText === undefined) return bare({ name, message: `${message} (Its data is no JSON and was left out.)` })
+  if (errorText.length > limits.toolResultBytes) {
+    return bare({ name, message: `${message} (Its data is larger than \`toolResultBytes\` and was left out.)` })
+  }
+  return { _tag: "Failure", error: { name, message, data: rejection.data }, errorText }
+}
+
+const bare = (error: ToolRejection): Outcome => ({ _tag: "Failure", error, errorText: JSON.stringify(error) })
+
+const stringify = (value: unknown): string | undefined => {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
+  }
+}
+
+const rejectionOf = (error: CallError | LimitExceeded | UnserializableValue): ToolRejection => {
+  const { _tag: name, message } = error
+  switch (error._tag) {
+    case "ToolNotFound":
+      return { name, message, data: { path: error.path, suggestions: error.suggestions } }
+    case "ToolInputInvalid":
+      return { name, message, data: { path: error.path, issues: error.issues } }
+    case "ElicitationDeclined":
+      return { name, message, data: { path: error.toolPath, action: error.action } }
+    case "ToolFailed":
+      return error.data === undefined ? { name, message } : { name, message, data: error.data }
+    case "SourceUnavailable":
+      return { name, message, data: { namespace: error.namespace } }
+    case "ListOptionsInvalid":
+      return { name, message, data: { option: error.option } }
+    case "DBError":
+    case "LimitExceeded":
+    case "UnserializableValue":
+      return { name, message }
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * The bookkeeping of one execution: it writes history, and never harms the work.
+ *
+ * Every write here succeeds, after a bounded time, whatever the store does: a write that fails, dies or takes too
+ * long is dropped. A drop is counted, logged once per execution with its cause, and makes the journal incomplete, which the
+ * row says (`journal_complete`) as soon as it can be told.
+ *
+ * ## How long an execution waits for its history
+ *
+ * Each write may take {@link writeWaitMs}. The time spent on writes that ran out of it is taken from the execution's patience,
+ * {@link patienceMs} in all; a later write gets no more than what is left, and when nothing is left, writes are dropped without
+ * being tried. So a store that hangs delays an execution by at most `patienceMs` and one more {@link endWaitMs}: the last
+ * write, the terminal state, is always tried, and when it fails it is tried again in the background until
+ * {@link endRetryMs} have passed, so that a brief outage leaves no row `running`. A row that could never be created is created then.
+ */
+import {
+  type CreateExecution,
+  type ExecutionId,
+  type ExecutionInteractionId,
+  type ExecutionStore,
+  type ExecutionToolCallId,
+  type FinishToolCall,
+  type RecordInteraction,
+  type RecordToolCall,
+  type ResolveInteraction,
+  type ScopeId,
+  type UpdateExecution
+} from "@executor/sdk"
+import { Cause, type Context, Effect, Schedule } from "effect"
+import type { BoundedWrites, WriteResult } from "./BoundedWrites.ts"
+
+/** What one write may take: far above a slow database, far below what a waiting person notices as broken. */
+export const writeWaitMs = 2_000
+
+/** What an execution waits, in all, for writes that never come. */
+export const patienceMs = 3_000
+
+/** What the terminal write may take before it goes on in the background. */
+export const endWaitMs = 1_000
+
+/** How long the terminal write is retried in the background: longer than a restart of a database. */
+export const endRetryMs = 10 * 60_000
+
+/** Writes the history of one execution. Every method succeeds. */
+export interface Recorder {
+  /** Writes the row; done before the sandbox starts. */
+  readonly begin: Effect.Effect<void>
+  /** Writes the intent of a call; done before it has any effect. */
+  readonly intent: (call: Omit<RecordToolCall, "scopeId" | "executionId">) => Effect.Effect<void>
+  /** Writes the outcome of a call; done before the code sees it. */
+  readonly outcome: (id: ExecutionToolCallId, outcome: FinishToolCall) => Effect.Effect<void>
+  readonly asked: (question: Omit<RecordInteraction, "scopeId" | "executionId">) => Effect.Effect<void>
+  readonly answered: (id: ExecutionInteractionId, resolution: ResolveInteraction) => Effect.Effect<void>
+  readonly status: (status: "running" | "waiting_for_interaction") => Effect.Effect<void>
+  /** Waits until no write of this execution is under way. */
+  readonly drained: Effect.Effect<void>
+  /** Writes the terminal state. */
+  readonly end: (changes: UpdateExecution) => Effect.Effect<void>
+}
+
+/** What recorders of one engine share. */
+export interface RecorderOptions {
+  readonly store: ExecutionStore["Service"]
+  readonly writes: BoundedWrites
+  /** The execution's services: its logger hears of drops. */
+  readonly context: Context.Context<never>
+  /** Told of every drop. */
+  readonly onDrop: () => void
+  /** Runs what must go on after the execution has ended, until the engine closes. */
+  readonly runInBackground: (effect: Effect.Effect<unknown>) => void
+}
+
+/** Makes the recorder of one execution. */
+export const make = (options: RecorderOptions, execution: CreateExecution): Recorder => {
+  const { store } = options
+  const runFork = Effect.runForkWith(options.context)
+  const scopeId: ScopeId = execution.scopeId
+  const executionId: ExecutionId = execution.id
+  let patience = patienceMs
+  let underWay = 0
+  let complete = true
+  let created = true
+  let waitingForDrain: Array<() => void> = []
+
+  const drop = (what: string, cause: Cause.Cause<unknown>) => {
+    options.onDrop()
+    if (!complete) return
+    complete = false
+    runFork(
+      Effect.logWarning(
+        `History of execution ${executionId} is incomplete: ${what} could not be written. The execution goes on; further drops of it are counted, not logged.`,
+        cause
+      )
+    )
+    options.runInBackground(attempt(markIncomplete, writeWaitMs, () => undefined))
+  }
+
+  const markIncomplete = Effect.suspend(() => store.update(scopeId, executionId, { journalComplete: false }))
+
+  const attempt = (write: Effect.Effect<unknown, unknown>, waitMs: number, onEnd: (result: WriteResult) => void) => {
+    underWay++
+    return options.writes.run(write, waitMs, (result) => {
+      underWay--
+      onEnd(result)
+      if (underWay > 0 || waitingForDrain.length === 0) return
+      const waiters = waitingForDrain
+      waitingForDrain = []
+      for (const resume of waiters) resume()
+    })
+  }
+
+  const write = (
+    what: string,
+    effect: () => Effect.Effect<unknown, unknown>,
+    onDropped: () => void = () => undefined
+  ): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (patience <= 0) {
+        onDropped()
+        drop(what, outOfPatience)
+        return Effect.void
+      }
+      return attempt(Effect.suspend(effect), Math.min(writeWaitMs, patience), (result) => {
+        if (result._tag === "Written") return
+        if (result._tag === "TimedOut") patience -= result.waitedMs
+        onDropped()
+        drop(what, causeOf(result))
+      })
+    })
+
+  const finalWrite = (changes: UpdateExecution) =>
+    Effect.suspend(() => {
+      const update = Effect.suspend(() =>
+        store.update(scopeId, executionId, complete ? changes : { ...changes, journalComplete: false })
+      )
+      return created ? update : Effect.andThen(Effect.exit(store.create(execution)), update)
+    })
+
+  const tryEnd = (changes: UpdateExecution, onEnd: (result: WriteResult) => void) =>
+    attempt(finalWrite(changes), endWaitMs, onEnd)
+
+  const retryEnd = (changes: UpdateExecution) =>
+    Effect.suspend(() => {
+      let result: WriteResult | undefined
+      return Effect.andThen(
+        tryEnd(changes, (ended) => (result = ended)),
+        Effect.suspend(() => (result?._tag === "Written" ? Effect.void : Effect.fail("not yet" as const)))
+      )
+    }).pipe(
+      Effect.retry(retries),
+      Effect.catch(() =>
+        Effect.logError(`Execution ${executionId} has ended, but its row could not be updated for ${endRetryMs} ms.`)
+      )
+    )
+
+  return {
+    begin: write(
+      "its start",
+      () => store.create(execution),
+      () => (created = false)
+    ),
+    intent: (call) =>
+      write(`the start of call ${call.seq}`, () => store.recordToolCall({ ...call, executionId, scopeId })),
+    outcome: (id, outcome) => write(`the outcome of call ${id}`, () => store.finishToolCall(scopeId, id, outcome)),
+    asked: (question) => write("a question", () => store.recordInteraction({ ...question, executionId, scopeId })),
+    answered: (id, resolution) => write("an answer", () => store.resolveInteraction(scopeId, id, resolution)),
+    status: (status) =>
+      write("its status", () =>
+        store.update(scopeId, executionId, complete ? { status } : { status, journalComplete: false })
+      ),
+    drained: Effect.callback<void>((resume) => {
+      if (underWay === 0) return resume(Effect.void)
+      waitingForDrain.push(() => resume(Effect.void))
+    }),
+    end: (changes) =>
+      tryEnd(changes, (result) => {
+        if (result._tag === "Written") return
+        drop("its end", causeOf(result))
+        options.runInBackground(retryEnd(changes))
+      })
+  }
+}
+
+const retries = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("10 seconds")]).pipe(
+  Schedule.upTo({ duration: endRetryMs })
+)
+
+const causeOf = (result: Exclude<WriteResult, { readonly _tag: "Written" }>): Cause.Cause<unknown> =>
+  result._tag === "Failed"
+    ? result.cause
+    : Cause.fail(`The store did not answer within ${result.waitedMs} ms, so nobody waits for it any longer.`)
+
+const outOfPatience = Cause.fail(`The store has not answered for ${patienceMs} ms, so it is not asked any more.`)
