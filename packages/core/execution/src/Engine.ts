@@ -43,6 +43,8 @@ export interface ExecutionEngineOptions {
   readonly codeExecutor: CodeExecutor["Service"]
   /** The limits of executions that do not change them; `Limits.defaults` if absent. */
   readonly limits?: Limits | undefined
+  /** Names this engine in the rows of its executions, and no other engine ever; random if absent. */
+  readonly owner?: string | undefined
 }
 
 /** Makes an engine. When its scope closes, what runs or waits ends as `cancelled`. */
@@ -65,7 +67,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     builtins: BuiltinTools.make(executor),
     writes: BoundedWrites.make(yield* Effect.context<never>()),
     events,
-    owner: uuidV7Unsafe(),
+    owner: options.owner ?? uuidV7Unsafe(),
     onDrop: () => dropped++,
     runInBackground
   }

@@ -2,3 +2,4 @@
  * Storage for Executor: the `DBAdapter` for SQLite.
  */
 export * as SqliteAdapter from "./SqliteAdapter.ts"
+export * as SqliteInspection from "./SqliteInspection.ts"
