@@ -1,6 +1,7 @@
 /**
  * Tools, and the sources they come from.
  */
+import { defaultSearchLimit, maxSearchLimit } from "@executor/sdk"
 import { Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
@@ -15,10 +16,6 @@ import {
   ToolNotFoundProblem
 } from "./Problems.ts"
 import { SourceRecord, ToolMatchRecord, ToolRecord, ToolSchemaRecord } from "./Records.ts"
-
-/** How many tools a search gives when it is not told, and at most. */
-export const defaultSearchLimit = 10
-export const maxSearchLimit = 100
 
 const namespaceParameter = { description: "Only tools of the source with this namespace." }
 

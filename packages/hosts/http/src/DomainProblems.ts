@@ -13,6 +13,7 @@ import {
   ExecutionRefusedProblem,
   InteractionAlreadyResolvedProblem,
   InteractionNotFoundProblem,
+  ServerClosingProblem,
   SourceInvalidProblem,
   SourceNotFoundProblem,
   SourceUnavailableProblem,
@@ -59,7 +60,10 @@ const problems = {
   ExecutionNotPaused: ({ executionId, message }: ExecutionNotPaused) =>
     Effect.fail(new ExecutionNotPausedProblem({ detail: message, executionId })),
   ExecutionRefused: ({ field, message }: ExecutionRefused) =>
-    Effect.fail(new ExecutionRefusedProblem({ detail: message, field })),
+    // Not the submission's fault: the engine takes no more.
+    field === "engine"
+      ? Effect.fail(new ServerClosingProblem({ detail: message }))
+      : Effect.fail(new ExecutionRefusedProblem({ detail: message, field })),
   InteractionAlreadyResolved: ({ interactionId, message, resolvedBy, status }: InteractionAlreadyResolved) =>
     Effect.fail(
       new InteractionAlreadyResolvedProblem({ detail: message, interactionId, interactionStatus: status, resolvedBy })

@@ -1,16 +1,10 @@
 /**
  * The endpoints of executions over the engine and its history.
  */
-import {
-  type CreateExecutionPayload,
-  ExecutorApi,
-  type ExecutionOutcomeRecord,
-  type ListExecutionsQuery,
-  type ResumeExecutionPayload
-} from "@executor/api"
+import { type ExecutionOutcomeRecord, ExecutorApi, type ListExecutionsQuery } from "@executor/api"
 import type { ExecutionEngine, ExecutionOutcome, FinishedExecution, PendingInteraction } from "@executor/execution"
-import type { ExecutionId, ExecutionTrigger, Executor, ListExecutionsOptions } from "@executor/sdk"
-import { Effect } from "effect"
+import type { ExecutionTrigger, Executor, ListExecutionsOptions } from "@executor/sdk"
+import { Context, Effect, Tracer } from "effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { asProblems } from "./DomainProblems.ts"
 
@@ -86,29 +80,38 @@ const listOptions = (query: ListExecutionsQuery): ListExecutionsOptions => {
 }
 
 /** The handlers of the group `executions`. */
-export const layerExecutionHandlers = (engine: ExecutionEngine, executor: Executor) => {
-  const { executions } = executor
-  const scopeId = executor.scopes[0]
+export const layerExecutionHandlers = (engine: ExecutionEngine, executor: Executor) =>
+  HttpApiBuilder.group(
+    ExecutorApi,
+    "executions",
+    Effect.fnUntraced(function* (handlers) {
+      const { executions } = executor
+      const scopeId = executor.scopes[0]
+      const serverContext = yield* Effect.context<never>()
 
-  const create = (payload: CreateExecutionPayload, headers: TriggerHeaderValues) =>
-    engine
-      .executeWithPause(payload.code, { trigger: triggerOf(headers), approve: payload.approve, limits: payload.limits })
-      .pipe(Effect.map(outcome), asProblems)
+      // An execution keeps the context that it was submitted in, and may wait for a month: it must not keep a request and its
+      // connection alive with it.
+      const outsideRequest = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+        Effect.updateContext(effect, (request: Context.Context<never>) => {
+          const span = Context.getOrUndefined(request, Tracer.ParentSpan)
+          return span === undefined ? serverContext : Context.add(serverContext, Tracer.ParentSpan, span)
+        })
 
-  const resume = (id: ExecutionId, payload: ResumeExecutionPayload, headers: TriggerHeaderValues) =>
-    engine
-      .resume(id, { ...payload, resolvedBy: headers["x-executor-trigger"] ?? defaultTrigger })
-      .pipe(Effect.map(outcome), asProblems)
-
-  return HttpApiBuilder.group(ExecutorApi, "executions", (handlers) =>
-    handlers.handleAll({
-      create: ({ headers, payload }) => create(payload, headers),
-      resume: ({ headers, params, payload }) => resume(params.id, payload, headers),
-      cancel: ({ params }) => asProblems(engine.cancel(params.id)),
-      list: ({ query }) => asProblems(executions.list(scopeId, listOptions(query))).pipe(Effect.map(withoutUndefined)),
-      get: ({ params }) => asProblems(executions.get(scopeId, params.id)),
-      toolCalls: ({ params }) => asProblems(executions.listToolCalls(scopeId, params.id)),
-      interactions: ({ params }) => asProblems(executions.listInteractions(scopeId, params.id))
+      return handlers.handleAll({
+        create: ({ headers, payload: { approve, code, limits } }) =>
+          asProblems(
+            outsideRequest(engine.executeWithPause(code, { trigger: triggerOf(headers), approve, limits }))
+          ).pipe(Effect.map(outcome)),
+        resume: ({ headers, params, payload }) =>
+          asProblems(engine.resume(params.id, { ...payload, resolvedBy: triggerOf(headers).kind })).pipe(
+            Effect.map(outcome)
+          ),
+        cancel: ({ params }) => asProblems(engine.cancel(params.id)),
+        list: ({ query }) =>
+          asProblems(executions.list(scopeId, listOptions(query))).pipe(Effect.map(withoutUndefined)),
+        get: ({ params }) => asProblems(executions.get(scopeId, params.id)),
+        toolCalls: ({ params }) => asProblems(executions.listToolCalls(scopeId, params.id)),
+        interactions: ({ params }) => asProblems(executions.listInteractions(scopeId, params.id))
+      })
     })
   )
-}

@@ -104,7 +104,11 @@ const toProblem = (
 
   const explain = (message: string, path: ReadonlyArray<string | number>): string => {
     if (message === unexpected) return path.length === 1 ? `Expected only ${allowed}` : "Expected no such field"
-    if (error.kind === "Query") return `${message}, got ${given(query, path)}`
+    if (error.kind === "Query") {
+      return path.length === 1 && Array.isArray(query[path[0]!])
+        ? "Expected it once"
+        : `${message}, got ${given(query, path)}`
+    }
     return path.length === 0 && message !== notJson ? `Expected a JSON object with ${allowed}` : message
   }
 

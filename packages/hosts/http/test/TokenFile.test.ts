@@ -2,15 +2,10 @@ import { readOrCreateToken, tokenFileName } from "@executor/host-http"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { execFile } from "node:child_process"
-import { chmod, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { chmod, readdir, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
-
-const temporaryFolder = Effect.acquireRelease(
-  Effect.promise(() => mkdtemp(join(tmpdir(), "executor-token-"))),
-  (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
-)
+import { temporaryFolder } from "./support.ts"
 
 const modeOf = (path: string) => Effect.promise(async () => (await stat(path)).mode & 0o777)
 
