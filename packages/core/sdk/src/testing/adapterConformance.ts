@@ -1,0 +1,392 @@
+/**
+ * What every `DBAdapter` must do, as a suite of tests. An adapter passes if it gives exactly what the contract says, and
+ * for random queries and writes exactly what the memory adapter gives.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import type { DBAdapter, DBError, FindOptions, OrderBy, Row, Where, WriteConflict } from "../DBAdapter.ts"
+import { adapterProperties } from "./adapterProperties.ts"
+import { executionRow, toolCallRow } from "./rows.ts"
+
+type Adapter = DBAdapter["Service"]
+
+/** Makes an empty adapter for `coreSchema`, which lives until its scope ends. */
+export type MakeAdapter = Effect.Effect<Adapter, unknown, Scope.Scope>
+
+/** Writes rows of `execution`. */
+export const insertExecutions = (adapter: Adapter, rows: ReadonlyArray<Row>) =>
+  adapter.write([{ op: "insert", table: "execution", rows }])
+
+const idsOf = (adapter: Adapter, options: Partial<FindOptions>) =>
+  Effect.map(adapter.find({ table: "execution", orderBy: [{ column: "id", direction: "asc" }], ...options }), (rows) =>
+    rows.map((row) => row["id"]).join("")
+  )
+
+const reasonOf = (effect: Effect.Effect<unknown, DBError | WriteConflict>) =>
+  Effect.map(Effect.flip(effect), (error) => (error._tag === "DBError" ? error.reason : error._tag))
+
+/** Declares the tests of an adapter under its name. */
+export const adapterConformance = (name: string, makeAdapter: MakeAdapter): void => {
+  const test = (title: string, body: (adapter: Adapter) => Effect.Effect<void, unknown>) =>
+    it.effect(title, () => Effect.scoped(Effect.flatMap(makeAdapter, body)))
+
+  describe(`${name}: reading`, () => {
+    readingTests(test)
+  })
+  describe(`${name}: writing`, () => {
+    writingTests(test)
+  })
+  describe(`${name}: like the memory adapter`, () => {
+    adapterProperties(makeAdapter)
+  })
+}
+
+type Test = (title: string, body: (adapter: Adapter) => Effect.Effect<void, unknown>) => void
+
+const eq = (column: string, value: string | number | boolean): Where => ({ op: "eq", column, value })
+
+const readingTests = (test: Test): void => {
+  test("gives back every value as it was written", (adapter) =>
+    Effect.gen(function* () {
+      const rows = [
+        executionRow("1", {
+          code: `Ünï😀 "quoted" 'single' \\ % _ \n\t\u0000 end`,
+          error_text: "",
+          created_at: Number.MAX_SAFE_INTEGER,
+          updated_at: Number.MIN_SAFE_INTEGER,
+          journal_complete: false
+        }),
+        executionRow("2", { result_json: "x".repeat(3_000_000), code: "\uE000\u{10FFFF}", duration_ms: -1 })
+      ]
+      yield* insertExecutions(adapter, rows)
+      expect(yield* adapter.find({ table: "execution", orderBy: [{ column: "id", direction: "asc" }] })).toEqual(rows)
+    }))
+
+  test("stores half a surrogate pair as U+FFFD, and finds it by that", (adapter) =>
+    Effect.gen(function* () {
+      yield* insertExecutions(adapter, [executionRow("1", { code: "a\uD800b" })])
+      const [row] = yield* adapter.find({ table: "execution", where: eq("code", "a\uD800b") })
+      expect(row?.["code"]).toBe("a\uFFFDb")
+    }))
+
+  test("selects columns", (adapter) =>
+    Effect.gen(function* () {
+      yield* insertExecutions(adapter, [executionRow("1", { journal_complete: false })])
+      expect(yield* adapter.find({ table: "execution", select: ["journal_complete", "id"] })).toEqual([
+        { journal_complete: false, id: "1" }
+      ])
+    }))
+
+  const rows = [
+    executionRow("1", { code: "abc", trigger_kind: "cli", duration_ms: 5, created_at: -1 }),
+    executionRow("2", { code: "ABC", trigger_kind: null, duration_ms: null, journal_complete: false }),
+    executionRow("3", { code: "a%c", trigger_kind: "http", duration_ms: 7, created_at: 3 }),
+    executionRow("4", { code: "a_c\\", trigger_kind: "Cli", duration_ms: null, created_at: 3 })
+  ]
+  const cases: ReadonlyArray<readonly [where: Where, ids: string]> = [
+    [eq("duration_ms", 5), "1"],
+    [{ op: "ne", column: "duration_ms", value: 5 }, "3"],
+    [{ op: "not", condition: eq("duration_ms", 5) }, "234"],
+    [{ op: "not", condition: { op: "ne", column: "duration_ms", value: 5 } }, "124"],
+    [{ op: "lt", column: "duration_ms", value: 7 }, "1"],
+    [{ op: "lte", column: "duration_ms", value: 7 }, "13"],
+    [{ op: "gt", column: "created_at", value: -1 }, "234"],
+    [{ op: "gte", column: "created_at", value: 0.5 }, "34"],
+    [{ op: "not", condition: { op: "gt", column: "duration_ms", value: 5 } }, "124"],
+    [{ op: "lt", column: "trigger_kind", value: "a" }, "4"],
+    [eq("journal_complete", false), "2"],
+    [{ op: "in", column: "id", values: ["1", "3", "3", "9"] }, "13"],
+    [{ op: "in", column: "id", values: [] }, ""],
+    [{ op: "not", condition: { op: "in", column: "trigger_kind", values: ["cli"] } }, "234"],
+    [{ op: "contains", column: "code", value: "BC" }, "12"],
+    [{ op: "contains", column: "code", value: "%" }, "3"],
+    [{ op: "contains", column: "code", value: "_" }, "4"],
+    [{ op: "contains", column: "code", value: "\\" }, "4"],
+    [{ op: "contains", column: "trigger_kind", value: "" }, "134"],
+    [{ op: "startsWith", column: "code", value: "a" }, "134"],
+    [{ op: "startsWith", column: "code", value: "a%" }, "3"],
+    [{ op: "endsWith", column: "code", value: "c" }, "13"],
+    [{ op: "endsWith", column: "trigger_kind", value: "" }, "134"],
+    [{ op: "isNull", column: "trigger_kind" }, "2"],
+    [{ op: "not", condition: { op: "isNull", column: "trigger_kind" } }, "134"],
+    [{ op: "isNotNull", column: "duration_ms" }, "13"],
+    [{ op: "and", conditions: [] }, "1234"],
+    [{ op: "or", conditions: [] }, ""],
+    [{ op: "not", condition: { op: "or", conditions: [] } }, "1234"],
+    [{ op: "or", conditions: [eq("id", "1"), { op: "and", conditions: [eq("id", "2"), eq("code", "ABC")] }] }, "12"],
+    [{ op: "not", condition: { op: "and", conditions: [eq("duration_ms", 5), eq("id", "1")] } }, "234"]
+  ]
+  for (const [where, expected] of cases) {
+    test(`selects ${expected || "nothing"} by ${JSON.stringify(where)}`, (adapter) =>
+      Effect.gen(function* () {
+        yield* insertExecutions(adapter, rows)
+        expect(yield* idsOf(adapter, { where })).toBe(expected)
+        expect(yield* adapter.count({ table: "execution", where })).toBe(expected.length)
+      }))
+  }
+
+  test("takes conditions of many branches and lists of many values", (adapter) =>
+    Effect.gen(function* () {
+      yield* insertExecutions(adapter, rows)
+      const values = Array.from({ length: 5000 }, (_, i) => `x${i}`)
+      expect(yield* idsOf(adapter, { where: { op: "in", column: "id", values: [...values, "3"] } })).toBe("3")
+      const conditions = values.map((value) => eq("id", value))
+      expect(yield* idsOf(adapter, { where: { op: "or", conditions: [...conditions, eq("id", "2")] } })).toBe("2")
+    }))
+
+  test("selects by related rows", (adapter) =>
+    Effect.gen(function* () {
+      yield* insertExecutions(adapter, rows)
+      const calls = [toolCallRow("c1", "1", 0), toolCallRow("c2", "2", 0, { tool_path: "x.y", namespace: "x" })]
+      yield* adapter.write([{ op: "insert", table: "execution_tool_call", rows: calls }])
+      const called = { op: "exists", table: "execution_tool_call", local: "id", foreign: "execution_id" } as const
+      expect(yield* idsOf(adapter, { where: called })).toBe("12")
+      expect(yield* idsOf(adapter, { where: { ...called, where: eq("namespace", "x") } })).toBe("2")
+      expect(yield* idsOf(adapter, { where: { op: "not", condition: called } })).toBe("34")
+      const parent: Where = { op: "exists", table: "execution", local: "parent_execution_id", foreign: "id" }
+      expect(yield* idsOf(adapter, { where: parent })).toBe("")
+    }))
+
+  test("orders by several columns and directions, nulls last", (adapter) =>
+    Effect.gen(function* () {
+      yield* insertExecutions(adapter, rows)
+      const ordered = (...orderBy: ReadonlyArray<readonly [string, "asc" | "desc"]>) =>
+        idsOf(adapter, { orderBy: orderBy.map(([column, direction]) => ({ column, direction })) })
+      expect(yield* ordered(["duration_ms", "asc"], ["id", "asc"])).toBe("1324")
+      expect(yield* ordered(["duration_ms", "desc"], ["id", "asc"])).toBe("3124")
+      expect(yield* ordered(["duration_ms", "desc"], ["id", "desc"])).toBe("3142")
+      expect(yield* ordered(["created_at", "desc"], ["id", "asc"])).toBe("3421")
+      expect(yield* ordered(["trigger_kind", "asc"])).toBe("4132")
+      expect(yield* ordered(["code", "asc"])).toBe("2341")
+      expect(yield* idsOf(adapter, { limit: 2 })).toBe("12")
+      expect(yield* idsOf(adapter, { limit: 0 })).toBe("")
+    }))
+
+  test("orders text by code points", (adapter) =>
+    Effect.gen(function* () {
+      const codes = ["😀", "\uE000", "a", "Z", "é", ""]
+      yield* insertExecutions(
+        adapter,
+        codes.map((code, id) => executionRow(String(id), { code }))
+      )
+      expect(yield* idsOf(adapter, { orderBy: [{ column: "code", direction: "asc" }] })).toBe("532410")
+      expect(yield* idsOf(adapter, { where: { op: "gt", column: "code", value: "é" } })).toBe("01")
+    }))
+
+  const directions = ["asc", "desc"] as const
+  for (const column of ["created_at", "duration_ms", "trigger_kind"]) {
+    for (const direction of directions) {
+      for (const idDirection of directions) {
+        test(`pages by ${column} ${direction}, id ${idDirection} without a skip or a repeat`, (adapter) =>
+          Effect.gen(function* () {
+            const many = Array.from({ length: 23 }, (_, i) =>
+              executionRow(String.fromCharCode(97 + i), {
+                created_at: i % 3,
+                duration_ms: i % 4 === 0 ? null : i % 3,
+                trigger_kind: i % 5 === 0 ? null : `k${i % 2}`
+              })
+            )
+            yield* insertExecutions(adapter, many)
+            const orderBy: ReadonlyArray<OrderBy> = [
+              { column, direction },
+              { column: "id", direction: idDirection }
+            ]
+            const all = yield* idsOf(adapter, { orderBy })
+            let paged = ""
+            let after: FindOptions["after"]
+            for (;;) {
+              const page = yield* adapter.find({ table: "execution", orderBy, limit: 4, ...(after && { after }) })
+              const last = page.at(-1)
+              if (last === undefined) break
+              paged += page.map((row) => row["id"]).join("")
+              after = [last[column] ?? null, last["id"] ?? null]
+            }
+            expect(paged).toBe(all)
+            expect(paged).toHaveLength(many.length)
+          }))
+      }
+    }
+  }
+
+  test("counts groups, largest first, by value and by bucket", (adapter) =>
+    Effect.gen(function* () {
+      yield* insertExecutions(
+        adapter,
+        [-61, -60, -1, 0, 59, 60].map((created_at, i) =>
+          executionRow(String(i), {
+            created_at,
+            trigger_kind: i < 3 ? null : "cli",
+            duration_ms: i === 5 ? null : i % 2
+          })
+        )
+      )
+      const bucket = { bucket: { column: "created_at", size: 60 } }
+      const countBy = (options: Partial<Parameters<Adapter["countBy"]>[0]>) =>
+        adapter.countBy({ table: "execution", by: [], ...options })
+      expect(yield* countBy({ by: [bucket] })).toEqual([
+        { keys: [-60], count: 2 },
+        { keys: [0], count: 2 },
+        { keys: [-120], count: 1 },
+        { keys: [60], count: 1 }
+      ])
+      expect(yield* countBy({ by: [{ column: "trigger_kind" }] })).toEqual([
+        { keys: ["cli"], count: 3 },
+        { keys: [null], count: 3 }
+      ])
+      expect(yield* countBy({ by: [{ column: "trigger_kind" }], distinct: "duration_ms", limit: 1 })).toEqual([
+        { keys: ["cli"], count: 2 }
+      ])
+      expect(yield* countBy({ by: [{ column: "journal_complete" }, bucket], where: eq("id", "0") })).toEqual([
+        { keys: [true, -120], count: 1 }
+      ])
+      expect(yield* countBy({})).toEqual([{ keys: [], count: 6 }])
+    }))
+
+  test("refuses what does not fit the schema", (adapter) =>
+    Effect.gen(function* () {
+      const table = "execution"
+      const find = (options: Partial<FindOptions>) => reasonOf(adapter.find({ table, ...options }))
+      expect(yield* find({ table: "nope" })).toBe("other")
+      expect(yield* find({ where: eq("nope", 1) })).toBe("other")
+      expect(yield* find({ where: eq("created_at", "1") })).toBe("other")
+      expect(yield* find({ where: { op: "contains", column: "created_at", value: "1" } })).toBe("other")
+      expect(yield* find({ where: eq(`id" OR 1 --`, "") })).toBe("other")
+      expect(yield* find({ select: ["nope"] })).toBe("other")
+      expect(yield* find({ orderBy: [{ column: "nope", direction: "asc" }] })).toBe("other")
+      expect(yield* find({ limit: -1 })).toBe("other")
+      expect(yield* find({ orderBy: [{ column: "id", direction: "asc" }], after: ["1", 2] })).toBe("other")
+      expect(yield* reasonOf(adapter.countBy({ table, by: [{ bucket: { column: "code", size: 1 } }] }))).toBe("other")
+    }))
+}
+
+const writingTests = (test: Test): void => {
+  const table = "execution"
+  const byId = (id: string): Where => eq("id", id)
+
+  test("gives the number of changed rows of each operation", (adapter) =>
+    Effect.gen(function* () {
+      const changed = yield* adapter.write([
+        { op: "insert", table, rows: [executionRow("1"), executionRow("2"), executionRow("3")] },
+        { op: "update", table, where: { op: "gt", column: "id", value: "1" }, set: { status: "failed" } },
+        { op: "update", table, where: byId("9"), set: { status: "failed" } },
+        { op: "delete", table, where: byId("1") },
+        { op: "insert", table, rows: [] }
+      ])
+      expect(changed).toEqual([3, 2, 0, 1, 0])
+      expect(yield* idsOf(adapter, { where: eq("status", "failed") })).toBe("23")
+    }))
+
+  test("increments counters", (adapter) =>
+    Effect.gen(function* () {
+      yield* insertExecutions(adapter, [executionRow("1", { tool_call_count: 4 })])
+      const set = { tool_call_count: { increment: 3 }, duration_ms: { increment: 1 }, error_text: "e" }
+      yield* adapter.write([{ op: "update", table, where: byId("1"), set }])
+      const [row] = yield* adapter.find({ table })
+      expect(row).toEqual(executionRow("1", { tool_call_count: 7, error_text: "e" }))
+    }))
+
+  test("undoes the whole unit when another number of rows changes", (adapter) =>
+    Effect.gen(function* () {
+      yield* insertExecutions(adapter, [executionRow("1"), executionRow("2", { status: "failed" })])
+      const error = yield* Effect.flip(
+        adapter.write([
+          { op: "insert", table, rows: [executionRow("3")] },
+          { op: "delete", table, where: byId("2"), expect: 1 },
+          { op: "update", table, where: eq("status", "running"), set: { status: "completed" }, expect: 1 }
+        ])
+      )
+      expect(error).toMatchObject({ _tag: "WriteConflict", operation: 2, expected: 1, changed: 2 })
+      expect(yield* idsOf(adapter, {})).toBe("12")
+      expect(yield* idsOf(adapter, { where: eq("status", "completed") })).toBe("")
+    }))
+
+  test("undoes a lone update that changes too many rows", (adapter) =>
+    Effect.gen(function* () {
+      yield* insertExecutions(adapter, [executionRow("1"), executionRow("2")])
+      const where = eq("status", "running")
+      const write = adapter.write([{ op: "update", table, where, set: { status: "failed" }, expect: 1 }])
+      expect(yield* reasonOf(write)).toBe("WriteConflict")
+      expect(yield* idsOf(adapter, { where })).toBe("12")
+    }))
+
+  test("refuses a second row with the same key, and undoes its unit", (adapter) =>
+    Effect.gen(function* () {
+      yield* insertExecutions(adapter, [executionRow("1", { idempotency_key: "k" })])
+      expect(yield* reasonOf(insertExecutions(adapter, [executionRow("2"), executionRow("1")]))).toBe("unique")
+      expect(yield* reasonOf(insertExecutions(adapter, [executionRow("3", { idempotency_key: "k" })]))).toBe("unique")
+      yield* insertExecutions(adapter, [executionRow("4", { idempotency_key: "k", scope_id: "b" }), executionRow("5")])
+      expect(yield* idsOf(adapter, {})).toBe("145")
+    }))
+
+  test("refuses rows and changes that do not fit the schema", (adapter) =>
+    Effect.gen(function* () {
+      yield* insertExecutions(adapter, [executionRow("1")])
+      const insert = (row: Row) => reasonOf(insertExecutions(adapter, [row]))
+      expect(yield* insert(executionRow("2", { nope: 1 }))).toBe("other")
+      expect(yield* insert(executionRow("2", { status: null }))).toBe("other")
+      expect(yield* insert(executionRow("2", { created_at: 0.5 }))).toBe("other")
+      expect(yield* insert(executionRow("2", { created_at: "0" }))).toBe("other")
+      expect(yield* insert(executionRow("2", { journal_complete: 1 }))).toBe("other")
+      const update = (set: Row) => reasonOf(adapter.write([{ op: "update", table, where: byId("1"), set }]))
+      expect(yield* update({ id: "2" })).toBe("other")
+      expect(yield* update({ nope: "2" })).toBe("other")
+      expect(yield* update({ status: null })).toBe("other")
+      expect(yield* adapter.find({ table })).toEqual([executionRow("1")])
+    }))
+
+  test("takes what a row leaves out for null", (adapter) =>
+    Effect.gen(function* () {
+      const complete = executionRow("1")
+      const row = Object.fromEntries(Object.entries(complete).filter(([, value]) => value !== null))
+      yield* insertExecutions(adapter, [row])
+      expect(yield* adapter.find({ table })).toEqual([complete])
+    }))
+
+  test("deletes what refers to a deleted row, and refuses to refer to none", (adapter) =>
+    Effect.gen(function* () {
+      const calls = "execution_tool_call"
+      yield* insertExecutions(adapter, [executionRow("1"), executionRow("2")])
+      yield* adapter.write([
+        {
+          op: "insert",
+          table: calls,
+          rows: [toolCallRow("a", "1", 0), toolCallRow("b", "1", 1), toolCallRow("c", "2", 0)]
+        }
+      ])
+      const orphan = adapter.write([{ op: "insert", table: calls, rows: [toolCallRow("d", "9", 0)] }])
+      expect(yield* reasonOf(orphan)).toBe("foreignKey")
+      expect(yield* adapter.write([{ op: "delete", table, where: byId("1") }])).toEqual([1])
+      expect(yield* adapter.find({ table: calls, select: ["id"] })).toEqual([{ id: "c" }])
+    }))
+
+  test("keeps units that are submitted together apart: one that fails undoes no other", (adapter) =>
+    Effect.gen(function* () {
+      const units = Array.from({ length: 40 }, (_, i) =>
+        Effect.exit(
+          adapter.write([
+            { op: "insert", table, rows: [executionRow(`x${i}`)] },
+            // Every fourth unit finds no such row, every fifth repeats the key of the first.
+            { op: "update", table, where: byId(`x${i}`), set: { status: "failed" }, expect: i % 4 === 1 ? 2 : 1 },
+            { op: "insert", table, rows: i % 5 === 2 ? [executionRow("x0")] : [] }
+          ])
+        )
+      )
+      const exits = yield* Effect.all(units, { concurrency: "unbounded" })
+      const kept = exits.flatMap((exit, i) => (exit._tag === "Success" ? [`x${i}`] : []))
+      expect(kept).toEqual(units.flatMap((_, i) => (i % 4 === 1 || i % 5 === 2 ? [] : [`x${i}`])))
+      const rows = yield* adapter.find({ table, where: eq("status", "failed"), select: ["id"] })
+      expect(new Set(rows.map((row) => row["id"]))).toEqual(new Set(kept))
+    }))
+
+  test("applies units in the order in which they were submitted", (adapter) =>
+    Effect.gen(function* () {
+      yield* insertExecutions(adapter, [executionRow("1")])
+      const set = (seed: number) =>
+        adapter.write([{ op: "update", table, where: eq("seed", seed), set: { seed: seed + 1 }, expect: 1 }])
+      yield* Effect.all(
+        Array.from({ length: 50 }, (_, seed) => set(seed)),
+        { concurrency: "unbounded" }
+      )
+      expect(yield* adapter.find({ table, select: ["seed"] })).toEqual([{ seed: 50 }])
+    }))
+}

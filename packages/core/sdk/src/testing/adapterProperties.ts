@@ -1,0 +1,110 @@
+/**
+ * Random queries over random rows, and random units of work: an adapter gives what the memory adapter gives.
+ */
+import { expect, it } from "@effect/vitest"
+import { Effect, Exit } from "effect"
+import type { DBAdapter, DBError, WriteConflict } from "../DBAdapter.ts"
+import * as MemoryAdapter from "../MemoryAdapter.ts"
+import type { MakeAdapter } from "./adapterConformance.ts"
+import { anyCountBy, anyFind, anyRows, anyUnit } from "./arbitraries.ts"
+import { checkProperty } from "./checkProperty.ts"
+import * as fc from "fast-check"
+
+/** How many random cases each property tries. */
+const runs = 150
+
+const state = (adapter: DBAdapter["Service"]) =>
+  Effect.all(
+    ["execution", "execution_tool_call"].map((table) =>
+      adapter.find({ table, orderBy: [{ column: "id", direction: "asc" }] })
+    )
+  )
+
+/** Deletes everything: making an adapter for each case would take longer than the case. */
+const empty = (adapter: DBAdapter["Service"]) =>
+  adapter.write([{ op: "delete", table: "execution", where: { op: "and", conditions: [] } }])
+
+const insertAll = (
+  adapter: DBAdapter["Service"],
+  rows: typeof anyRows extends fc.Arbitrary<infer Rows> ? Rows : never
+) =>
+  adapter.write([
+    { op: "insert", table: "execution", rows: rows.executions },
+    { op: "insert", table: "execution_tool_call", rows: rows.toolCalls }
+  ])
+
+/** An outcome without the words of its error. */
+const outcome = (exit: Exit.Exit<ReadonlyArray<number>, DBError | WriteConflict>) =>
+  Exit.match(
+    Exit.mapError(exit, ({ cause: _, message: __, ...error }) => JSON.stringify(error)),
+    {
+      onSuccess: (changed) => changed.join(),
+      onFailure: (cause) => cause.reasons.map((reason) => ("error" in reason ? reason.error : reason._tag)).join()
+    }
+  )
+
+/** Declares the properties of an adapter. */
+export const adapterProperties = (makeAdapter: MakeAdapter): void => {
+  it.effect(
+    "random queries over random rows",
+    () =>
+      Effect.gen(function* () {
+        const adapter = yield* makeAdapter
+        const queries = fc.record({
+          rows: anyRows,
+          finds: fc.array(anyFind, { minLength: 1, maxLength: 6 }),
+          counts: fc.array(anyCountBy, { maxLength: 3 })
+        })
+        yield* checkProperty(queries, runs, ({ counts, finds, rows }) =>
+          Effect.gen(function* () {
+            const model = MemoryAdapter.make()
+            yield* empty(adapter)
+            yield* insertAll(adapter, rows)
+            yield* insertAll(model, rows)
+            for (const options of finds) {
+              expect(yield* adapter.find(options), JSON.stringify(options)).toEqual(yield* model.find(options))
+              const { table, where } = options
+              const counted = { table, ...(where && { where }) }
+              expect(yield* adapter.count(counted), JSON.stringify(counted)).toBe(yield* model.count(counted))
+            }
+            for (const options of counts) {
+              expect(yield* adapter.countBy(options), JSON.stringify(options)).toEqual(yield* model.countBy(options))
+            }
+          })
+        )
+      }),
+    60_000
+  )
+
+  it.effect(
+    "random units of work, alone and together",
+    () =>
+      Effect.gen(function* () {
+        const adapter = yield* makeAdapter
+        const work = fc.record({
+          rows: anyRows,
+          units: fc.array(anyUnit, { minLength: 1, maxLength: 6 }),
+          together: fc.boolean()
+        })
+        yield* checkProperty(work, runs, ({ rows, together, units }) =>
+          Effect.gen(function* () {
+            const model = MemoryAdapter.make()
+            yield* empty(adapter)
+            yield* insertAll(adapter, rows)
+            yield* insertAll(model, rows)
+            const run = (target: DBAdapter["Service"]) =>
+              Effect.map(
+                Effect.all(
+                  units.map((unit) => Effect.exit(target.write(unit))),
+                  { concurrency: together ? "unbounded" : 1 }
+                ),
+                (exits) => exits.map(outcome)
+              )
+            expect(yield* run(adapter)).toEqual(yield* run(model))
+            expect(yield* state(adapter)).toEqual(yield* state(model))
+          })
+        )
+      }),
+    60_000
+  )
+}

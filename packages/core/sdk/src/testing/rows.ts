@@ -1,0 +1,52 @@
+/**
+ * Rows for tests: complete, and small where the test says nothing.
+ */
+import type { Row } from "../DBAdapter.ts"
+
+/** A row of `execution`. */
+export const executionRow = (id: string, row: Row = {}): Row => ({
+  id,
+  scope_id: "a",
+  status: "running",
+  trigger_kind: null,
+  tool_call_count: 0,
+  interaction_count: 0,
+  created_at: 0,
+  updated_at: 0,
+  started_at: null,
+  completed_at: null,
+  duration_ms: null,
+  seed: 0,
+  owner: null,
+  lease_until: null,
+  epoch: 0,
+  journal_complete: true,
+  parent_execution_id: null,
+  idempotency_key: null,
+  trigger_meta_json: null,
+  error_text: null,
+  code: "",
+  logs_json: null,
+  result_json: null,
+  ...row
+})
+
+/** A row of `execution_tool_call`. */
+export const toolCallRow = (id: string, executionId: string, seq: number, row: Row = {}): Row => ({
+  id,
+  execution_id: executionId,
+  scope_id: "a",
+  seq,
+  settle_seq: null,
+  status: "running",
+  tool_path: "github.issues.create",
+  namespace: "github",
+  idempotency_key: `${executionId}:${seq}`,
+  started_at: 0,
+  completed_at: null,
+  duration_ms: null,
+  error_text: null,
+  args_json: null,
+  result_json: null,
+  ...row
+})
