@@ -1,0 +1,83 @@
+/**
+ * What the commands work on: the executor and the engine of this process over the data folder, or a server.
+ *
+ * Both are the same to a command. What differs is who outlives it: an execution that waits for a person waits in the process
+ * that runs it, so it can be left waiting only on a server ({@link Backend.survives}).
+ */
+import type { FinishedExecution, InteractionAnswer, PausedExecution } from "@executor/execution"
+import type { Limits } from "@executor/kernel"
+import type {
+  Execution,
+  ExecutionId,
+  ExecutionInteraction,
+  ExecutionToolCall,
+  ListExecutionsOptions,
+  Source,
+  Tool,
+  ToolSchema
+} from "@executor/sdk"
+import { Context, type Effect, type Stream } from "effect"
+import type { Failure } from "./Failure.ts"
+
+/** What came of running: the end, or a question. */
+export type Outcome =
+  | { readonly _tag: "Finished"; readonly execution: FinishedExecution }
+  | { readonly _tag: "Paused"; readonly execution: PausedExecution }
+
+/** Options of a submission. */
+export interface SubmitOptions {
+  readonly approve: ReadonlyArray<string>
+  readonly limits: Partial<typeof Limits.Type>
+}
+
+/** A question with its answer, without what the person typed: that may be personal, and no surface shows it again. */
+export type Interaction = Omit<ExecutionInteraction, "responsePrivateJson">
+
+/** An execution with the oldest question that waits for an answer. */
+export interface ExecutionEntry {
+  readonly execution: Execution
+  readonly pendingInteraction: Interaction | null
+}
+
+/** A page of history. */
+export interface Page {
+  readonly executions: ReadonlyArray<ExecutionEntry>
+  readonly nextCursor?: string | undefined
+}
+
+/** A tool call that began, for showing what goes on. */
+export interface Activity {
+  readonly toolPath: string
+}
+
+/** Where the commands get their work done. */
+export class Backend extends Context.Service<
+  Backend,
+  {
+    /** Whether an execution goes on waiting when this command ends. */
+    readonly survives: boolean
+    readonly submit: (code: string, options: SubmitOptions) => Effect.Effect<Outcome, Failure>
+    readonly resume: (id: ExecutionId, answer: InteractionAnswer) => Effect.Effect<Outcome, Failure>
+    readonly cancel: (id: ExecutionId) => Effect.Effect<void, Failure>
+    /** Tool calls as they begin, from now on. Ends at once where nothing can be known. */
+    readonly activity: Stream.Stream<Activity>
+    readonly searchTools: (options: {
+      readonly query: string
+      readonly namespace?: string | undefined
+      readonly limit?: number | undefined
+    }) => Effect.Effect<ReadonlyArray<Tool>, Failure>
+    readonly describeTool: (path: string) => Effect.Effect<ToolSchema, Failure>
+    readonly listSources: Effect.Effect<ReadonlyArray<Source>, Failure>
+    readonly addSource: (input: {
+      readonly namespace: string
+      readonly pluginId: string
+      readonly config: unknown
+    }) => Effect.Effect<Source, Failure>
+    readonly removeSource: (namespace: string) => Effect.Effect<void, Failure>
+    readonly refreshSource: (namespace: string) => Effect.Effect<Source, Failure>
+    readonly listExecutions: (options: ListExecutionsOptions) => Effect.Effect<Page, Failure>
+    readonly getExecution: (id: ExecutionId) => Effect.Effect<ExecutionEntry, Failure>
+    readonly listToolCalls: (id: ExecutionId) => Effect.Effect<ReadonlyArray<ExecutionToolCall>, Failure>
+    readonly listInteractions: (id: ExecutionId) => Effect.Effect<ReadonlyArray<Interaction>, Failure>
+  }
+>()("@executor/host-cli/Backend") {}

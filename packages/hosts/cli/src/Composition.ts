@@ -1,0 +1,49 @@
+/**
+ * What the commands need of the packages that they must not import: the hosts, the sandbox, the storage, the plugins.
+ *
+ * The application provides it. Each member loads what it needs when it is used, so that `--help` does not wait for a database.
+ */
+import { Context, type Effect, type Scope } from "effect"
+import type { Failure } from "./Failure.ts"
+import type { LocalParts } from "./LocalBackend.ts"
+import type { LimitChanges } from "./Settings.ts"
+
+/** What the database says of itself. */
+export interface DatabaseReport {
+  /** `ok`, or what is broken. */
+  readonly integrity: string
+  readonly sizeBytes: number
+}
+
+/** The parts of a running data folder, assembled. */
+export class Composition extends Context.Service<
+  Composition,
+  {
+    readonly version: string
+    /** Opens the data folder until the scope closes. */
+    readonly openLocal: (options: {
+      readonly dataFolder: string
+      readonly limits: LimitChanges
+    }) => Effect.Effect<LocalParts, Failure, Scope.Scope>
+    /** Serves HTTP until it is interrupted; `onListening` hears once where. */
+    readonly serve: (options: {
+      readonly dataFolder: string
+      readonly limits: LimitChanges
+      readonly host: string
+      readonly port: number
+      readonly auth: boolean
+      readonly onListening: (url: string) => Effect.Effect<void>
+    }) => Effect.Effect<void, Failure>
+    /** Serves MCP over stdin and stdout until the client goes away. */
+    readonly mcp: (options: {
+      readonly dataFolder: string
+      readonly limits: LimitChanges
+    }) => Effect.Effect<void, Failure>
+    /** The server's token of the data folder, made if there is none. */
+    readonly token: (dataFolder: string) => Effect.Effect<string, Failure>
+    /** The server's token of the data folder, if there is one. */
+    readonly readToken: (dataFolder: string) => Effect.Effect<string | undefined, Failure>
+    /** Opens the database and checks it without changing it. */
+    readonly inspectDatabase: (file: string) => Effect.Effect<DatabaseReport, Failure>
+  }
+>()("@executor/host-cli/Composition") {}

@@ -1,0 +1,53 @@
+/**
+ * An execution from its submission to its end, with the questions it asks on the way.
+ *
+ * At a terminal each question is put to the person there and then. Elsewhere an execution on a server is left waiting and the
+ * caller told how to go on; one in this process would end with it, so its question is answered `cancel`, and the person told
+ * how to grant the tool beforehand.
+ */
+import type { InteractionAnswer, PausedExecution } from "@executor/execution"
+import { Effect } from "effect"
+import { Backend, type Outcome } from "./Backend.ts"
+import type { Failure } from "./Failure.ts"
+import * as Output from "./Output.ts"
+import { withProgress } from "./Progress.ts"
+import { ask } from "./Questions.ts"
+import { questionText } from "./Report.ts"
+
+const nobodyToAsk = (execution: PausedExecution): string => {
+  const { request } = execution.interaction
+  const advice =
+    request.kind === "approval" && request.toolPath !== undefined
+      ? `Grant it beforehand with --approve '${request.toolPath}', run this in a terminal, or use a server (--server).`
+      : "Run this in a terminal, or use a server (--server)."
+  return `There is nobody to ask, so this question was answered with cancel: ${questionText(request)}\n${advice}`
+}
+
+/** Runs to the end, or to a question that has to wait on a server. */
+export const converse = Effect.fn("Conversation.converse")(function* (first: Effect.Effect<Outcome, Failure>) {
+  const backend = yield* Backend
+  const { canAsk } = yield* Output.Output
+  const progress = withProgress(backend.activity)
+  let outcome = yield* progress(first)
+  while (outcome._tag === "Paused") {
+    if (!canAsk && backend.survives) return outcome
+    const { id, interaction } = outcome.execution
+    const answered = (answer: InteractionAnswer) =>
+      progress(backend.resume(id, { ...answer, interactionId: interaction.id }))
+    if (!canAsk) {
+      yield* Output.notice(nobodyToAsk(outcome.execution))
+      outcome = yield* answered({ action: "cancel" })
+      continue
+    }
+    // Whoever leaves a question open has left the execution: nothing else would ever end it.
+    const abandon = Effect.ignore(backend.cancel(id))
+    outcome = yield* ask(interaction.request).pipe(
+      Effect.onInterrupt(() => abandon),
+      Effect.catchTag("QuitError", () => Effect.andThen(abandon, Effect.interrupt)),
+      Effect.flatMap(answered),
+      // An answer that does not fit changes nothing, so the question is put again.
+      Effect.catchTag("UsageError", (error) => Effect.as(Output.notice(error.message), outcome))
+    )
+  }
+  return outcome
+})

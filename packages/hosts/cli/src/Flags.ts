@@ -1,0 +1,72 @@
+/**
+ * The flags that several commands share, and the root command that carries those of all.
+ */
+import { Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import { limitSettings, type LimitFlags } from "./Settings.ts"
+
+/** A flag that is on when it is there. It never takes the next word as its value, as `--json true` would. */
+export const switchFlag = (name: string, description: string): Flag.Flag<boolean> =>
+  Flag.Boolean(name).pipe(
+    Flag.withOptionalValue("true"),
+    Flag.withoutNegation,
+    Flag.withDefault(false),
+    Flag.withDescription(description)
+  )
+
+/** An optional flag with a value. */
+export const textFlag = (name: string, metavar: string, description: string): Flag.Flag<Option.Option<string>> =>
+  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.optional)
+
+/** A flag that may be given several times. */
+export const repeatedFlag = (name: string, metavar: string, description: string): Flag.Flag<ReadonlyArray<string>> =>
+  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.atLeast(0))
+
+/** One JSON document on stdout. */
+export const json = switchFlag("json", "Print one JSON document, for programs")
+
+/** Approvals granted beforehand. */
+export const approve = repeatedFlag(
+  "approve",
+  "pattern",
+  "Grant matching tools beforehand (github.issues.create, github.*); may be repeated"
+)
+
+/** One flag for each limit. */
+export const limits = Object.fromEntries(
+  limitSettings.map(({ description, flag, metavar }) => [flag, textFlag(flag, metavar, description)])
+)
+
+/** The limits among parsed flags. */
+export const limitFlagsOf = (input: { readonly [flag: string]: unknown }): LimitFlags =>
+  Object.fromEntries(
+    limitSettings.map(({ flag }) => {
+      const value = input[flag]
+      return [
+        flag,
+        Option.isOption(value) && typeof Option.getOrUndefined(value) === "string"
+          ? String(Option.getOrUndefined(value))
+          : undefined
+      ]
+    })
+  )
+
+/** The command itself, with the flags that say what it works on. */
+export const root = Command.make("executor").pipe(
+  Command.withSharedFlags({
+    dataDir: textFlag(
+      "data-dir",
+      "folder",
+      "The data folder (EXECUTOR_DATA_DIR, else executor in the XDG data folder)"
+    ),
+    server: textFlag("server", "url", "Use this server instead of the data folder (EXECUTOR_SERVER)"),
+    token: textFlag(
+      "token",
+      "token",
+      "The server's token (EXECUTOR_TOKEN, else the data folder's for a server on this machine)"
+    )
+  })
+)
+
+/** What the command works on, as its flags say. */
+export const target = Effect.map(root, ({ dataDir, server, token }) => ({ dataDir, server, token }))

@@ -1,0 +1,100 @@
+/**
+ * The backend of this process: the executor and the engine over the data folder.
+ */
+import type { ExecutionEngine, ExecutionOutcome } from "@executor/execution"
+import type { DBAdapter, ExecutionInteraction, ExecutionWithInteraction, Executor } from "@executor/sdk"
+import { Effect, Result, Stream, Struct } from "effect"
+import type { Backend, ExecutionEntry, Interaction, Outcome } from "./Backend.ts"
+import { CommandFailed, type Failure, UsageError } from "./Failure.ts"
+
+/** What a data folder is opened into. */
+export interface LocalParts {
+  readonly adapter: DBAdapter["Service"]
+  readonly executor: Executor
+  /** Made on first use: reading history needs no sandbox. */
+  readonly engine: Effect.Effect<ExecutionEngine, Failure>
+}
+
+/** The typed errors of the contracts that mean that the command was called wrongly. */
+const usageTags: ReadonlySet<string> = new Set(["ExecutionRefused", "ListOptionsInvalid", "AnswerInvalid"])
+
+/** Every typed error of the contracts has a message for its reader. */
+const toFailure = (error: { readonly _tag: string; readonly message: string }): Failure =>
+  usageTags.has(error._tag) ? new UsageError({ message: error.message }) : new CommandFailed({ message: error.message })
+
+const toOutcome = (outcome: ExecutionOutcome): Outcome =>
+  outcome.status === "paused"
+    ? { _tag: "Paused", execution: outcome.execution }
+    : { _tag: "Finished", execution: outcome }
+
+const withoutPrivate = (interaction: ExecutionInteraction): Interaction =>
+  Struct.omit(interaction, ["responsePrivateJson"])
+
+const toEntry = ({ execution, pendingInteraction }: ExecutionWithInteraction): ExecutionEntry => ({
+  execution,
+  pendingInteraction: pendingInteraction === null ? null : withoutPrivate(pendingInteraction)
+})
+
+/** The name and version that executions record as their client, and the user of the operating system. */
+export interface Caller {
+  readonly version: string
+  readonly user: string | undefined
+}
+
+/** Makes the backend over opened parts. */
+export const make = ({ engine, executor }: LocalParts, caller: Caller): Backend["Service"] => {
+  const scope = executor.scopes[0]
+  const trigger = {
+    kind: "cli",
+    meta: {
+      client: { name: "executor", version: caller.version },
+      ...(caller.user === undefined ? {} : { user: caller.user })
+    }
+  }
+  return {
+    survives: false,
+    submit: (code, { approve, limits }) =>
+      Effect.flatMap(engine, (engine) =>
+        engine
+          .executeWithPause(code, { trigger, approve, limits })
+          .pipe(Effect.mapBoth({ onSuccess: toOutcome, onFailure: toFailure }))
+      ),
+    resume: (id, answer) =>
+      Effect.flatMap(engine, (engine) =>
+        engine
+          .resume(id, { ...answer, resolvedBy: caller.user ?? "cli" })
+          .pipe(Effect.mapBoth({ onSuccess: toOutcome, onFailure: toFailure }))
+      ),
+    cancel: (id) => Effect.flatMap(engine, (engine) => engine.cancel(id).pipe(Effect.mapError(toFailure))),
+    activity: Stream.unwrap(
+      Effect.map(engine, (engine) =>
+        Stream.filterMap(engine.events, (event) =>
+          event._tag === "ToolCallStarted" ? Result.succeed({ toolPath: event.toolPath }) : Result.fail(event)
+        )
+      ).pipe(Effect.orElseSucceed(() => Stream.empty))
+    ),
+    searchTools: (options) =>
+      executor.tools.search(options).pipe(
+        Effect.map((matches) => matches.map((match) => match.tool)),
+        Effect.mapError(toFailure)
+      ),
+    describeTool: (path) => Effect.mapError(executor.tools.schema(path), toFailure),
+    listSources: Effect.mapError(executor.sources.list(), toFailure),
+    addSource: (input) => Effect.mapError(executor.sources.add(input), toFailure),
+    removeSource: (namespace) => Effect.mapError(executor.sources.remove(namespace), toFailure),
+    refreshSource: (namespace) => Effect.mapError(executor.sources.refresh(namespace), toFailure),
+    listExecutions: (options) =>
+      executor.executions.list(scope, options).pipe(
+        Effect.map((page) => ({ ...page, executions: page.executions.map(toEntry) })),
+        Effect.mapError(toFailure)
+      ),
+    getExecution: (id) =>
+      executor.executions.get(scope, id).pipe(Effect.mapBoth({ onSuccess: toEntry, onFailure: toFailure })),
+    listToolCalls: (id) => Effect.mapError(executor.executions.listToolCalls(scope, id), toFailure),
+    listInteractions: (id) =>
+      executor.executions.listInteractions(scope, id).pipe(
+        Effect.map((interactions) => interactions.map(withoutPrivate)),
+        Effect.mapError(toFailure)
+      )
+  }
+}

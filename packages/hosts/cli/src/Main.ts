@@ -1,0 +1,76 @@
+/**
+ * The command as a process: its streams, its signals, and the code it ends with.
+ *
+ * The first Ctrl-C (or SIGTERM) interrupts what runs, so that an execution is recorded as cancelled and sources are closed; a
+ * second one ends the process at once.
+ */
+import { Effect, Latch, Layer } from "effect"
+import { constants } from "node:os"
+import { text } from "node:stream/consumers"
+import { runCli } from "./Cli.ts"
+import { Composition } from "./Composition.ts"
+import { locate } from "./DataFolder.ts"
+import * as DefectLog from "./DefectLog.ts"
+import { CommandFailed, exitCodes } from "./Failure.ts"
+import * as Output from "./Output.ts"
+import { Process } from "./Process.ts"
+
+/** The value of `--data-dir` among the words, for reporting what fails before they are parsed. */
+const dataDirOf = (args: ReadonlyArray<string>): string | undefined => {
+  const index = args.findIndex((arg) => arg === "--data-dir" || arg.startsWith("--data-dir="))
+  const arg = args[index]
+  return arg === "--data-dir" ? args[index + 1] : arg?.slice("--data-dir=".length)
+}
+
+/** Runs the command in this process and ends it. */
+export const main = (composition: Composition["Service"]): void => {
+  const { argv, env } = process
+  const args = argv.slice(2)
+  const folder = locate(dataDirOf(args), env)
+
+  const end = (code: number): void => {
+    process.exitCode = code
+    // What is still open (a pool that shuts down, a socket kept alive) must not hold the command up.
+    process.exit()
+  }
+  const crash = (error: unknown): void => {
+    process.stderr.write(`${DefectLog.record(folder, error)}\n`, () => end(exitCodes.failed))
+  }
+  process.once("uncaughtException", crash)
+  process.once("unhandledRejection", crash)
+
+  const services = Layer.mergeAll(
+    Output.layerProcess(env),
+    Layer.succeed(Composition, composition),
+    Layer.succeed(Process, {
+      env,
+      args,
+      readStdin: Effect.tryPromise({
+        try: () => text(process.stdin),
+        catch: () => new CommandFailed({ message: "Standard input cannot be read." })
+      })
+    }),
+    DefectLog.layerLogger(folder)
+  )
+  const stop = Latch.makeUnsafe()
+  let signal: NodeJS.Signals | undefined
+  const onSignal = (received: NodeJS.Signals): void => {
+    if (signal !== undefined) return end(128 + constants.signals[received])
+    signal = received
+    stop.openUnsafe()
+  }
+  process.on("SIGINT", onSignal)
+  process.on("SIGTERM", onSignal)
+
+  const program = runCli(args, {
+    version: composition.version,
+    reportDefect: DefectLog.reporter(folder),
+    stop: stop.await
+  }).pipe(Effect.provide(services))
+  Effect.runCallback(program, {
+    onExit: (exit) => {
+      const code = exit._tag === "Success" ? exit.value : exitCodes.failed
+      end(code === exitCodes.interrupted && signal === "SIGTERM" ? 128 + constants.signals.SIGTERM : code)
+    }
+  })
+}

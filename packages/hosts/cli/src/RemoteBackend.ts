@@ -1,0 +1,191 @@
+/**
+ * The backend of a server: every command as a request, with the trigger `cli`.
+ *
+ * A server does not end an execution when its caller goes away, so Ctrl-C has to say so. The id of an execution is only known
+ * from the answer; until then it is recognised in the history by the `traceparent` that this command gave it.
+ */
+import { type ExecutionOutcomeRecord, type ExecutorClient, makeClient } from "@executor/api"
+import type { FinishedExecution } from "@executor/execution"
+import { ExecutionId } from "@executor/sdk"
+import { NodeHttpClient } from "@effect/platform-node"
+import { Effect, Predicate, type Schema, Stream } from "effect"
+import { randomBytes } from "node:crypto"
+import type { Backend, Outcome } from "./Backend.ts"
+import { CommandFailed, type Failure, UsageError } from "./Failure.ts"
+import type { Caller } from "./LocalBackend.ts"
+
+/** How to reach the server. */
+export interface RemoteOptions {
+  readonly url: string
+  readonly token: string | undefined
+  readonly caller: Caller
+}
+
+/** How long Ctrl-C waits for the server to end the execution. */
+const cancelTimeout = "5 seconds"
+
+const usageTags: ReadonlySet<string> = new Set(["ExecutionRefused", "AnswerInvalid", "BadRequest"])
+
+const issueText = (issue: unknown): string | undefined => {
+  if (!Predicate.isObject(issue)) return undefined
+  const path = Array.isArray(issue["path"]) ? issue["path"].slice(1).map(String).join(".") : ""
+  return `  ${path === "" ? "" : `${path}: `}${String(issue["message"])}`
+}
+
+/** Problems of the contract carry a message for people; all else is between this command and the server. */
+const toFailure =
+  (options: RemoteOptions) =>
+  (error: unknown): Failure => {
+    const tag = Predicate.hasProperty(error, "_tag") ? String(error._tag) : ""
+    const message = error instanceof Error ? error.message : String(error)
+    if (tag === "HttpClientError") {
+      return new CommandFailed({
+        message: `The server ${options.url} cannot be reached, or is no Executor server: ${message}`
+      })
+    }
+    if (tag === "SchemaError") {
+      return new CommandFailed({
+        message: `The server ${options.url} answered what this version of the command (${options.caller.version}) does not understand. Use the version of the server.`
+      })
+    }
+    if (tag === "Unauthorized") {
+      const advice =
+        options.token === undefined
+          ? "Give its token with --token or EXECUTOR_TOKEN; `executor token` prints it where the server runs."
+          : "The token that was given is not the server's. `executor token` prints it where the server runs."
+      return new CommandFailed({ message: `The server ${options.url} wants a token. ${advice}` })
+    }
+    const issues = Predicate.hasProperty(error, "errors") && Array.isArray(error.errors) ? error.errors : []
+    const text = [message, ...issues.map(issueText).filter((line) => line !== undefined)].join("\n")
+    const correlation = Predicate.hasProperty(error, "correlationId") ? ` (${String(error.correlationId)})` : ""
+    return usageTags.has(tag)
+      ? new UsageError({ message: text })
+      : new CommandFailed({ message: `${text}${correlation}` })
+  }
+
+const toOutcome = (record: ExecutionOutcomeRecord): Outcome => {
+  if (record.status === "waiting_for_interaction") {
+    const { executionId: id, interaction, interactions, toolCallCount } = record
+    return { _tag: "Paused", execution: { id, interaction, interactions, toolCallCount } }
+  }
+  const { resultJson } = record
+  return {
+    _tag: "Finished",
+    execution: {
+      ...record,
+      error: record.error as FinishedExecution["error"],
+      resultJson,
+      get result(): unknown {
+        return resultJson === undefined ? undefined : JSON.parse(resultJson)
+      }
+    }
+  }
+}
+
+/** A trace of its own for a submission, in the form of the W3C's Trace Context. */
+const makeTraceparent = (): string => `00-${randomBytes(16).toString("hex")}-${randomBytes(8).toString("hex")}-01`
+
+const recordedTraceparent = (triggerMetaJson: string | null): unknown => {
+  const meta: unknown = triggerMetaJson === null ? undefined : JSON.parse(triggerMetaJson)
+  return Predicate.hasProperty(meta, "traceparent") ? meta.traceparent : undefined
+}
+
+const cancelByTrace = Effect.fnUntraced(function* (client: ExecutorClient, traceparent: string) {
+  const { executions } = yield* client.executions.list({
+    query: { status: ["pending", "running", "waiting_for_interaction"], trigger: ["cli"], limit: 100 }
+  })
+  const found = executions.find(({ execution }) => recordedTraceparent(execution.triggerMetaJson) === traceparent)
+  if (found !== undefined) yield* client.executions.cancel({ params: { id: found.execution.id } })
+})
+
+/** Makes the backend of a server. Nothing is sent before its first use. */
+export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOptions) {
+  const client = yield* makeClient({
+    baseUrl: options.url,
+    token: options.token,
+    trigger: "cli",
+    client: { name: "executor", version: options.caller.version }
+  }).pipe(Effect.provide(NodeHttpClient.layerNodeHttp))
+  const fail = toFailure(options)
+  const mapped = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, Failure> => Effect.mapError(effect, fail)
+  const giveUp = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<void> =>
+    effect.pipe(Effect.timeout(cancelTimeout), Effect.ignore)
+
+  const backend: Backend["Service"] = {
+    survives: true,
+    submit: (code, { approve, limits }) =>
+      Effect.suspend(() => {
+        const traceparent = makeTraceparent()
+        return client.executions
+          .create({
+            headers: { traceparent },
+            payload: {
+              code,
+              ...(approve.length === 0 ? {} : { approve }),
+              ...(Object.keys(limits).length === 0 ? {} : { limits })
+            }
+          })
+          .pipe(
+            Effect.map(toOutcome),
+            mapped,
+            Effect.onInterrupt(() => giveUp(cancelByTrace(client, traceparent)))
+          )
+      }),
+    resume: (id, answer) =>
+      client.executions
+        .resume({
+          params: { id },
+          headers: {},
+          payload: {
+            action: answer.action,
+            ...(answer.content === undefined
+              ? {}
+              : { content: answer.content as { readonly [key: string]: Schema.Json } }),
+            ...(answer.interactionId === undefined ? {} : { interactionId: answer.interactionId })
+          }
+        })
+        .pipe(
+          Effect.map(toOutcome),
+          mapped,
+          Effect.onInterrupt(() => giveUp(client.executions.cancel({ params: { id } })))
+        ),
+    cancel: (id) => mapped(client.executions.cancel({ params: { id } })),
+    activity: Stream.empty,
+    searchTools: (query) =>
+      mapped(Effect.map(client.tools.search({ query: clean(query) }), (matches) => matches.map((match) => match.tool))),
+    describeTool: (path) => mapped(client.tools.get({ params: { path } })),
+    listSources: mapped(client.sources.list()),
+    addSource: ({ config, ...source }) =>
+      mapped(client.sources.add({ payload: { ...source, config: config as Schema.Json } })),
+    removeSource: (namespace) => mapped(client.sources.remove({ params: { namespace } })),
+    refreshSource: (namespace) => mapped(client.sources.refresh({ params: { namespace } })),
+    listExecutions: (list) =>
+      mapped(
+        client.executions.list({
+          query: clean({
+            limit: list.limit,
+            cursor: list.cursor,
+            status: list.statusFilter,
+            trigger: list.triggerFilter,
+            tool: list.toolPathFilter,
+            from: list.timeRange?.from,
+            to: list.timeRange?.to,
+            code: list.codeQuery,
+            sort: list.sort
+          })
+        })
+      ),
+    getExecution: (id) => mapped(client.executions.get({ params: { id: ExecutionId.make(id) } })),
+    listToolCalls: (id) => mapped(client.executions.toolCalls({ params: { id } })),
+    listInteractions: (id) => mapped(client.executions.interactions({ params: { id } }))
+  }
+  return backend
+})
+
+/** Leaves out what is undefined: the contract refuses a parameter without a value. */
+const clean = <A extends { readonly [key: string]: unknown }>(
+  query: A
+): { [key in keyof A]: Exclude<A[key], undefined> } =>
+  Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)) as {
+    [key in keyof A]: Exclude<A[key], undefined>
+  }

@@ -1,0 +1,83 @@
+/**
+ * Where a command does its work: on the data folder, or on a server.
+ */
+import { Effect, Option } from "effect"
+import { userInfo } from "node:os"
+import type { Backend } from "./Backend.ts"
+import { Composition } from "./Composition.ts"
+import { ensure, type Environment, locate } from "./DataFolder.ts"
+import { UsageError } from "./Failure.ts"
+import { type Caller, make as makeLocal } from "./LocalBackend.ts"
+import { type LimitChanges, type LimitFlags, resolveLimits } from "./Settings.ts"
+
+/** The flags that every command has. */
+export interface TargetFlags {
+  readonly dataDir: Option.Option<string>
+  readonly server: Option.Option<string>
+  readonly token: Option.Option<string>
+}
+
+const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+
+/** The address of the server, if one is to be used. */
+export const serverOf = Effect.fnUntraced(function* (flags: TargetFlags, env: Environment) {
+  const text = Option.getOrUndefined(flags.server) ?? env["EXECUTOR_SERVER"]
+  if (text === undefined || text === "") return undefined
+  const name = Option.isSome(flags.server) ? "--server" : "EXECUTOR_SERVER"
+  const url = URL.parse(text)
+  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:") || url.username !== "") {
+    return yield* new UsageError({ message: `${name}: "${text}" is not an address such as http://127.0.0.1:4788` })
+  }
+  return url
+})
+
+/** The data folder of the command. */
+export const dataFolderOf = (flags: TargetFlags, env: Environment): string =>
+  locate(Option.getOrUndefined(flags.dataDir), env)
+
+const userName = (): string | undefined => {
+  try {
+    return userInfo().username
+  } catch {
+    // A user id without an entry in the password file, as in some containers.
+    return undefined
+  }
+}
+
+/** What a command gets to work with. */
+export interface Opened {
+  readonly backend: Backend["Service"]
+  /** The address to repeat in advice, where a server was named by flag. */
+  readonly server: string | undefined
+  /** Changes to send along with a submission. */
+  readonly limits: LimitChanges
+}
+
+/** Opens the backend that the flags and the environment name. */
+export const open = Effect.fn("Target.open")(function* (
+  flags: TargetFlags,
+  env: Environment,
+  limitFlags: LimitFlags = {}
+) {
+  const composition = yield* Composition
+  const caller: Caller = { version: composition.version, user: userName() }
+  const dataFolder = dataFolderOf(flags, env)
+  const url = yield* serverOf(flags, env)
+  if (url === undefined) {
+    yield* ensure(dataFolder)
+    const limits = yield* resolveLimits({ flags: limitFlags, env, dataFolder })
+    const parts = yield* composition.openLocal({ dataFolder, limits })
+    const opened: Opened = { backend: makeLocal(parts, caller), server: undefined, limits: {} }
+    return opened
+  }
+  const limits = yield* resolveLimits({ flags: limitFlags, env, dataFolder: undefined })
+  const given = Option.getOrUndefined(flags.token) ?? (env["EXECUTOR_TOKEN"] || undefined)
+  const token = given ?? (loopback.test(url.hostname) ? yield* composition.readToken(dataFolder) : undefined)
+  const { make } = yield* Effect.promise(() => import("./RemoteBackend.ts"))
+  const opened: Opened = {
+    backend: yield* make({ url: url.href, token, caller }),
+    server: Option.isSome(flags.server) ? flags.server.value : undefined,
+    limits
+  }
+  return opened
+})

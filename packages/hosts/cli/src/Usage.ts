@@ -1,0 +1,70 @@
+/**
+ * How the command shows its help, its version, and what was wrong with the way it was called.
+ *
+ * Help that was asked for goes to stdout. A wrong call gets one short message on stderr that names what was wrong and where to
+ * read more, not the whole help.
+ */
+import { Effect, Layer } from "effect"
+import { CliConfig, CliOutput, GlobalFlag, type HelpDoc } from "effect/cli"
+import type { CliError } from "effect/cli"
+import { notice, Output, rendered, styled } from "./Output.ts"
+import { neutralise } from "./Text.ts"
+
+/** The words of an error of parsing, on as few lines as they need. */
+const errorText = (error: CliError.NonShowHelpErrors): string => {
+  switch (error._tag) {
+    case "UnknownSubcommand": {
+      const parent = error.parent?.join(" ") ?? "executor"
+      const near = error.suggestions.length > 0 ? ` Did you mean ${error.suggestions.join(" or ")}?` : ""
+      return `"${parent}" has no command "${error.subcommand}".${near}`
+    }
+    case "UnrecognizedOption": {
+      const near = error.suggestions.length > 0 ? ` Did you mean ${error.suggestions.join(" or ")}?` : ""
+      return `There is no flag ${error.option} here.${near}`
+    }
+    case "MissingArgument":
+      return `<${error.argument}> is missing.`
+    case "MissingOption":
+      return `--${error.option} is missing.`
+    default:
+      return error.message
+  }
+}
+
+const isGroup = (doc: HelpDoc.HelpDoc): boolean => (doc.subcommands ?? []).length > 0
+
+const presenter = (output: Output["Service"]): CliOutput.Presenter => {
+  const format = (doc: HelpDoc.HelpDoc, color: boolean): string =>
+    `${CliOutput.defaultFormatter({ colors: color }).formatHelpDoc(doc).trim()}\n`
+  const present = Effect.fnUntraced(function* (event: CliOutput.Presenter.Event) {
+    switch (event._tag) {
+      case "Version":
+        return yield* rendered(`${event.version}\n`)
+      case "Help": {
+        // Naming a group without one of its commands is a wrong call; naming nothing at all asks what there is.
+        if (event.reason === "Implicit" && event.commandPath.length > 1) {
+          return yield* output.stderr.write(format(event.helpDoc, output.stderr.color))
+        }
+        return yield* rendered(format(event.helpDoc, output.stdout.color))
+      }
+      case "InvalidInvocation": {
+        const lines = [...new Set(event.errors.map(errorText))].map(neutralise)
+        const path = event.commandPath.join(" ")
+        yield* output.stderr.write(`${styled(output.stderr, "red", "error")}: ${lines.join("\n       ")}\n`)
+        if (!isGroup(event.helpDoc)) yield* notice(`Usage: ${event.helpDoc.usage}`)
+        return yield* notice(`See: ${path} --help`)
+      }
+    }
+  })
+  return { present: (event) => Effect.provideService(present(event), Output, output) }
+}
+
+/** The built-in flags of the command, and how their output looks. */
+export const layer: Layer.Layer<never, never, Output> = Layer.unwrap(
+  Effect.map(Output, (output) =>
+    Layer.mergeAll(
+      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
+      CliOutput.layerPresenter(presenter(output))
+    )
+  )
+)

@@ -1,0 +1,201 @@
+/**
+ * The command that looks whether everything is as it should be: `doctor`.
+ */
+import type { ExecutionStatus, Source } from "@executor/sdk"
+import { Effect } from "effect"
+import { Command } from "effect/cli"
+import { stat } from "node:fs/promises"
+import { Composition } from "../Composition.ts"
+import { dataFiles, type Environment } from "../DataFolder.ts"
+import { exitCodes, ExitStatus, UsageError } from "../Failure.ts"
+import * as Flags from "../Flags.ts"
+import type { LocalParts } from "../LocalBackend.ts"
+import * as Output from "../Output.ts"
+import { isGone } from "../Owner.ts"
+import { Process } from "../Process.ts"
+import { resolveLimits } from "../Settings.ts"
+import { dataFolderOf, serverOf } from "../Target.ts"
+import { neutraliseLine } from "../Text.ts"
+
+/** One thing looked at. `problem` makes the exit code 1. */
+interface Check {
+  readonly name: string
+  readonly status: "ok" | "problem" | "note"
+  readonly detail: string
+}
+
+const ok = (name: string, detail: string): Check => ({ name, status: "ok", detail })
+const problem = (name: string, detail: string): Check => ({ name, status: "problem", detail })
+const note = (name: string, detail: string): Check => ({ name, status: "note", detail })
+
+/** The oldest Node that the database driver works on. */
+const oldestNode = [22, 19] as const
+
+const checkNode = (): Check => {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
+  return major > oldestNode[0] || (major === oldestNode[0] && minor >= oldestNode[1])
+    ? ok("node", process.versions.node)
+    : problem("node", `${process.versions.node}; ${oldestNode.join(".")} or newer is needed`)
+}
+
+const checkFolder = Effect.fnUntraced(function* (folder: string) {
+  const stats = yield* Effect.promise(() => stat(folder).catch(() => undefined))
+  if (stats === undefined) return note("data folder", `${folder} is not there yet; the first command makes it`)
+  if (!stats.isDirectory()) return problem("data folder", `${folder} is no folder`)
+  const mode = (stats.mode & 0o777).toString(8).padStart(4, "0")
+  return (stats.mode & 0o077) === 0 || process.platform === "win32"
+    ? ok("data folder", `${folder}, mode ${mode}`)
+    : problem("data folder", `${folder} can be entered by others (mode ${mode}): chmod 700 '${folder}'`)
+})
+
+const checkSettings = (folder: string, env: Environment) =>
+  resolveLimits({ flags: {}, env, dataFolder: folder }).pipe(
+    Effect.match({
+      onSuccess: (limits) =>
+        ok("settings", Object.keys(limits).length === 0 ? "all defaults" : `changed: ${JSON.stringify(limits)}`),
+      onFailure: (error) => problem("settings", error.message)
+    })
+  )
+
+const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`
+
+/** Rows that say that they go on, and whose process is gone. They are read in pages, oldest work being rare. */
+const countAbandoned = Effect.fnUntraced(function* ({ executor }: LocalParts) {
+  const scope = executor.scopes[0]
+  const statusFilter: ReadonlyArray<ExecutionStatus> = ["pending", "running", "waiting_for_interaction"]
+  let abandoned = 0
+  let cursor: string | undefined
+  do {
+    const page = yield* executor.executions.list(scope, {
+      statusFilter,
+      limit: 100,
+      ...(cursor === undefined ? {} : { cursor })
+    })
+    abandoned += page.executions.filter(({ execution }) => isGone(execution.owner)).length
+    cursor = page.nextCursor
+  } while (cursor !== undefined)
+  return abandoned
+})
+
+const checkHistory = Effect.fnUntraced(function* (parts: LocalParts) {
+  const { adapter, executor } = parts
+  const groups = yield* adapter.countBy({ table: "execution", by: [{ column: "status" }] })
+  const total = groups.reduce((sum, group) => sum + group.count, 0)
+  const byStatus = groups.map((group) => `${group.count} ${group.keys[0]}`).join(", ")
+  const calls = yield* adapter.count({ table: "execution_tool_call" })
+  const questions = yield* adapter.count({ table: "execution_interaction" })
+  const incomplete = yield* adapter.count({
+    table: "execution",
+    where: {
+      op: "and",
+      conditions: [
+        { op: "eq", column: "scope_id", value: executor.scopes[0] },
+        { op: "eq", column: "journal_complete", value: false }
+      ]
+    }
+  })
+  const abandoned = yield* countAbandoned(parts)
+  return [
+    ok(
+      "history",
+      `${plural(total, "execution", "executions")}${total === 0 ? "" : ` (${byStatus})`}, ` +
+        `${plural(calls, "tool call", "tool calls")}, ${plural(questions, "question", "questions")}`
+    ),
+    abandoned === 0
+      ? ok("abandoned executions", "none")
+      : problem(
+          "abandoned executions",
+          `${plural(abandoned, "execution says that it goes on, but its process is", "executions say that they go on, but their processes are")} gone`
+        ),
+    incomplete === 0
+      ? ok("dropped writes", "none")
+      : problem(
+          "dropped writes",
+          `${plural(incomplete, "execution has", "executions have")} an incomplete record: history writes failed. ` +
+            "See the log, and the space on the disk"
+        )
+  ]
+})
+
+const checkSource = (parts: LocalParts, start: boolean) => (source: Source) => {
+  const name = `source ${source.namespace}`
+  if (!start || source.kind === "static") {
+    return Effect.succeed(ok(name, `${plural(source.toolCount, "tool", "tools")}; ${source.description}`))
+  }
+  return parts.executor.sources.refresh(source.namespace).pipe(
+    Effect.match({
+      onSuccess: (fresh) => ok(name, `starts, ${plural(fresh.toolCount, "tool", "tools")}`),
+      onFailure: (error) => problem(name, error.message)
+    })
+  )
+}
+
+const checkDatabase = Effect.fnUntraced(function* (folder: string, sources: boolean) {
+  const composition = yield* Composition
+  const file = dataFiles.database(folder)
+  const exists = yield* Effect.promise(() =>
+    stat(file).then(
+      () => true,
+      () => false
+    )
+  )
+  if (!exists) return [note("database", "there is none yet; the first command makes it")]
+  const report = yield* composition.inspectDatabase(file)
+  const size = `${(report.sizeBytes / 1024 / 1024).toFixed(1)} MB`
+  if (report.integrity !== "ok") return [problem("database", `${file} is damaged: ${report.integrity}`)]
+  const parts = yield* composition.openLocal({ dataFolder: folder, limits: {} })
+  const history = yield* checkHistory(parts)
+  const listed = yield* parts.executor.sources.list()
+  const started = yield* Effect.forEach(listed, checkSource(parts, sources), { concurrency: 4 })
+  return [ok("database", `${file}, ${size}, integrity ok`), ...history, ...started]
+}, Effect.scoped)
+
+/** `executor doctor`. */
+export const doctor = Command.make(
+  "doctor",
+  {
+    sources: Flags.switchFlag("sources", "Start every source to see whether it works, and learn its tools anew"),
+    json: Flags.json
+  },
+  Effect.fn(function* (input) {
+    const { env } = yield* Process
+    const target = yield* Flags.target
+    if ((yield* serverOf(target, env)) !== undefined) {
+      return yield* new UsageError({
+        message:
+          "doctor looks at the data folder of this machine. Run it where the server runs, without --server and EXECUTOR_SERVER."
+      })
+    }
+    const folder = dataFolderOf(target, env)
+    const checks: ReadonlyArray<Check> = [
+      checkNode(),
+      yield* checkFolder(folder),
+      yield* checkSettings(folder, env),
+      ...(yield* checkDatabase(folder, input.sources).pipe(
+        Effect.catch((error) => Effect.succeed([problem("database", error.message)]))
+      ))
+    ]
+    const healthy = checks.every((check) => check.status !== "problem")
+    yield* (yield* ExitStatus).set(healthy ? exitCodes.completed : exitCodes.failed)
+    if (input.json) return yield* Output.json(JSON.stringify({ ok: healthy, checks }))
+    const { stdout } = yield* Output.Output
+    const mark = { ok: ["green", "ok     "], problem: ["red", "problem"], note: ["dim", "note   "] } as const
+    const width = Math.max(...checks.map((check) => check.name.length))
+    for (const { detail, name, status } of checks) {
+      const [style, text] = mark[status]
+      yield* Output.rendered(
+        `${Output.styled(stdout, style, text)}  ${neutraliseLine(name).padEnd(width)}  ${neutraliseLine(detail)}\n`
+      )
+    }
+  })
+).pipe(
+  Command.withDescription(
+    "Look whether everything is as it should be: Node, the data folder, the settings, the database and its history, the sources. " +
+      "Exit code 1 if something is wrong."
+  ),
+  Command.withShortDescription("Look for problems"),
+  Command.withExamples([
+    { command: "executor doctor", description: "A quick look" },
+    { command: "executor doctor --sources --json", description: "Start every source too; print one JSON document" }
+  ])
+)

@@ -1,0 +1,226 @@
+/**
+ * The commands about history: `executions list`, `get` and `tool-calls`.
+ */
+import { type Execution, ExecutionStatus, maxListLimit } from "@executor/sdk"
+import { Effect, Option, Schema } from "effect"
+import { Argument, Command } from "effect/cli"
+import { UsageError } from "../Failure.ts"
+import * as Flags from "../Flags.ts"
+import * as Output from "../Output.ts"
+import { Process } from "../Process.ts"
+import { questionText, valueText } from "../Report.ts"
+import { renderTable } from "../Table.ts"
+import { open } from "../Target.ts"
+import { neutralise } from "../Text.ts"
+import { formatDuration } from "../Units.ts"
+import { parseLimit } from "./Catalog.ts"
+import { parseId } from "./Execute.ts"
+
+const opened = Effect.gen(function* () {
+  const { env } = yield* Process
+  return (yield* open(yield* Flags.target, env)).backend
+})
+
+const time = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, "Z")
+
+const duration = (ms: number | null): string => (ms === null ? "" : formatDuration(ms))
+
+const listed = (values: ReadonlyArray<string>): ReadonlyArray<string> | undefined =>
+  values.length === 0 ? undefined : values.flatMap((value) => value.split(",")).map((value) => value.trim())
+
+const isStatus = Schema.is(ExecutionStatus)
+
+const parseStatuses = Effect.fnUntraced(function* (values: ReadonlyArray<string>) {
+  const statuses = listed(values)
+  const wrong = statuses?.find((status) => !isStatus(status))
+  if (wrong !== undefined) {
+    return yield* new UsageError({
+      message: `--status: "${wrong}" is not one of ${ExecutionStatus.literals.join(", ")}`
+    })
+  }
+  return statuses?.filter(isStatus)
+})
+
+const moment = Effect.fnUntraced(function* (name: string, text: Option.Option<string>) {
+  if (Option.isNone(text)) return undefined
+  const iso = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/
+  const value = /^\d{1,16}$/.test(text.value)
+    ? Number(text.value)
+    : iso.test(text.value)
+      ? Date.parse(text.value)
+      : Number.NaN
+  if (!Number.isSafeInteger(value)) {
+    return yield* new UsageError({
+      message: `${name}: "${text.value}" is not a time such as 2026-11-22T16:00:00Z, 2026-11-22 (its start in UTC), or milliseconds since 1970`
+    })
+  }
+  return value
+})
+
+const parseSort = Effect.fnUntraced(function* (text: Option.Option<string>) {
+  if (Option.isNone(text)) return undefined
+  const match = /^(createdAt|durationMs)(?::(asc|desc))?$/.exec(text.value)
+  const [, field, direction = "desc"] = match ?? []
+  if ((field === "createdAt" || field === "durationMs") && (direction === "asc" || direction === "desc")) {
+    return { field, direction } as const
+  }
+  return yield* new UsageError({
+    message: `--sort: "${text.value}" is not createdAt or durationMs, with :asc or :desc after it`
+  })
+})
+
+const defined = <A extends object>(options: A): { [key in keyof A]: Exclude<A[key], undefined> } =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [key in keyof A]: Exclude<A[key], undefined>
+  }
+
+const list = Command.make(
+  "list",
+  {
+    status: Flags.repeatedFlag("status", "status", `Only these: ${ExecutionStatus.literals.join(", ")}`),
+    trigger: Flags.repeatedFlag("trigger", "kind", "Only these triggers: cli, http, mcp, sdk, ..., or unknown"),
+    tool: Flags.repeatedFlag("tool", "path", "Only executions that called one of these: a path, or github.*"),
+    code: Flags.textFlag("code", "text", "Only executions whose code contains this, whatever its case"),
+    from: Flags.textFlag("from", "time", "Created at this time or later"),
+    to: Flags.textFlag("to", "time", "Created before this time"),
+    sort: Flags.textFlag("sort", "field", "createdAt or durationMs, with :asc or :desc (createdAt:desc)"),
+    limit: Flags.textFlag("limit", "count", `How many at most, up to ${maxListLimit} (25)`),
+    cursor: Flags.textFlag("cursor", "cursor", "Go on where another page ended; with the same --sort"),
+    json: Flags.json
+  },
+  Effect.fn(function* (input) {
+    const from = yield* moment("--from", input.from)
+    const to = yield* moment("--to", input.to)
+    const options = defined({
+      limit: yield* parseLimit(input.limit, maxListLimit),
+      cursor: Option.getOrUndefined(input.cursor),
+      statusFilter: yield* parseStatuses(input.status),
+      triggerFilter: listed(input.trigger),
+      toolPathFilter: listed(input.tool),
+      timeRange: from === undefined && to === undefined ? undefined : defined({ from, to }),
+      codeQuery: Option.getOrUndefined(input.code),
+      sort: yield* parseSort(input.sort)
+    })
+    const page = yield* (yield* opened).listExecutions(options)
+    if (input.json) {
+      return yield* Output.json(JSON.stringify({ executions: page.executions, nextCursor: page.nextCursor }))
+    }
+    if (page.executions.length === 0) return yield* Output.notice("No executions.")
+    const { stdout } = yield* Output.Output
+    yield* Output.rendered(
+      renderTable<Execution>(
+        [
+          { header: "ID", value: (execution) => execution.id },
+          { header: "STATUS", value: (execution) => execution.status },
+          { header: "TRIGGER", value: (execution) => execution.triggerKind ?? "unknown" },
+          { header: "CREATED", value: (execution) => time(execution.createdAt) },
+          { header: "DURATION", value: (execution) => duration(execution.durationMs), align: "right" },
+          { header: "CALLS", value: (execution) => String(execution.toolCallCount), align: "right" },
+          { header: "CODE", value: (execution) => execution.code, flexible: true }
+        ],
+        page.executions.map((entry) => entry.execution),
+        { width: stdout.columns }
+      )
+    )
+    if (page.nextCursor !== undefined) yield* Output.notice(`There are more: --cursor ${page.nextCursor}`)
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription(
+    "List executions, newest first. All filters must hold; values of one filter are alternatives."
+  ),
+  Command.withAlias("ls"),
+  Command.withExamples([
+    { command: "executor executions list --status failed --from 2026-11-01", description: "What failed since" },
+    {
+      command: "executor executions list --tool 'github.*' --sort durationMs --json",
+      description: "The slowest that used a source"
+    }
+  ])
+)
+
+const id = Argument.String("id").pipe(Argument.withDescription("The execution's id"))
+
+const section = (title: string, text: string): string => `${title}:\n${neutralise(text).replace(/^/gm, "  ")}`
+
+const get = Command.make(
+  "get",
+  { id, json: Flags.json },
+  Effect.fn(function* (input) {
+    const executionId = yield* parseId(input.id)
+    const backend = yield* opened
+    const { execution, pendingInteraction } = yield* backend.getExecution(executionId)
+    const interactions = yield* backend.listInteractions(executionId)
+    if (input.json) return yield* Output.json(JSON.stringify({ execution, pendingInteraction, interactions }))
+    const { stdout } = yield* Output.Output
+    const facts = [
+      ["Status", execution.status],
+      ["Trigger", `${execution.triggerKind ?? "unknown"} ${execution.triggerMetaJson ?? ""}`],
+      ["Created", time(execution.createdAt)],
+      ["Duration", duration(execution.durationMs)],
+      ["Tool calls", String(execution.toolCallCount)],
+      ["Questions", String(execution.interactionCount)]
+    ]
+    const parts = [
+      Output.styled(stdout, "bold", neutralise(execution.id)),
+      facts.map(([name = "", value = ""]) => `${name.padEnd(12)}${neutralise(value)}`.trimEnd()).join("\n"),
+      section("Code", execution.code),
+      ...(execution.resultJson === null ? [] : [section("Result", valueText(execution.resultJson))]),
+      ...(execution.errorText === null ? [] : [section("Error", execution.errorText)]),
+      ...(execution.logsJson === null || execution.logsJson === "[]"
+        ? []
+        : [section("Logs", valueText(execution.logsJson))]),
+      ...interactions.map((interaction) =>
+        section(
+          `Question ${interaction.id} (${interaction.status}${interaction.responseJson === null ? "" : ` ${interaction.responseJson}`}${interaction.resolvedBy === null ? "" : ` by ${neutralise(interaction.resolvedBy)}`})`,
+          questionText(JSON.parse(interaction.payloadJson))
+        )
+      )
+    ]
+    yield* Output.rendered(`${parts.join("\n\n")}\n`)
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription("Show one execution with its code, result and questions."),
+  Command.withExamples([{ command: "executor executions get <id>", description: "Show one execution" }])
+)
+
+const toolCalls = Command.make(
+  "tool-calls",
+  { id, json: Flags.json },
+  Effect.fn(function* (input) {
+    const calls = yield* (yield* opened).listToolCalls(yield* parseId(input.id))
+    if (input.json) return yield* Output.json(JSON.stringify({ toolCalls: calls }))
+    if (calls.length === 0) return yield* Output.notice("No tool calls.")
+    const { stdout } = yield* Output.Output
+    yield* Output.rendered(
+      renderTable(
+        [
+          { header: "SEQ", value: (call) => String(call.seq), align: "right" },
+          { header: "TOOL", value: (call) => call.toolPath },
+          { header: "STATUS", value: (call) => call.status },
+          { header: "DURATION", value: (call) => duration(call.durationMs), align: "right" },
+          { header: "ARGUMENTS", value: (call) => call.argsJson ?? "", flexible: true },
+          { header: "OUTCOME", value: (call) => call.errorText ?? call.resultJson ?? "", flexible: true }
+        ],
+        calls,
+        { width: stdout.columns }
+      )
+    )
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription("List the tool calls of an execution, in the order in which they were made."),
+  Command.withExamples([
+    { command: "executor executions tool-calls <id> --json", description: "With whole arguments and results" }
+  ])
+)
+
+/** `executor executions`. */
+export const executions = Command.make("executions").pipe(
+  Command.withDescription("Read the history: executions with their tool calls and questions."),
+  Command.withShortDescription("Read the history"),
+  Command.withAlias("runs"),
+  Command.withExamples([
+    { command: "executor executions list", description: "The newest" },
+    { command: "executor executions tool-calls <id>", description: "What one did" }
+  ]),
+  Command.withSubcommands([list, get, toolCalls])
+)

@@ -1,0 +1,130 @@
+/**
+ * The commands that make this process a way in for others: `serve`, `mcp` and `token`.
+ */
+import { Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import { Composition } from "../Composition.ts"
+import { ensure } from "../DataFolder.ts"
+import { exitCodes, ExitStatus, UsageError } from "../Failure.ts"
+import * as Flags from "../Flags.ts"
+import * as Output from "../Output.ts"
+import { Process } from "../Process.ts"
+import { resolveLimits } from "../Settings.ts"
+import { dataFolderOf } from "../Target.ts"
+
+const defaultHost = "127.0.0.1"
+const defaultPort = 4788
+
+/** These commands are the server; sending them to another one is a mistake. */
+const folder = Effect.gen(function* () {
+  const { env } = yield* Process
+  const target = yield* Flags.target
+  if (Option.isSome(target.server)) {
+    return yield* new UsageError({ message: "--server does not go with this command: it works on the data folder." })
+  }
+  const dataFolder = dataFolderOf(target, env)
+  yield* ensure(dataFolder)
+  return dataFolder
+})
+
+/** Being stopped is how a server ends well. */
+const untilStopped = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(ExitStatus, (status) => Effect.onInterrupt(work, () => status.set(exitCodes.completed)))
+
+/** `executor serve`. */
+export const serve = Command.make(
+  "serve",
+  {
+    host: Flag.String("host").pipe(
+      Flag.withMetavar("address"),
+      Flag.withDescription(`The address to listen on (${defaultHost})`),
+      Flag.withDefault(defaultHost)
+    ),
+    port: Flag.Int("port").pipe(
+      Flag.withMetavar("port"),
+      Flag.withDescription(`The port, 0 for any that is free (${defaultPort})`),
+      Flag.withDefault(defaultPort),
+      Flag.filter(
+        (port) => port >= 0 && port <= 65_535,
+        (port) => `${port} is not a port from 0 to 65535`
+      )
+    ),
+    noAuth: Flags.switchFlag("no-auth", "Want no token; on loopback addresses only"),
+    ...Flags.limits
+  },
+  Effect.fn(function* (input) {
+    const { env } = yield* Process
+    const composition = yield* Composition
+    const dataFolder = yield* folder
+    const limits = yield* resolveLimits({ flags: Flags.limitFlagsOf(input), env, dataFolder })
+    const output = yield* Output.Output
+    const say = (url: string) =>
+      Effect.gen(function* () {
+        yield* Output.result(`Listening on ${url}`)
+        yield* Output.notice(
+          input.noAuth
+            ? "Anybody on this machine may use it: it wants no token."
+            : "It wants a bearer token; print it with: executor token"
+        )
+      }).pipe(Effect.provideService(Output.Output, output))
+    yield* untilStopped(
+      composition.serve({
+        dataFolder,
+        limits,
+        host: input.host,
+        port: input.port,
+        auth: !input.noAuth,
+        onListening: say
+      })
+    )
+  })
+).pipe(
+  Command.withDescription(
+    "Serve the HTTP API over the data folder, with its documentation under /docs. Stop it with Ctrl-C or SIGTERM."
+  ),
+  Command.withShortDescription("Serve the HTTP API"),
+  Command.withExamples([
+    { command: "executor serve", description: `On http://${defaultHost}:${defaultPort}` },
+    {
+      command: "executor serve --port 0 --cpu-limit 5s",
+      description: "On any free port, with a limit for every execution"
+    }
+  ])
+)
+
+/** `executor mcp`. */
+export const mcp = Command.make(
+  "mcp",
+  { ...Flags.limits },
+  Effect.fn(function* (input) {
+    const { env } = yield* Process
+    const composition = yield* Composition
+    const dataFolder = yield* folder
+    const limits = yield* resolveLimits({ flags: Flags.limitFlagsOf(input), env, dataFolder })
+    yield* untilStopped(composition.mcp({ dataFolder, limits }))
+  })
+).pipe(
+  Command.withDescription(
+    'Serve MCP over stdin and stdout, for an MCP client to start: { "command": "executor", "args": ["mcp"] }.'
+  ),
+  Command.withShortDescription("Serve MCP over stdio"),
+  Command.withExamples([{ command: "executor mcp", description: "As an MCP client would start it" }])
+)
+
+/** `executor token`. */
+export const token = Command.make(
+  "token",
+  {},
+  Effect.fn(function* () {
+    const composition = yield* Composition
+    yield* Output.result(yield* composition.token(yield* folder))
+  })
+).pipe(
+  Command.withDescription("Print the token that a server on this data folder wants; it is made if there is none yet."),
+  Command.withExamples([
+    {
+      command: 'curl http://127.0.0.1:4788/executions -H "authorization: Bearer $(executor token)"',
+      description: "Use it"
+    }
+  ])
+)
