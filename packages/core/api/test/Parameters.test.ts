@@ -1,7 +1,7 @@
 import { clientName, ListExecutionsQuery, moment, sort } from "@executor/api"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import fc from "fast-check"
+import * as fc from "fast-check"
 
 const decodeQuery = Schema.decodeUnknownEffect(Schema.toCodecArrayFromSingle(ListExecutionsQuery), {
   onExcessProperty: "error"

@@ -1,3 +1,4 @@
+import type { ExecutionWithInteractionRecord } from "@executor/api"
 import type { ExecutionEvent } from "@executor/execution"
 import { createExecutor, type ExecutionId } from "@executor/sdk"
 import { assert, describe, it, layer } from "@effect/vitest"
@@ -280,7 +281,9 @@ layer(TestServer.layer, { excludeTestServices: true })("the list of executions",
       const kinds = Effect.fnUntraced(function* (query: string) {
         const answer = yield* server.send(`/executions?${query}`)
         assert.strictEqual(answer.status, 200, answer.text)
-        return answer.json.executions.map(({ execution }: any) => execution.triggerKind).join("")
+        return answer.json.executions
+          .map(({ execution }: ExecutionWithInteractionRecord) => execution.triggerKind)
+          .join("")
       })
       assert.strictEqual(yield* kinds(""), "dcba")
       assert.strictEqual(yield* kinds("sort=createdAt:asc"), "abcd")

@@ -103,7 +103,7 @@ export interface Answer {
   readonly headers: IncomingHttpHeaders
   readonly text: string
   /** The body parsed; throws when it is not JSON. */
-  readonly json: any
+  readonly json: ReturnType<typeof JSON.parse>
 }
 
 /** What to send. The token and a JSON content type are added unless given. */
