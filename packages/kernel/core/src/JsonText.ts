@@ -69,7 +69,9 @@ interface Frame {
 type TypedArray = Exclude<NodeJS.TypedArray, BigInt64Array | BigUint64Array>
 
 class Encoder {
+  private readonly value: unknown
   private readonly options: EncodeJsonOptions
+  private begun = false
   private readonly frames: Array<Frame> = []
   private readonly chunks: Array<string> = []
   private parts: Array<string> = []
@@ -80,13 +82,17 @@ class Encoder {
   private rest: { readonly text: string; at: number } | undefined
 
   constructor(value: unknown, options: EncodeJsonOptions) {
+    this.value = value
     this.options = options
-    this.write(value)
   }
 
   /** Works for a while; true once the text is complete. */
   work(): boolean {
     const until = performance.now() + sliceMs
+    if (!this.begun) {
+      this.begun = true
+      this.write(this.value)
+    }
     for (;;) {
       if (this.rest !== undefined) {
         this.writeRest()
@@ -261,7 +267,7 @@ class Encoder {
 
   private refuseDepth(): never {
     const { frames } = this
-    for (let i = frames.length - 1; i > 0; i--) {
+    for (let i = 1; i < frames.length; i++) {
       const first = frames.findIndex((frame) => frame.value === frames[i]?.value)
       if (first < i) {
         const message = `${this.path(i)} is the same object as ${this.path(first)}, so the value contains itself: send a part of it`
