@@ -66,17 +66,21 @@ export const make = (options: ProgressOptions): Progress => {
     }
   }
 
-  const wanted = (): "running" | "waiting_for_interaction" => (waiting ? "waiting_for_interaction" : "running")
+  /** What the row should say and does not. */
+  const unwritten = (): "running" | "waiting_for_interaction" | undefined => {
+    const wanted = waiting ? "waiting_for_interaction" : "running"
+    return closed || written === wanted ? undefined : wanted
+  }
 
   const publish = () => {
     if (writing || closed) return
-    if (written === wanted()) return tell()
+    if (unwritten() === undefined) return tell()
     writing = true
     options.runFork(writeUntilTrue)
   }
 
   const writeUntilTrue = Effect.gen(function* () {
-    for (let status = wanted(); !closed && written !== status; status = wanted()) {
+    for (let status = unwritten(); status !== undefined; status = unwritten()) {
       yield* options.writeStatus(status)
       written = status
     }

@@ -48,7 +48,7 @@ export interface ToolCalls {
 export const make = (options: ToolCallsOptions): ToolCalls => {
   const { builtins, executor, interactions, journal, limits, progress, recorder } = options
   const runFork = Effect.runForkWith(options.context)
-  const underWay = new Map<Call, Fiber.Fiber<unknown>>()
+  const underWay = new Map<Call, UnderWay>()
   let closed = false
 
   const perform = (call: Call) => {
@@ -82,14 +82,15 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
       const call = journal.open(invocation)
       const counts = call.path !== sleepPath
       if (counts) progress.callGoesOn()
-      const fiber = runFork(serve(call, invocation))
-      underWay.set(call, fiber)
-      fiber.addObserver(() => {
+      const served = new UnderWay()
+      underWay.set(call, served)
+      served.onEnd(() => {
         underWay.delete(call)
         if (counts) progress.callRests()
       })
-      const exit = fiber.pollUnsafe()
-      return exit ?? Effect.callback((resume) => void fiber.addObserver(resume))
+      const fiber = runFork(serve(call, invocation))
+      served.startedAs(fiber)
+      return fiber.pollUnsafe() ?? Effect.callback((resume) => void fiber.addObserver(resume))
     })
 
   /** Waits until none of the calls is under way, for at most so long. */
@@ -104,7 +105,7 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
         )
       )
       for (const call of left) {
-        underWay.get(call)?.addObserver(() => {
+        underWay.get(call)?.onEnd(() => {
           left.delete(call)
           if (left.size > 0) return
           timer.interruptUnsafe()
@@ -121,9 +122,9 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
     const mayEnd = (call: Call) =>
       call.state === "settled" || (grace && call.path !== sleepPath && !interactions.isAsking(call))
     const hopeful = open.filter(mayEnd)
-    for (const call of open) if (!mayEnd(call)) underWay.get(call)?.interruptUnsafe()
+    for (const call of open) if (!mayEnd(call)) underWay.get(call)?.interrupt()
     yield* settleWithin(hopeful, openCallGraceMs)
-    for (const call of open) if (call.state !== "settled") underWay.get(call)?.interruptUnsafe()
+    for (const call of open) if (call.state !== "settled") underWay.get(call)?.interrupt()
     yield* settleWithin(open, interruptWaitMs)
     yield* recorder.drained
     yield* Effect.forEach(
@@ -134,4 +135,31 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
   })
 
   return { invoker: { invoke }, close }
+}
+
+/**
+ * A call under way. It is known before its fiber is: a fiber runs at once, as far as it can, and what it does first
+ * may already end the execution.
+ */
+class UnderWay {
+  private fiber: Fiber.Fiber<unknown> | undefined
+  private interrupted = false
+  private readonly listeners: Array<() => void> = []
+
+  startedAs(fiber: Fiber.Fiber<unknown>): void {
+    this.fiber = fiber
+    if (this.interrupted) fiber.interruptUnsafe()
+    fiber.addObserver(() => {
+      for (const listener of this.listeners) listener()
+    })
+  }
+
+  interrupt(): void {
+    this.interrupted = true
+    this.fiber?.interruptUnsafe()
+  }
+
+  onEnd(listener: () => void): void {
+    this.listeners.push(listener)
+  }
 }

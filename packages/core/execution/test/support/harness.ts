@@ -1,0 +1,65 @@
+/**
+ * An engine on real parts: the QuickJS sandbox, and a history in memory or in an SQLite file.
+ */
+import { createExecutionEngine, type ExecutionEngineOptions } from "@executor/execution"
+import {
+  createExecutor,
+  DBAdapter,
+  definePlugin,
+  type ExecutionId,
+  type Executor,
+  MemoryAdapter,
+  type StaticTool
+} from "@executor/sdk"
+import { CodeExecutor } from "@executor/kernel"
+import { SqliteAdapter } from "@executor/storage-drizzle"
+import { Effect } from "effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+/** An SQLite history in a folder that goes with the scope. */
+export const sqlite = Effect.gen(function* () {
+  const folder = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "executor-execution-"))),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+  )
+  return yield* SqliteAdapter.make({ file: join(folder, "history.sqlite") })
+})
+
+/** A history in memory. */
+export const memory = Effect.sync(() => MemoryAdapter.make())
+
+/** An executor whose tools are under the namespace `t`. */
+export const executorOf = (adapter: DBAdapter["Service"], tools: ReadonlyArray<StaticTool>) =>
+  createExecutor({
+    scopes: ["team"],
+    adapter,
+    plugins: [definePlugin({ id: "tests", staticSources: [{ namespace: "t", description: "Test tools.", tools }] })]
+  })
+
+/** An engine over the tools, its history in memory unless an adapter is given. */
+export const engineOf = Effect.fnUntraced(function* (
+  tools: ReadonlyArray<StaticTool>,
+  options: Partial<ExecutionEngineOptions> & { readonly adapter?: DBAdapter["Service"] } = {}
+) {
+  const codeExecutor = yield* CodeExecutor
+  const executor = yield* executorOf(options.adapter ?? MemoryAdapter.make(), tools)
+  const engine = yield* createExecutionEngine({ executor, codeExecutor, ...options })
+  return { engine, executor, history: historyOf(executor) }
+})
+
+/** Reads what was recorded. */
+export const historyOf = (executor: Executor) => {
+  const [scope] = executor.scopes
+  const { executions } = executor
+  return {
+    row: (id: ExecutionId) => Effect.map(executions.get(scope, id), ({ execution }) => execution),
+    calls: (id: ExecutionId) => executions.listToolCalls(scope, id),
+    interactions: (id: ExecutionId) => executions.listInteractions(scope, id),
+    /** The executions there are, newest first. */
+    rows: Effect.map(executions.list(scope, { limit: 100 }), ({ executions }) =>
+      executions.map(({ execution }) => execution)
+    )
+  }
+}
