@@ -11,7 +11,7 @@ import { connectionKey, type DynamicSource, type DynamicSources } from "./dynami
 import { copyJson } from "./json.ts"
 import type { SourceRow, SourceRows } from "./sourceRows.ts"
 import { cleanSchema, cleanText, maxDescriptionLength, maxSchemaLength, maxTitleLength } from "./text.ts"
-import { namespaceProblem, toolNameProblem } from "./toolPath.ts"
+import { namespaceProblem, toolNameProblem } from "../ToolPath.ts"
 
 /** A source with more tools is refused: nobody finds anything among them, and its plugin can narrow what it offers. */
 export const maxToolsPerSource = 10_000

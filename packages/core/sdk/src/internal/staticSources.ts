@@ -8,7 +8,7 @@ import type { Plugin, StaticSource, StaticTool } from "../Plugin.ts"
 import { Source, Tool, ToolAnnotations } from "../Tool.ts"
 import { type CatalogTool, runHandler } from "./toolCall.ts"
 import { staticToolInput, staticToolOutput } from "./toolInput.ts"
-import { namespaceProblem, toolNameProblem } from "./toolPath.ts"
+import { namespaceProblem, toolNameProblem } from "../ToolPath.ts"
 
 /** Static sources by namespace, and their tools by path. */
 export interface StaticSources {

@@ -1,5 +1,7 @@
 /**
  * Which namespaces and paths tools can have: each segment is reached by a property access on the sandbox's `tools` object.
+ *
+ * A plugin whose operations are named by somebody else turns those names into segments with {@link toSegments}.
  */
 
 /** Namespaces that the sandbox's `tools` object uses itself: `tools.search`, `tools.describe.tool`, `tools.executor`. */
@@ -39,4 +41,29 @@ export const toolNameProblem = (namespace: string, name: string): string | undef
   return namespace.length + 1 + name.length > maxPathLength
     ? `the path ${namespace}.${name} is longer than ${maxPathLength} characters`
     : undefined
+}
+
+/** Made segments are at most this long, so that a suffix still fits. */
+const maxMadeLength = 100
+
+/**
+ * A segment for each name, all different, in the same order. A name that can be a segment stays as it is; in others each
+ * character that cannot be in one becomes `_`, and a number is added to what would be a duplicate. The same names give the
+ * same segments.
+ */
+export const toSegments = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const taken = new Set(names.filter(isPathSegment))
+  const kept = new Set<string>()
+  return names.map((name) => {
+    if (isPathSegment(name) && !kept.has(name)) {
+      kept.add(name)
+      return name
+    }
+    const base = name.replaceAll(/[^A-Za-z0-9_$-]+/g, "_").slice(0, maxMadeLength) || "tool"
+    const stem = isPathSegment(base) ? base : `${base}_`
+    let made = stem
+    for (let count = 2; taken.has(made); count++) made = `${stem}_${count}`
+    taken.add(made)
+    return made
+  })
 }

@@ -1,0 +1,278 @@
+/**
+ * An open MCP server: its process, the client that speaks to it, its tools, and calls.
+ *
+ * The client speaks both eras of the protocol. It first asks in the way of 2026-07-28 (`server/discover`) on the same
+ * connection and goes on with `initialize` where the server does not know that; a server that ends over the unknown request is
+ * started a second time and greeted in the old way only.
+ */
+import {
+  type ElicitationRequest,
+  type ElicitationResponse,
+  type SourceConnection,
+  SourceUnavailable,
+  type ToolContext,
+  ToolFailed
+} from "@executor/sdk"
+import type {
+  CallToolResult,
+  Client,
+  ElicitRequestParams,
+  ElicitResult,
+  InputRequiredResult,
+  InputResponses,
+  Tool
+} from "@modelcontextprotocol/client"
+import { Effect, FiberSet, type Scope } from "effect"
+import { serverEnvironment } from "./Environment.ts"
+import { defaultCallTimeoutMillis, defaultStartTimeoutMillis, type McpSourceConfig } from "./McpSourceConfig.ts"
+import { type Call, makeQuestions } from "./Questions.ts"
+import { StdioProcess } from "./StdioProcess.ts"
+import { toDefinitions, toFailure, toResult } from "./ToolMapping.ts"
+import { answerTimeout, withinCallTime } from "./Timeouts.ts"
+
+/** The key of `_meta` that carries the idempotency key of a call. */
+export const idempotencyMetaKey = "executor/idempotencyKey"
+
+/** How long a server may take to answer the first request, which old ones may not know and never answer. */
+const probeTimeoutMillis = 5000
+
+/** Pages of `tools/list`: a server that never ends its list is broken. */
+const maxToolPages = 1000
+
+/** Times that one call may come back with more questions. */
+const maxQuestionRounds = 20
+
+/** The client's own timeouts are out of the way: a person's thinking time must not count, and ours know about that. */
+const noTimeout = 2_147_483_647
+
+/** `elicitation/create` came with protocol 2025-06-18; versions are dates. */
+const firstAskingVersion = "2025-06-18"
+
+type Answerer = (question: ElicitRequestParams) => Effect.Effect<ElicitResult>
+
+/** Starts a server, and ends it with the scope. */
+export const open = Effect.fn("McpPlugin.open")(function* (
+  config: McpSourceConfig,
+  options: { readonly namespace: string; readonly clientVersion: string }
+): Effect.fn.Return<SourceConnection, SourceUnavailable, Scope.Scope> {
+  const { namespace } = options
+  const startTimeout = config.startTimeoutMillis ?? defaultStartTimeoutMillis
+  const env = yield* serverEnvironment(namespace, config.env ?? [])
+  const mcp = yield* Effect.promise(() => import("@modelcontextprotocol/client"))
+
+  const connect = Effect.fnUntraced(function* (mode: "auto" | "legacy") {
+    const server = yield* Effect.acquireRelease(
+      Effect.sync(() => new StdioProcess({ command: config.command, args: config.args ?? [], cwd: config.cwd, env })),
+      (server) => Effect.promise(() => server.close())
+    )
+    const client = new mcp.Client(
+      { name: "executor", version: options.clientVersion },
+      {
+        capabilities: { elicitation: { form: {}, url: {} } },
+        versionNegotiation: { mode, probe: { timeoutMs: Math.min(probeTimeoutMillis, startTimeout) } }
+      }
+    )
+    return yield* Effect.tryPromise({
+      try: () => client.connect(server, { timeout: noTimeout }),
+      catch: (error) => ({ server, error })
+    }).pipe(Effect.as({ server, client }))
+  })
+
+  const { server, client } = yield* connect("auto").pipe(
+    Effect.catch((failure) =>
+      failure.server.pid !== undefined && failure.server.ended !== undefined ? connect("legacy") : Effect.fail(failure)
+    ),
+    Effect.catch(({ server, error }) => unavailable(namespace, server, error)),
+    Effect.timeoutOrElse({
+      duration: startTimeout,
+      orElse: () =>
+        Effect.fail(
+          new SourceUnavailable({
+            namespace,
+            message: `${namespace}: its server did not start within ${startTimeout} ms (the setting startTimeoutMillis)`
+          })
+        )
+    })
+  )
+
+  const version = client.getNegotiatedProtocolVersion() ?? firstAskingVersion
+  const questions = makeQuestions<ElicitRequestParams, ElicitResult>({
+    exclusive: client.getProtocolEra() !== "modern" && version >= firstAskingVersion
+  })
+  client.setRequestHandler(
+    "elicitation/create",
+    async (request) => (await questions.answer(request.params)) ?? { action: "cancel" }
+  )
+
+  const invoke: SourceConnection["invoke"] = (tool, args, context) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const answerer: Answerer = (question) => ask(context, question)
+        const run = yield* FiberSet.makeRuntimePromise<never, ElicitResult, never>()
+        const call: Call<ElicitRequestParams, ElicitResult> = {
+          tool: tool.binding ?? tool.name,
+          ask: (question) => run(answerer(question)),
+          started: false,
+          pending: 0
+        }
+        const params = {
+          name: call.tool,
+          arguments: args as Record<string, unknown>,
+          ...(context.idempotencyKey === undefined ? {} : { _meta: { [idempotencyMetaKey]: context.idempotencyKey } })
+        }
+        const outcome = questions
+          .during(call, callTool(client, call, answerer, params))
+          .pipe(Effect.catch((error) => callFailure({ namespace, path: context.path, server, error })))
+        return yield* withinCallTime(outcome, {
+          call,
+          path: context.path,
+          namespace,
+          millis: config.callTimeoutMillis ?? defaultCallTimeoutMillis,
+          isAlive: isAlive(client)
+        })
+      })
+    )
+
+  return {
+    invoke: (tool, args, context) =>
+      Effect.flatMap(invoke(tool, args, context), (result) => {
+        const answer = result as CallToolResult
+        return answer.isError === true ? Effect.fail(toFailure(context.path, answer)) : Effect.succeed(toResult(answer))
+      }),
+    listTools: listTools(client).pipe(
+      Effect.map(toDefinitions),
+      Effect.catch((error) => unavailable(namespace, server, error)),
+      Effect.timeoutOrElse({
+        duration: startTimeout,
+        orElse: () =>
+          Effect.fail(
+            new SourceUnavailable({
+              namespace,
+              message: `${namespace}: its server did not list its tools within ${startTimeout} ms (the setting startTimeoutMillis)`
+            })
+          )
+      })
+    ),
+    isOpen: () => server.ended === undefined && questions.isUsable()
+  } satisfies SourceConnection
+})
+
+const request = <A>(f: (signal: AbortSignal) => Promise<A>): Effect.Effect<A, unknown> =>
+  Effect.tryPromise({ try: f, catch: (error) => error })
+
+const listTools = Effect.fnUntraced(function* (client: Client): Effect.fn.Return<ReadonlyArray<Tool>, unknown> {
+  if (client.getServerCapabilities()?.tools === undefined) return []
+  const tools: Array<Tool> = []
+  let cursor: string | undefined
+  for (let page = 0; page < maxToolPages; page++) {
+    const params = cursor === undefined ? {} : { cursor }
+    const result = yield* request((signal) =>
+      client.request({ method: "tools/list", params }, { signal, timeout: noTimeout })
+    )
+    tools.push(...result.tools)
+    cursor = result.nextCursor
+    if (cursor === undefined) return tools
+  }
+  return yield* Effect.fail(new Error(`its list of tools has more than ${maxToolPages} pages`))
+})
+
+/** A server that is only slow with one call still answers others. */
+const isAlive = (client: Client): Effect.Effect<boolean> =>
+  request((signal) => client.request({ method: "tools/list" }, { signal, timeout: answerTimeout })).pipe(
+    Effect.as(true),
+    Effect.catch(() => Effect.succeed(false))
+  )
+
+const callTool = Effect.fnUntraced(function* (
+  client: Client,
+  call: Call<ElicitRequestParams, ElicitResult>,
+  answerer: Answerer,
+  params: { readonly name: string; readonly arguments: Record<string, unknown> }
+): Effect.fn.Return<CallToolResult, unknown> {
+  let answers: { readonly inputResponses?: InputResponses; readonly requestState?: string } = {}
+  for (let round = 0; round < maxQuestionRounds; round++) {
+    const sent = { ...params, ...answers }
+    const result: CallToolResult | InputRequiredResult = yield* request((signal) =>
+      client.request({ method: "tools/call", params: sent }, { signal, timeout: noTimeout, allowInputRequired: true })
+    )
+    if (!isInputRequired(result)) return result
+    answers = {
+      inputResponses: yield* answerAll(call, answerer, result),
+      ...(result.requestState === undefined ? {} : { requestState: result.requestState })
+    }
+  }
+  return yield* Effect.fail(new Error(`asked more than ${maxQuestionRounds} times`))
+})
+
+const isInputRequired = (result: CallToolResult | InputRequiredResult): result is InputRequiredResult =>
+  "resultType" in result && result.resultType === "input_required"
+
+const answerAll = Effect.fnUntraced(function* (
+  call: Call<ElicitRequestParams, ElicitResult>,
+  answerer: Answerer,
+  result: InputRequiredResult
+): Effect.fn.Return<InputResponses, Error> {
+  const responses: InputResponses = {}
+  for (const [key, input] of Object.entries(result.inputRequests ?? {})) {
+    if (input.method !== "elicitation/create") {
+      return yield* Effect.fail(new Error(`wants ${input.method}, which is not offered to servers`))
+    }
+    call.pending++
+    responses[key] = yield* Effect.ensuring(
+      answerer(input.params),
+      Effect.sync(() => call.pending--)
+    )
+  }
+  return responses
+})
+
+const ask = (context: ToolContext, question: ElicitRequestParams): Effect.Effect<ElicitResult> => {
+  const request: ElicitationRequest | undefined =
+    question.mode !== "url"
+      ? { kind: "form", message: question.message, requestedSchema: question.requestedSchema }
+      : /^https?:\/\//i.test(question.url)
+        ? { kind: "url", message: question.message, url: question.url }
+        : undefined
+  return request === undefined
+    ? Effect.succeed({ action: "cancel" })
+    : Effect.map(context.elicit(request), ({ action, content }: ElicitationResponse) => ({
+        action,
+        ...(action === "accept" && request.kind === "form" ? { content: (content ?? {}) as FormContent } : {})
+      }))
+}
+
+type FormContent = NonNullable<ElicitResult["content"]>
+
+const callFailure = (options: {
+  readonly namespace: string
+  readonly path: string
+  readonly server: StdioProcess
+  readonly error: unknown
+}): Effect.Effect<never, ToolFailed | SourceUnavailable> => {
+  const { namespace, path, server, error } = options
+  if (server.ended !== undefined || codeOf(error) === "CONNECTION_CLOSED" || codeOf(error) === "NOT_CONNECTED") {
+    return unavailable(namespace, server, error)
+  }
+  return Effect.fail(new ToolFailed({ path, message: messageOf(error) }))
+}
+
+/** The error says how the server ended and nothing that it wrote; that is for the host's debug log. */
+const unavailable = (
+  namespace: string,
+  server: StdioProcess,
+  error: unknown
+): Effect.Effect<never, SourceUnavailable> =>
+  Effect.andThen(
+    Effect.logDebug("An MCP server is not available.", { namespace, ended: server.ended, stderr: server.stderrTail }),
+    Effect.fail(
+      new SourceUnavailable({
+        namespace,
+        message: `${namespace}: its server ${server.ended ?? `failed: ${messageOf(error)}`}`
+      })
+    )
+  )
+
+const codeOf = (error: unknown): unknown =>
+  typeof error === "object" && error !== null && "code" in error ? error.code : undefined
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,0 +1,139 @@
+/**
+ * Which call does a question of the server belong to?
+ *
+ * Servers of protocol 2026-07-28 ask in the answer to the very call (`input_required`), so there is nothing to find out.
+ * Older servers send `elicitation/create` as a request of their own, and over stdio nothing in it names the call that caused
+ * it. Giving it to a wrong call would show a person the wrong tool and hand their answer to the wrong work, so this must be
+ * impossible, and not only unlikely. The rules:
+ *
+ * - A question is given to a call only when no other call can have caused it: exactly one call is under way, and no earlier
+ *   one was abandoned (interrupted or timed out) that the server may still be working on. (The protocol forbids a server to
+ *   ask for a call that it has already answered; nobody could tell.)
+ * - When several are under way, the question is held until all but one have ended; it belongs to the one that is left. New
+ *   calls wait meanwhile. A second question that comes while one is held may mean that two calls wait for answers and neither
+ *   will end, so then all held questions are answered `cancel`.
+ * - After an abandoned call a question is answered `cancel`, and the server is started anew as soon as it has nothing to do.
+ *
+ * To make such dead ends rare, a tool runs alone until it is known to be calm, which is when it has ended once without
+ * asking. Calm tools run concurrently with anything; a tool that has asked once runs alone from then on. So the first call of
+ * each tool is serial, calls of tools that never ask are concurrent after that, and tools that ask are one at a time. Waiting
+ * calls start in order, except that calm ones go ahead while a person is thinking.
+ */
+import { Deferred, Effect, Exit } from "effect"
+
+/** A call under way. */
+export interface Call<Question, Answer> {
+  readonly tool: string
+  /** Puts a question to the person behind this call. */
+  readonly ask: (question: Question) => Promise<Answer>
+  /** Whether it has had its turn. */
+  started: boolean
+  /** Questions that a person is thinking about. */
+  pending: number
+}
+
+/** Finds the calls that questions belong to, for one connection. */
+export interface Questions<Question, Answer> {
+  /** Runs a call when the rules allow it to start. */
+  readonly during: <A, E, R>(call: Call<Question, Answer>, run: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Puts a question that names no call to the right person; `undefined` when it cannot be attributed. */
+  readonly answer: (question: Question) => Promise<Answer | undefined>
+  /** Whether questions can still be attributed, or else the server must be started anew. True while calls are under way. */
+  readonly isUsable: () => boolean
+}
+
+/** Makes the attribution for one connection. Without `exclusive` all calls run concurrently, for servers that cannot ask this way. */
+export const makeQuestions = <Question, Answer>(options: {
+  readonly exclusive: boolean
+}): Questions<Question, Answer> => {
+  type AnyCall = Call<Question, Answer>
+  const running = new Set<AnyCall>()
+  const waiting: Array<{ readonly call: AnyCall; readonly admitted: Deferred.Deferred<void> }> = []
+  const held: Array<(owner: AnyCall | undefined) => void> = []
+  const ended = new Set<string>()
+  const asked = new Set<string>()
+  let abandoned = false
+  let unattributed = false
+
+  const isCalm = (tool: string) => !options.exclusive || (ended.has(tool) && !asked.has(tool))
+  const mayStart = (tool: string) => held.length === 0 && (isCalm(tool) || running.size === 0)
+
+  const admit = () => {
+    const thinking = [...running].some((call) => call.pending > 0)
+    for (const entry of waiting.slice()) {
+      if (mayStart(entry.call.tool)) {
+        waiting.splice(waiting.indexOf(entry), 1)
+        entry.call.started = true
+        running.add(entry.call)
+        Deferred.doneUnsafe(entry.admitted, Exit.void)
+      } else if (!thinking) {
+        break
+      }
+    }
+  }
+
+  const release = (owner: AnyCall | undefined) => {
+    for (const resolve of held.splice(0)) resolve(owner)
+  }
+
+  const leave = (call: AnyCall) => {
+    running.delete(call)
+    if (running.size <= 1) release(abandoned ? undefined : [...running][0])
+    admit()
+  }
+
+  const findOwner = (): Promise<AnyCall | undefined> => {
+    const [only] = running
+    if (abandoned || only === undefined) return Promise.resolve(undefined)
+    if (running.size === 1) return Promise.resolve(only)
+    if (held.length > 0) {
+      for (const call of running) asked.add(call.tool)
+      release(undefined)
+      return Promise.resolve(undefined)
+    }
+    return new Promise((resolve) => held.push(resolve))
+  }
+
+  return {
+    during: (call, run) =>
+      Effect.uninterruptibleMask((restore) => {
+        const entry = { call, admitted: Deferred.makeUnsafe<void>() }
+        waiting.push(entry)
+        admit()
+        const withdraw = Effect.sync(() => {
+          const index = waiting.indexOf(entry)
+          if (index >= 0) waiting.splice(index, 1)
+          else leave(call)
+        })
+        return Effect.flatMap(
+          Effect.onInterrupt(restore(Deferred.await(entry.admitted)), () => withdraw),
+          () =>
+            Effect.onExit(restore(run), (exit) =>
+              Effect.sync(() => {
+                if (Exit.hasInterrupts(exit)) abandoned = true
+                else ended.add(call.tool)
+                leave(call)
+              })
+            )
+        )
+      }),
+
+    answer: async (question) => {
+      const owner = await findOwner()
+      if (owner === undefined) {
+        unattributed = true
+        return undefined
+      }
+      asked.add(owner.tool)
+      owner.pending++
+      admit()
+      try {
+        return await owner.ask(question)
+      } finally {
+        owner.pending--
+      }
+    },
+
+    isUsable: () => !(abandoned && unattributed) || running.size > 0 || waiting.length > 0
+  }
+}

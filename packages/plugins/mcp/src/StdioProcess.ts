@@ -1,0 +1,225 @@
+/**
+ * A child process that speaks JSON-RPC in lines over its standard input and output, as a transport of the MCP client.
+ *
+ * The process is the leader of a group of its own (except on Windows), so that what it starts itself (`npx` starts `node`) ends
+ * with it. It ends when the transport is closed: first its input is closed, after {@link closeGraceMillis} the group
+ * gets SIGTERM, after as long again SIGKILL. Whatever happens, no process outlives the host's orderly exit.
+ *
+ * Its standard error belongs to nobody's terminal: the last {@link stderrTailBytes} are kept for the host's debug log, and
+ * are never part of an error, because they may hold secrets and an error reaches sandboxed code.
+ */
+import { type ChildProcessByStdio, spawn } from "node:child_process"
+import process from "node:process"
+import type { Readable, Writable } from "node:stream"
+import { StringDecoder } from "node:string_decoder"
+import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
+
+/** How long a process may take to end by itself after each step of being closed. */
+export const closeGraceMillis = 1500
+
+/** Enough for the last lines of a crash. */
+export const stderrTailBytes = 4096
+
+/** How long the output of an ended process is read, where something outside of its group holds it open. */
+const drainMillis = 500
+
+/** One message, in bytes: twice the largest result of a tool that sandboxed code can take. Beyond it the server is closed. */
+export const maxMessageBytes = 16 * 1024 * 1024
+
+/** How the process is started. */
+export interface StdioProcessOptions {
+  readonly command: string
+  readonly args: ReadonlyArray<string>
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string | undefined
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>
+
+const hasGroups = process.platform !== "win32"
+const newline = 0x0a
+
+/** Processes that still run; the last resort when the host exits without closing its scopes. */
+const running = new Set<Child>()
+
+const killAll = (): void => {
+  for (const child of running) signalGroup(child, "SIGKILL")
+}
+
+const signalGroup = (child: Child, signal: NodeJS.Signals): void => {
+  if (child.pid === undefined) return
+  try {
+    if (hasGroups) process.kill(-child.pid, signal)
+    else child.kill(signal)
+  } catch {
+    // It has ended already.
+  }
+}
+
+/** The transport. Made once, started once. */
+export class StdioProcess implements Transport {
+  onclose: (() => void) | undefined
+  onerror: ((error: Error) => void) | undefined
+  onmessage: Transport["onmessage"]
+
+  /** Why it ended, for people: `exited with code 1`, `was ended by SIGKILL`. `undefined` while it runs. */
+  ended: string | undefined
+
+  /** The client takes a transport with a `stderr` and a `pid` for a child process, and probes its protocol era accordingly. */
+  readonly stderr = null
+
+  readonly #options: StdioProcessOptions
+  #child: Child | undefined
+  #exit: Promise<void> = Promise.resolve()
+  #closing = false
+  #fate: string | undefined
+  #stderr: Buffer = Buffer.alloc(0)
+  #chunks: Array<Buffer> = []
+  #buffered = 0
+
+  constructor(options: StdioProcessOptions) {
+    this.#options = options
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  /** The last lines of its standard error. For logs of the host only. */
+  get stderrTail(): string {
+    return new StringDecoder("utf8").write(this.#stderr)
+  }
+
+  start(): Promise<void> {
+    const { command, args, env, cwd } = this.#options
+    return new Promise((resolve, reject) => {
+      const child = spawn(command, args, {
+        env,
+        cwd,
+        stdio: ["pipe", "pipe", "pipe"],
+        detached: hasGroups,
+        windowsHide: true
+      })
+      this.#child = child
+      this.#exit = new Promise((ended) => {
+        const end = () => {
+          this.#end(child)
+          ended()
+        }
+        child.once("error", (error: NodeJS.ErrnoException) => {
+          this.#fate ??= startProblem(error, cwd)
+          end()
+          reject(error)
+        })
+        child.once("exit", (code, signal) => {
+          this.#fate ??= signal === null ? `exited with code ${code}` : `was ended by ${signal}`
+          // What it started and left behind ends with it; then what it had written can be read to its end.
+          signalGroup(child, "SIGKILL")
+          child.once("close", end)
+          setTimeout(end, drainMillis).unref()
+        })
+      })
+      child.once("spawn", () => {
+        if (running.size === 0) process.once("exit", killAll)
+        running.add(child)
+        resolve()
+      })
+      child.stdin.on("error", (error) => this.onerror?.(error))
+      child.stdout.on("error", (error) => this.onerror?.(error))
+      child.stderr.on("error", (error) => this.onerror?.(error))
+      child.stdout.on("data", (chunk: Buffer) => this.#read(chunk))
+      child.stderr.on("data", (chunk: Buffer) => {
+        this.#stderr = Buffer.concat([this.#stderr, chunk]).subarray(-stderrTailBytes)
+      })
+    })
+  }
+
+  send(message: JSONRPCMessage): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#child === undefined || this.ended !== undefined || this.#closing) {
+        reject(new Error("the server is closed"))
+        return
+      }
+      this.#child.stdin.write(`${JSON.stringify(message)}\n`, (error) => (error == null ? resolve() : reject(error)))
+    })
+  }
+
+  async close(): Promise<void> {
+    const child = this.#child
+    if (child === undefined || this.ended !== undefined) return
+    if (!this.#closing) {
+      this.#closing = true
+      child.stdin.end()
+      if (!(await this.#endsWithin(closeGraceMillis))) {
+        signalGroup(child, "SIGTERM")
+        if (!(await this.#endsWithin(closeGraceMillis))) signalGroup(child, "SIGKILL")
+      }
+    }
+    await this.#exit
+  }
+
+  async #endsWithin(millis: number): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(resolve, millis, false)
+    })
+    const ended = await Promise.race([this.#exit.then(() => true), late])
+    clearTimeout(timer)
+    return ended
+  }
+
+  #end(child: Child): void {
+    if (this.ended !== undefined) return
+    this.ended = this.#fate ?? "ended"
+    child.stdin.destroy()
+    child.stdout.destroy()
+    child.stderr.destroy()
+    running.delete(child)
+    if (running.size === 0) process.off("exit", killAll)
+    this.onclose?.()
+  }
+
+  #read(chunk: Buffer): void {
+    let start = 0
+    for (let end = chunk.indexOf(newline); end !== -1; end = chunk.indexOf(newline, start)) {
+      this.#chunks.push(chunk.subarray(start, end))
+      const line = Buffer.concat(this.#chunks).toString("utf8")
+      this.#chunks = []
+      this.#buffered = 0
+      start = end + 1
+      this.#receive(line)
+    }
+    if (start === chunk.length) return
+    this.#chunks.push(chunk.subarray(start))
+    this.#buffered += chunk.length - start
+    if (this.#buffered > maxMessageBytes && this.#child !== undefined) {
+      this.#chunks = []
+      this.#buffered = 0
+      this.#fate ??= `sent a message longer than ${maxMessageBytes} bytes and was ended`
+      signalGroup(this.#child, "SIGKILL")
+    }
+  }
+
+  #receive(line: string): void {
+    if (line.trim() === "") return
+    try {
+      this.onmessage?.(JSON.parse(line) as JSONRPCMessage)
+    } catch (error) {
+      // Some servers print to their standard output; what is no message is not for us.
+      this.onerror?.(error as Error)
+    }
+  }
+}
+
+const startProblem = (error: NodeJS.ErrnoException, cwd: string | undefined): string => {
+  switch (error.code) {
+    case "ENOENT":
+      return cwd === undefined
+        ? "could not be started: there is no such program"
+        : "could not be started: there is no such program or working directory"
+    case "EACCES":
+      return "could not be started: the program may not be executed"
+    default:
+      return `could not be started (${error.code ?? error.name})`
+  }
+}

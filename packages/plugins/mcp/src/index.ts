@@ -1,0 +1,6 @@
+/**
+ * MCP servers as sources.
+ */
+export { idempotencyMetaKey } from "./Connection.ts"
+export { mcpPlugin, mcpPluginId } from "./McpPlugin.ts"
+export { defaultCallTimeoutMillis, defaultStartTimeoutMillis, McpSourceConfig } from "./McpSourceConfig.ts"
