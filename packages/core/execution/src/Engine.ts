@@ -14,7 +14,7 @@
  * takes, until it is stopped.
  */
 import { type CodeExecutionError, type CodeExecutor, type ExecuteResult, Limits } from "@executor/kernel"
-import { type ElicitationHandler, type Execution, type ExecutionId, type Executor, isTerminal } from "@executor/sdk"
+import { type Execution, type ExecutionId, type Executor, isTerminal } from "@executor/sdk"
 import { Effect, Exit, FiberSet, type Scope } from "effect"
 import { uuidV7Unsafe } from "effect/crypto/SecureRandom"
 import * as BoundedWrites from "./BoundedWrites.ts"
@@ -31,6 +31,7 @@ import {
   ExecutionRefused,
   type FinishedExecution
 } from "./ExecutionEngine.ts"
+import type { InlineHandler } from "./Interactions.ts"
 import { type EngineParts, type LiveExecution, make as makeLiveExecution } from "./LiveExecution.ts"
 import * as Submission from "./Submission.ts"
 
@@ -86,12 +87,12 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   const start = Effect.fnUntraced(function* (
     code: string,
     options: ExecutionOptions,
-    onElicitation: ElicitationHandler | undefined
+    inline: InlineHandler | undefined
   ) {
     if (closed) return yield* new ExecutionRefused({ field: "engine", message: "The engine is closed." })
     const submission = yield* Submission.parse(code, options, limits)
     const context = yield* Effect.context<never>()
-    const execution = makeLiveExecution(parts, submission, context, onElicitation)
+    const execution = makeLiveExecution(parts, submission, context, inline)
     executions.set(execution.id, execution)
     Effect.runForkWith(context)(run(execution), { uninterruptible: true })
     return execution
@@ -182,7 +183,9 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
 
   return {
     execute: Effect.fn("ExecutionEngine.execute")(function* (code, options = {}) {
-      const execution = yield* start(code, options, options.onElicitation ?? askNobody)
+      const { onElicitation: handler, trigger } = options
+      const inline = handler === undefined ? nobody : { handler, answeredBy: trigger?.kind ?? "sdk" }
+      const execution = yield* start(code, options, inline)
       return yield* Effect.onInterrupt(toEnd(execution), () => {
         execution.stop({ _tag: "Cancelled", message: "Its caller went away before it ended." })
         return toEnd(execution)
@@ -218,7 +221,8 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   }
 })
 
-const askNobody: ElicitationHandler = () => Effect.succeed({ action: "cancel" })
+/** Where nobody can be asked, a question is recorded and answered at once. */
+const nobody: InlineHandler = { handler: () => Effect.succeed({ action: "cancel" }), answeredBy: null }
 
 /** The sandbox cannot know what a call waits for, so this limit is kept here: see `WallTime`. */
 const withoutWallTime = (limits: Limits): Limits =>

@@ -42,6 +42,13 @@ import type { Recorder } from "./Recorder.ts"
 /** How often an inline handler is asked the same question: a person mistypes, a program repeats itself. */
 export const maxAsks = 3
 
+/** Asks in the host. */
+export interface InlineHandler {
+  readonly handler: ElicitationHandler
+  /** Who answers through it, as recorded; `null` where nobody does. */
+  readonly answeredBy: string | null
+}
+
 /** What interactions are made with. */
 export interface InteractionsOptions {
   readonly executionId: ExecutionId
@@ -50,7 +57,7 @@ export interface InteractionsOptions {
   readonly progress: Progress
   readonly granted: ApprovalMatcher
   /** Asks in the host; without one, questions wait for `answer`. */
-  readonly inline: { readonly handler: ElicitationHandler; readonly answeredBy: string | null } | undefined
+  readonly inline: InlineHandler | undefined
   readonly now: () => number
 }
 
@@ -167,10 +174,7 @@ export const make = (options: InteractionsOptions): Interactions => {
     )
   })
 
-  const askInline = Effect.fnUntraced(function* (
-    question: Question,
-    { answeredBy, handler }: NonNullable<InteractionsOptions["inline"]>
-  ) {
+  const askInline = Effect.fnUntraced(function* (question: Question, { answeredBy, handler }: InlineHandler) {
     let request = question.request
     for (let asked = 1; asked <= maxAsks; asked++) {
       const exit = yield* Effect.exit(Effect.suspend(() => handler(request)))

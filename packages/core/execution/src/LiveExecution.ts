@@ -5,7 +5,7 @@
  * is interested in it waits beside it. It is stopped by saying why; the first reason counts.
  */
 import type { CodeExecutor } from "@executor/kernel"
-import { type ElicitationHandler, ExecutionId, type Executor } from "@executor/sdk"
+import { ExecutionId, type Executor } from "@executor/sdk"
 import { Clock, Context, Effect } from "effect"
 import { uuidV7Unsafe } from "effect/crypto/SecureRandom"
 import type { BoundedWrites } from "./BoundedWrites.ts"
@@ -65,7 +65,7 @@ export const make = (
   parts: EngineParts,
   submission: Submission,
   context: Context.Context<never>,
-  onElicitation: ElicitationHandler | undefined
+  inline: Interactions.InlineHandler | undefined
 ): LiveExecution => {
   const { events } = parts
   const id = ExecutionId.make(uuidV7Unsafe())
@@ -127,7 +127,7 @@ export const make = (
     events,
     progress,
     granted: submission.granted,
-    inline: onElicitation === undefined ? undefined : { handler: onElicitation, answeredBy: trigger.kind },
+    inline,
     now
   })
   const toolCalls = ToolCalls.make({

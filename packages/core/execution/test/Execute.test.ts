@@ -1,7 +1,7 @@
 /**
  * Executions that run to their end, and what is recorded of them.
  */
-import { ExecutionRefused } from "@executor/execution"
+import type { ExecutionRefused } from "@executor/execution"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { tool, ToolFailed } from "@executor/sdk"
 import { assert, describe, layer } from "@effect/vitest"
@@ -150,15 +150,23 @@ layer(QuickJsExecutor.layer(), live)("execute", (it) => {
     })
   )
 
-  it.effect("a tool that dies tells the code nothing but where the cause is", () =>
+  it.effect("what breaks inside the host is told to its log, and to the code only by reference", () =>
     Effect.gen(function* () {
-      const dies = tool({ name: "dies", description: "", handler: () => Effect.die(new Error("secret /etc/passwd")) })
-      const { engine } = yield* engineOf([dies])
-      const finished = yield* engine.execute(
-        "try { await tools.t.dies() } catch (error) { return error.name + error.message }"
-      )
-      assert.strictEqual(finished.status, "completed")
-      assert.isString(finished.result)
+      const breaks = tool({
+        name: "breaks",
+        description: "",
+        handler: () => ({
+          toJSON: () => {
+            throw new Error("secret /etc/passwd")
+          }
+        })
+      })
+      const { engine } = yield* engineOf([breaks])
+      const finished = yield* engine.execute("try { await tools.t.breaks() } catch (e) { return [e.name, e.message] }")
+      const [name, message] = finished.result as [string, string]
+      assert.strictEqual(name, "InternalError")
+      assert.notInclude(message, "secret")
+      assert.include(message, `${finished.executionId}:0`)
     })
   )
 

@@ -4,7 +4,7 @@
 import { createExecutionEngine, type ExecutionEngineOptions } from "@executor/execution"
 import {
   createExecutor,
-  DBAdapter,
+  type DBAdapter,
   definePlugin,
   type ExecutionId,
   type Executor,
@@ -28,7 +28,7 @@ export const sqlite = Effect.gen(function* () {
 })
 
 /** A history in memory. */
-export const memory = Effect.sync(() => MemoryAdapter.make())
+export const memory: Effect.Effect<DBAdapter["Service"]> = Effect.sync(() => MemoryAdapter.make())
 
 /** An executor whose tools are under the namespace `t`. */
 export const executorOf = (adapter: DBAdapter["Service"], tools: ReadonlyArray<StaticTool>) =>
