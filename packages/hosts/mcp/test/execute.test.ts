@@ -7,8 +7,7 @@ const maxAnswerCharacters = 100_000
 
 for (const kind of kinds) {
   for (const elicitation of [undefined, { form: {} }]) {
-    const name = `a ${kind} client ${elicitation === undefined ? "that cannot" : "that can"} be asked`
-    describe(name, () => {
+    describe(`a ${kind} client that ${elicitation === undefined ? "cannot" : "can"} be asked`, () => {
       layer(connection(kind, elicitation), { excludeTestServices: true })((it) => {
         it.effect("sees two strict tools, described by the engine", () =>
           Effect.gen(function* () {

@@ -83,7 +83,7 @@ for (const kind of kinds) {
       it.effect("gets the paused execution when what its user entered is refused", () =>
         Effect.gen(function* () {
           const { call, person } = yield* Connection
-          person(async () => ({ action: "accept", content: { name: "lower" } }))
+          person(async () => ({ action: "accept", content: { name: "A" } }))
           const paused = yield* call("execute", { code: `return await tools.demo.form()` })
           const executionId = waitingIdOf(paused)
           assert.include(textOf(paused), "did not work")
