@@ -5,21 +5,19 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 
 const folder = new URL("./migrations/", import.meta.url)
 
-/** The module that holds these migrations. */
-export const migrationsModule = (): string => {
-  const files = readdirSync(folder)
+/** The migrations of the folder, oldest first. */
+export const readMigrations = (): ReadonlyArray<{ readonly name: string; readonly sql: string }> =>
+  readdirSync(folder)
     .filter((file) => file.endsWith(".sql"))
     .toSorted()
-  const entries = files.map((file) => {
-    const sql = readFileSync(new URL(file, folder), "utf8")
-    return `  ${JSON.stringify({ name: file.replace(/\.sql$/, ""), sql })}`
-  })
-  return `// Written by \`npm run generate\` from the folder migrations/, which Drizzle writes.
-/** Every migration, oldest first. */
-export const migrations: ReadonlyArray<{ readonly name: string; readonly sql: string }> = [
-${entries.join(",\n")}
-]
-`
-}
+    .map((file) => ({ name: file.replace(/\.sql$/, ""), sql: readFileSync(new URL(file, folder), "utf8") }))
 
-if (import.meta.main) writeFileSync(new URL("./src/internal/migrations.ts", import.meta.url), migrationsModule())
+if (import.meta.main) {
+  writeFileSync(
+    new URL("./src/internal/migrations.ts", import.meta.url),
+    `// Written by \`npm run generate\` from the folder migrations/, which Drizzle writes.
+/** Every migration, oldest first. */
+export const migrations: ReadonlyArray<{ readonly name: string; readonly sql: string }> = ${JSON.stringify(readMigrations(), null, 2)}
+`
+  )
+}

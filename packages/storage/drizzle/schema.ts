@@ -1,50 +1,62 @@
 /**
  * The tables of `coreSchema` as Drizzle tables, for drizzle-kit to generate migrations from.
  *
- * They are derived, so that there is one source of truth. `npm run generate` after a change of `coreSchema` writes the next migration.
+ * They are derived, so that there is one source of truth: after a change of `coreSchema`, `npm run generate` writes the
+ * next migration.
  */
-import { coreSchema, type ColumnType, type TableSchema } from "@executor/sdk"
-import { foreignKey, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core"
-import type { SQLiteColumnBuilderBase, SQLiteTableWithColumns, TableConfig } from "drizzle-orm/sqlite-core"
+import { type ColumnType, coreSchema, type TableSchema } from "@executor/sdk"
+import { getTableColumns } from "drizzle-orm"
+import {
+  type AnySQLiteColumn,
+  foreignKey,
+  index,
+  integer,
+  primaryKey,
+  type SQLiteColumnBuilderBase,
+  sqliteTable,
+  text,
+  uniqueIndex
+} from "drizzle-orm/sqlite-core"
 
-type DrizzleTable = SQLiteTableWithColumns<TableConfig>
+type Columns = Record<string, AnySQLiteColumn>
 
 const builderOf = (type: ColumnType) =>
   type === "text" ? text() : type === "integer" ? integer() : integer({ mode: "boolean" })
 
-const tables = new Map<string, DrizzleTable>()
-
-const columnsOf = (table: DrizzleTable, names: ReadonlyArray<string>) => {
-  const [first, ...rest] = names.map((name) => table[name])
+const pick = (columns: Columns, names: ReadonlyArray<string>): [AnySQLiteColumn, ...Array<AnySQLiteColumn>] => {
+  const [first, ...rest] = names.map((name) => {
+    const column = columns[name]
+    if (column === undefined) throw new Error(`There is no column "${name}".`)
+    return column
+  })
   if (first === undefined) throw new Error("An index or a key needs a column.")
-  return [first, ...rest] as const
+  return [first, ...rest]
 }
 
-/** Tables are made in the order of the schema: one that is referenced comes first. */
-const drizzleTable = (name: string, schema: TableSchema): DrizzleTable => {
-  const [only, ...others] = schema.primaryKey
-  const columns: Record<string, SQLiteColumnBuilderBase> = {}
+/** The columns of the tables made so far. A table that others refer to comes before them in the schema. */
+const made = new Map<string, Columns>()
+
+const drizzleTable = (name: string, schema: TableSchema) => {
+  const [key, ...otherKeys] = schema.primaryKey
+  const builders: Record<string, SQLiteColumnBuilderBase> = {}
   for (const [column, { nullable, type }] of Object.entries(schema.columns)) {
     const builder = builderOf(type)
-    columns[column] =
-      column === only && others.length === 0 ? builder.primaryKey() : nullable === true ? builder : builder.notNull()
+    const isKey = column === key && otherKeys.length === 0
+    builders[column] = isKey ? builder.primaryKey() : nullable === true ? builder : builder.notNull()
   }
-  const table: DrizzleTable = sqliteTable(name, columns, (self) => [
-    ...(others.length === 0 ? [] : [primaryKey({ columns: [...columnsOf(self, schema.primaryKey)] })]),
-    ...schema.indexes.map((definition) => {
-      const [first, ...rest] = columnsOf(self, definition.columns)
-      return (definition.unique === true ? uniqueIndex(definition.name) : index(definition.name)).on(first, ...rest)
-    }),
-    ...(schema.foreignKeys ?? []).map((reference) => {
-      const parent = tables.get(reference.table)
-      if (parent === undefined) throw new Error(`"${reference.table}" must come before "${name}".`)
-      return foreignKey({
-        columns: [...columnsOf(self, [reference.column])],
-        foreignColumns: [...columnsOf(parent, [reference.references])]
+  const table = sqliteTable(name, builders, (columns: Columns) => [
+    ...(otherKeys.length === 0 ? [] : [primaryKey({ columns: pick(columns, schema.primaryKey) })]),
+    ...schema.indexes.map((definition) =>
+      (definition.unique === true ? uniqueIndex : index)(definition.name).on(...pick(columns, definition.columns))
+    ),
+    ...(schema.foreignKeys ?? []).map((reference) =>
+      foreignKey({
+        columns: pick(columns, [reference.column]),
+        foreignColumns: pick(made.get(reference.table) ?? {}, [reference.references])
       }).onDelete("cascade")
-    })
+    )
   ])
-  tables.set(name, table)
+  made.set(name, getTableColumns(table))
   return table
 }
 

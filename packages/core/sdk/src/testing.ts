@@ -3,3 +3,4 @@
  * Vitest, so import this from a test file only.
  */
 export { adapterConformance, type MakeAdapter } from "./testing/adapterConformance.ts"
+export { executionStoreConformance } from "./testing/executionStoreConformance.ts"

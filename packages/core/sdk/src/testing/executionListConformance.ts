@@ -1,0 +1,293 @@
+/**
+ * What a list of executions must do over any adapter. Filters, order, pages and counts are compared with the same
+ * things done by hand on the executions that were written.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import * as fc from "fast-check"
+import type { ExecutionSort, ExecutionStore, ListExecutionsOptions } from "../ExecutionStore.ts"
+import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
+import { ExecutionStatus } from "../Status.ts"
+import { checkProperty } from "./checkProperty.ts"
+
+type Store = ExecutionStore["Service"]
+
+/** An execution to write, in the few things that lists look at. */
+interface Sample {
+  readonly id: string
+  readonly status: ExecutionStatus
+  readonly triggerKind: string | null
+  readonly createdAt: number
+  readonly durationMs: number | null
+  readonly code: string
+  readonly tools: ReadonlyArray<string>
+  readonly asked: boolean
+}
+
+const statuses = ExecutionStatus.literals
+const codes = ["return 1", "RETURN 100%", "a_b\\c", "'; drop table execution --", ""]
+const tools = ["github.issues.create", "github.issues.list", "github.ping", "githubber.x", "ping"]
+const patterns = ["github.*", "github.issues.*", "github.issues", "ping", "github.ping", "none.*"]
+
+const anySample: fc.Arbitrary<Omit<Sample, "id">> = fc.record({
+  status: fc.constantFrom(...statuses),
+  triggerKind: fc.constantFrom("cli", "http", "unknown", null),
+  createdAt: fc.constantFrom(0, 1, 1000, 1001, 60_000, 86_400_000),
+  durationMs: fc.constantFrom(0, 5, 5, 9, null),
+  code: fc.constantFrom(...codes),
+  tools: fc.array(fc.constantFrom(...tools), { maxLength: 3 }),
+  asked: fc.boolean()
+})
+const anySamples = fc
+  .array(anySample, { maxLength: 12 })
+  .map((samples) => samples.map((sample, i): Sample => ({ ...sample, id: String.fromCharCode(97 + i) })))
+
+const optional = <A>(arbitrary: fc.Arbitrary<A>) => fc.option(arbitrary, { nil: undefined, freq: 3 })
+const anyTime = fc.constantFrom(0, 1, 1000, 1001, 60_000, 100_000_000)
+const anyFilters: fc.Arbitrary<ListExecutionsOptions> = fc
+  .record({
+    statusFilter: optional(fc.subarray([...statuses])),
+    triggerFilter: optional(fc.subarray(["cli", "http", "unknown"])),
+    toolPathFilter: optional(fc.subarray(patterns, { maxLength: 2 })),
+    timeRange: optional(
+      fc.record({ from: optional(anyTime), to: optional(anyTime) }).map(({ from, to }) => ({
+        ...(from !== undefined && { from }),
+        ...(to !== undefined && (from === undefined || from <= to) && { to })
+      }))
+    ),
+    after: optional(anyTime),
+    codeQuery: optional(fc.constantFrom("RETURN", "return 1", "%", "_", "\\", "drop TABLE", "")),
+    hadElicitation: optional(fc.boolean())
+  })
+  .map((options) => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)))
+
+const sorts: ReadonlyArray<ExecutionSort> = [
+  { field: "createdAt", direction: "desc" },
+  { field: "createdAt", direction: "asc" },
+  { field: "durationMs", direction: "desc" },
+  { field: "durationMs", direction: "asc" }
+]
+
+const calledTool = (sample: Sample, pattern: string) =>
+  sample.tools.some((path) => (pattern.endsWith(".*") ? path.startsWith(pattern.slice(0, -1)) : path === pattern))
+
+const selects = (options: ListExecutionsOptions, sample: Sample): boolean => {
+  const { after, codeQuery, hadElicitation, statusFilter, timeRange, toolPathFilter, triggerFilter } = options
+  return (
+    (!statusFilter?.length || statusFilter.includes(sample.status)) &&
+    (!triggerFilter?.length || triggerFilter.includes(sample.triggerKind ?? "unknown")) &&
+    (!toolPathFilter?.length || toolPathFilter.some((pattern) => calledTool(sample, pattern))) &&
+    sample.createdAt >= (timeRange?.from ?? 0) &&
+    sample.createdAt < (timeRange?.to ?? Infinity) &&
+    sample.createdAt > (after ?? -1) &&
+    sample.code.toLowerCase().includes((codeQuery ?? "").toLowerCase()) &&
+    (hadElicitation === undefined || hadElicitation === sample.asked)
+  )
+}
+
+const inOrder = (samples: ReadonlyArray<Sample>, { direction, field }: ExecutionSort): ReadonlyArray<Sample> => {
+  const sign = direction === "asc" ? 1 : -1
+  const rank = (sample: Sample) => sample[field] ?? sign * Infinity
+  return samples.toSorted((a, b) => {
+    const [left, right] = [rank(a), rank(b)]
+    return left === right ? sign * (a.id < b.id ? -1 : 1) : sign * (left < right ? -1 : 1)
+  })
+}
+
+const idsOf = (samples: ReadonlyArray<Sample>) => samples.map(({ asked, id }) => `${id}${asked ? "?" : ""}`).join("")
+
+const write = Effect.fnUntraced(function* (store: Store, scopeId: ScopeId, samples: ReadonlyArray<Sample>) {
+  for (const sample of samples) {
+    const id = ExecutionId.make(`${scopeId}-${sample.id}`)
+    const { code, createdAt, status, triggerKind } = sample
+    yield* store.create({ id, scopeId, status, code, triggerKind, createdAt })
+    yield* store.update(scopeId, id, { durationMs: sample.durationMs })
+    for (const [seq, toolPath] of sample.tools.entries()) {
+      const call = { id: ExecutionToolCallId.make(`${id}:${seq}`), executionId: id, scopeId, seq }
+      yield* store.recordToolCall({ ...call, toolPath, argsJson: null, startedAt: 0 })
+    }
+    if (sample.asked) {
+      const question = { kind: "form", purpose: "tool_input", payloadJson: "{}", toolCallId: null } as const
+      yield* store.recordInteraction({ id: ExecutionInteractionId.make(id), executionId: id, scopeId, ...question })
+    }
+  }
+})
+
+/** All pages of a list, as one text of ids, with a question mark after those that wait for an answer. */
+const allPages = Effect.fnUntraced(function* (store: Store, scopeId: ScopeId, options: ListExecutionsOptions) {
+  let ids = ""
+  let cursor: string | undefined
+  do {
+    const page = yield* store.list(scopeId, { ...options, ...(cursor !== undefined && { cursor }) })
+    for (const { execution, pendingInteraction } of page.executions) {
+      ids += execution.id.slice(scopeId.length + 1)
+      if (pendingInteraction !== null) ids += pendingInteraction.executionId === execution.id ? "?" : "!"
+    }
+    cursor = page.nextCursor
+  } while (cursor !== undefined)
+  return ids
+})
+
+const without = (options: ListExecutionsOptions, name: keyof ListExecutionsOptions): ListExecutionsOptions => {
+  const { [name]: _, ...rest } = options
+  return rest
+}
+
+const counted = (keys: ReadonlyArray<string>): Record<string, number> => {
+  const counts: Record<string, number> = {}
+  for (const key of keys) counts[key] = (counts[key] ?? 0) + 1
+  return counts
+}
+
+/** Declares the tests of lists over a store. */
+export const executionListConformance = (name: string, makeStore: Effect.Effect<Store, unknown, Scope.Scope>): void => {
+  describe(`${name}: lists`, () => {
+    it.effect(
+      "select, order, page and count as is done by hand",
+      () =>
+        Effect.gen(function* () {
+          const store = yield* makeStore
+          let scopes = 0
+          const lists = fc.record({
+            samples: anySamples,
+            others: fc.array(anySample, { maxLength: 2 }),
+            filters: fc.array(anyFilters, { minLength: 1, maxLength: 4 }),
+            sort: fc.constantFrom(...sorts),
+            limit: fc.integer({ min: 1, max: 5 })
+          })
+          yield* checkProperty(lists, 100, ({ filters, limit, others, samples, sort }) =>
+            Effect.gen(function* () {
+              // A scope for each case, with a neighbour whose executions must not show.
+              const scopeId = ScopeId.make(`s${scopes++}`)
+              yield* write(store, scopeId, samples)
+              yield* write(
+                store,
+                ScopeId.make(`s${scopes++}`),
+                others.map((other, i) => ({ ...other, id: `${i}` }))
+              )
+              for (const options of filters) {
+                const expected = idsOf(
+                  inOrder(
+                    samples.filter((sample) => selects(options, sample)),
+                    sort
+                  )
+                )
+                expect(yield* allPages(store, scopeId, { ...options, sort, limit })).toBe(expected)
+                const { meta } = yield* store.list(scopeId, { ...options, includeMeta: true })
+                checkMeta(meta, options, samples)
+              }
+            })
+          )
+        }),
+      60_000
+    )
+
+    it.effect("are the newest 25 by default", () =>
+      Effect.gen(function* () {
+        const store = yield* makeStore
+        const scopeId = ScopeId.make("a")
+        const sample = {
+          status: "running",
+          triggerKind: null,
+          durationMs: null,
+          code: "",
+          tools: [],
+          asked: false
+        } as const
+        yield* write(
+          store,
+          scopeId,
+          Array.from({ length: 27 }, (_, i) => ({ ...sample, id: String(i), createdAt: i }))
+        )
+        const page = yield* store.list(scopeId)
+        expect(page.executions.map(({ execution }) => execution.createdAt)).toEqual(
+          Array.from({ length: 25 }, (_, i) => 26 - i)
+        )
+        expect(page.meta).toBeUndefined()
+        const rest = yield* store.list(scopeId, { ...(page.nextCursor && { cursor: page.nextCursor }) })
+        expect(rest.executions.map(({ execution }) => execution.createdAt)).toEqual([1, 0])
+        expect(rest.nextCursor).toBeUndefined()
+      })
+    )
+
+    it.effect("name the option that is not valid", () =>
+      Effect.gen(function* () {
+        const store = yield* makeStore
+        const scopeId = ScopeId.make("a")
+        const sample = {
+          status: "running",
+          triggerKind: null,
+          durationMs: null,
+          code: "",
+          tools: [],
+          asked: false
+        } as const
+        yield* write(
+          store,
+          scopeId,
+          Array.from({ length: 2 }, (_, i) => ({ ...sample, id: String(i), createdAt: i }))
+        )
+        const cursor = (yield* store.list(scopeId, { limit: 1 })).nextCursor ?? ""
+        const bad: ReadonlyArray<readonly [option: string, options: object]> = [
+          ["limit", { limit: 0 }],
+          ["limit", { limit: 101 }],
+          ["limit", { limit: 1.5 }],
+          ["statusFilter", { statusFilter: ["done"] }],
+          ["triggerFilter", { triggerFilter: Array.from({ length: 101 }, String) }],
+          ["toolPathFilter", { toolPathFilter: ["git*"] }],
+          ["toolPathFilter", { toolPathFilter: [""] }],
+          ["timeRange", { timeRange: { from: 2, to: 1 } }],
+          ["timeRange", { timeRange: { since: 2 } }],
+          ["sort", { sort: { field: "code", direction: "asc" } }],
+          ["filter", { filter: "x" }],
+          ["cursor", { cursor: "" }],
+          ["cursor", { cursor: "bm90IGEgY3Vyc29y" }],
+          ["cursor", { cursor: `${cursor}AA` }],
+          ["cursor", { cursor, sort: { field: "createdAt", direction: "asc" } }],
+          ["cursor", { cursor, sort: { field: "durationMs", direction: "desc" } }]
+        ]
+        for (const [option, options] of bad) {
+          const error = yield* Effect.flip(store.list(scopeId, options))
+          expect(error).toMatchObject({ _tag: "ListOptionsInvalid", option })
+          expect(error.message).toContain(option)
+        }
+      })
+    )
+  })
+}
+
+type Meta = NonNullable<Effect.Success<ReturnType<Store["list"]>>["meta"]>
+
+const checkMeta = (meta: Meta | undefined, options: ListExecutionsOptions, samples: ReadonlyArray<Sample>): void => {
+  const selected = (ignored: keyof ListExecutionsOptions) =>
+    samples.filter((sample) => selects(without(options, ignored), sample))
+  const filtered = samples.filter((sample) => selects(options, sample))
+  const calls = selected("toolPathFilter").flatMap((sample) => [...new Set(sample.tools)])
+  const asked = selected("hadElicitation").filter((sample) => sample.asked).length
+  expect(meta).toMatchObject({
+    totalRowCount: samples.length,
+    filterRowCount: filtered.length,
+    statusCounts: {
+      ...Object.fromEntries(statuses.map((status) => [status, 0])),
+      ...counted(selected("statusFilter").map(({ status }) => status))
+    },
+    triggerCounts: counted(selected("triggerFilter").map(({ triggerKind }) => triggerKind ?? "unknown")),
+    interactionCounts: { withElicitation: asked, withoutElicitation: selected("hadElicitation").length - asked }
+  })
+  expect(Object.fromEntries((meta?.toolFacets ?? []).map(({ count, toolPath }) => [toolPath, count]))).toEqual(
+    counted(calls)
+  )
+  const { chartBucketMs = 1, chartData = [] } = meta ?? {}
+  expect(chartData.length).toBeLessThanOrEqual(80)
+  for (const [index, { bucketStart, counts }] of chartData.entries()) {
+    if (index > 0) expect(bucketStart - (chartData[index - 1]?.bucketStart ?? 0)).toBe(chartBucketMs)
+    const inBucket = filtered.filter(
+      ({ createdAt }) => Math.floor(createdAt / chartBucketMs) * chartBucketMs === bucketStart
+    )
+    for (const status of statuses) {
+      expect(counts[status]).toBe(inBucket.filter((sample) => sample.status === status).length)
+    }
+  }
+  const total = chartData.flatMap(({ counts }) => Object.values(counts)).reduce((sum, count) => sum + count, 0)
+  expect(total).toBe(filtered.length)
+}

@@ -1,0 +1,340 @@
+/**
+ * What the history must do over any adapter, as a suite of tests: writing, answering, sweeping, and that no scope sees
+ * another's rows. Lists have a suite of their own beside it.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit } from "effect"
+import { TestClock } from "effect/testing"
+import type { DBError } from "../DBAdapter.ts"
+import * as DBExecutionStore from "../DBExecutionStore.ts"
+import type { CreateExecution, ExecutionStore, RecordInteraction, RecordToolCall } from "../ExecutionStore.ts"
+import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
+import type { MakeAdapter } from "./adapterConformance.ts"
+import { executionListConformance } from "./executionListConformance.ts"
+
+type Store = ExecutionStore["Service"]
+
+const scope = ScopeId.make("a")
+const otherScope = ScopeId.make("b")
+const executionId = ExecutionId.make("e1")
+const callId = ExecutionToolCallId.make("c1")
+const interactionId = ExecutionInteractionId.make("i1")
+
+const newExecution = (input: Partial<CreateExecution> = {}): CreateExecution => ({
+  id: executionId,
+  scopeId: scope,
+  status: "running",
+  code: "return 1",
+  ...input
+})
+
+const newCall = (input: Partial<RecordToolCall> = {}): RecordToolCall => ({
+  id: callId,
+  executionId,
+  scopeId: scope,
+  seq: 0,
+  toolPath: "github.issues.create",
+  argsJson: `{"title": "Hi"}`,
+  startedAt: 10,
+  ...input
+})
+
+const newInteraction = (input: Partial<RecordInteraction> = {}): RecordInteraction => ({
+  id: interactionId,
+  executionId,
+  scopeId: scope,
+  toolCallId: callId,
+  kind: "approval",
+  purpose: "tool_approval",
+  payloadJson: `{"message": "Sure?"}`,
+  ...input
+})
+
+const accepted = { status: "resolved", responseJson: `{"action":"accept"}`, resolvedBy: "cli" } as const
+const done = { status: "completed", settleSeq: 0, resultJson: "1", completedAt: 30, durationMs: 20 } as const
+
+const tagOf = <E extends { readonly _tag: string }>(effect: Effect.Effect<unknown, E>) =>
+  Effect.map(Effect.flip(effect), (error) => error._tag)
+
+/** Declares the tests of the history over an adapter. */
+export const executionStoreConformance = (name: string, makeAdapter: MakeAdapter): void => {
+  const makeStore = Effect.map(makeAdapter, DBExecutionStore.make)
+  const test = (title: string, body: (store: Store) => Effect.Effect<void, unknown>) =>
+    it.effect(title, () => Effect.scoped(Effect.flatMap(makeStore, body)))
+
+  describe(`${name}: executions`, () => {
+    executionTests(test)
+  })
+  describe(`${name}: tool calls and interactions`, () => {
+    childTests(test)
+  })
+  describe(`${name}: sweeping`, () => {
+    sweepTests(test)
+  })
+  executionListConformance(name, makeStore)
+}
+
+type Test = (title: string, body: (store: Store) => Effect.Effect<void, unknown>) => void
+
+const executionTests = (test: Test): void => {
+  test("creates with what is given, and null, 0 or false for the rest", (store) =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(5_000)
+      const created = yield* store.create(
+        newExecution({ triggerKind: "cli", triggerMetaJson: `{"user":  "é"}`, seed: 7 })
+      )
+      expect({ ...created }).toEqual({
+        id: "e1",
+        scopeId: "a",
+        status: "running",
+        code: "return 1",
+        resultJson: null,
+        errorText: null,
+        logsJson: null,
+        triggerKind: "cli",
+        triggerMetaJson: `{"user":  "é"}`,
+        toolCallCount: 0,
+        interactionCount: 0,
+        startedAt: null,
+        completedAt: null,
+        durationMs: null,
+        createdAt: 5_000,
+        updatedAt: 5_000,
+        seed: 7,
+        owner: null,
+        leaseUntil: null,
+        epoch: 0,
+        journalComplete: true,
+        parentExecutionId: null,
+        idempotencyKey: null
+      })
+      expect(yield* store.get(scope, executionId)).toEqual({ execution: created, pendingInteraction: null })
+    }))
+
+  test("changes what is given and nothing else", (store) =>
+    Effect.gen(function* () {
+      const created = yield* store.create(newExecution({ owner: "me", leaseUntil: 9 }))
+      yield* TestClock.setTime(77)
+      yield* store.update(scope, executionId, { status: "completed", resultJson: `{"b": 1,  "a":2}`, leaseUntil: null })
+      yield* store.update(scope, executionId, { journalComplete: false, epoch: 3 })
+      const { execution } = yield* store.get(scope, executionId)
+      expect({ ...execution }).toEqual({
+        ...created,
+        status: "completed",
+        resultJson: `{"b": 1,  "a":2}`,
+        leaseUntil: null,
+        journalComplete: false,
+        epoch: 3,
+        updatedAt: 77
+      })
+    }))
+
+  test("refuses an id or an idempotency key that is taken", (store) =>
+    Effect.gen(function* () {
+      yield* store.create(newExecution({ idempotencyKey: "k" }))
+      const reason = (effect: Effect.Effect<unknown, DBError>) =>
+        Effect.map(Effect.flip(effect), (error) => error.reason)
+      expect(yield* reason(store.create(newExecution()))).toBe("unique")
+      expect(yield* reason(store.create(newExecution({ id: ExecutionId.make("e2"), idempotencyKey: "k" })))).toBe(
+        "unique"
+      )
+    }))
+
+  test("keeps scopes apart in every method", (store) =>
+    Effect.gen(function* () {
+      yield* store.create(newExecution())
+      yield* store.recordToolCall(newCall())
+      yield* store.recordInteraction(newInteraction())
+      const before = yield* store.get(scope, executionId)
+
+      expect(yield* tagOf(store.get(otherScope, executionId))).toBe("ExecutionNotFound")
+      expect(yield* tagOf(store.update(otherScope, executionId, { status: "failed" }))).toBe("ExecutionNotFound")
+      expect(yield* tagOf(store.listToolCalls(otherScope, executionId))).toBe("ExecutionNotFound")
+      expect(yield* tagOf(store.listInteractions(otherScope, executionId))).toBe("ExecutionNotFound")
+      expect(yield* tagOf(store.finishToolCall(otherScope, callId, done))).toBe("ToolCallNotFound")
+      expect(yield* tagOf(store.resolveInteraction(otherScope, interactionId, accepted))).toBe("InteractionNotFound")
+      const call = newCall({ id: ExecutionToolCallId.make("c2"), seq: 1, scopeId: otherScope })
+      expect(yield* Effect.flip(store.recordToolCall(call))).toMatchObject({ _tag: "DBError", reason: "foreignKey" })
+      const interaction = newInteraction({ id: ExecutionInteractionId.make("i2"), scopeId: otherScope })
+      expect(yield* tagOf(store.recordInteraction(interaction))).toBe("DBError")
+      expect(yield* store.list(otherScope, { includeMeta: true })).toMatchObject({
+        executions: [],
+        meta: { totalRowCount: 0, filterRowCount: 0, triggerCounts: {}, toolFacets: [], chartData: [] }
+      })
+      yield* store.update(scope, executionId, { status: "completed", completedAt: 1 })
+      expect(yield* store.sweep(otherScope, { keepNewest: 0 })).toEqual({ removed: 0 })
+
+      const after = yield* store.get(scope, executionId)
+      expect({ ...after.execution }).toEqual({ ...before.execution, status: "completed", completedAt: 1 })
+      expect(after.pendingInteraction).toEqual(before.pendingInteraction)
+      expect(yield* store.listToolCalls(scope, executionId)).toHaveLength(1)
+    }))
+}
+
+const childTests = (test: Test): void => {
+  test("records a call as running, counts it, and keeps its outcome", (store) =>
+    Effect.gen(function* () {
+      yield* store.create(newExecution())
+      yield* store.recordToolCall(newCall({ id: ExecutionToolCallId.make("c2"), seq: 1, toolPath: "ping" }))
+      yield* store.recordToolCall(newCall())
+      const [first, second] = yield* store.listToolCalls(scope, executionId)
+      expect({ ...first }).toEqual({
+        id: "c1",
+        executionId: "e1",
+        scopeId: "a",
+        seq: 0,
+        settleSeq: null,
+        status: "running",
+        toolPath: "github.issues.create",
+        namespace: "github",
+        argsJson: `{"title": "Hi"}`,
+        resultJson: null,
+        errorText: null,
+        idempotencyKey: "e1:0",
+        startedAt: 10,
+        completedAt: null,
+        durationMs: null
+      })
+      expect(second).toMatchObject({ id: "c2", namespace: "ping", idempotencyKey: "e1:1" })
+      yield* store.finishToolCall(scope, callId, { ...done, status: "failed", errorText: "no" })
+      const [finished] = yield* store.listToolCalls(scope, executionId)
+      expect({ ...finished }).toEqual({ ...first, ...done, status: "failed", errorText: "no" })
+      expect((yield* store.get(scope, executionId)).execution.toolCallCount).toBe(2)
+    }))
+
+  test("counts a call only if it is recorded", (store) =>
+    Effect.gen(function* () {
+      yield* store.create(newExecution())
+      yield* store.recordToolCall(newCall())
+      expect(yield* tagOf(store.recordToolCall(newCall()))).toBe("DBError")
+      const sameNumber = newCall({ id: ExecutionToolCallId.make("c2") })
+      expect(yield* Effect.flip(store.recordToolCall(sameNumber))).toMatchObject({ reason: "unique" })
+      expect((yield* store.get(scope, executionId)).execution.toolCallCount).toBe(1)
+      expect(yield* tagOf(store.finishToolCall(scope, ExecutionToolCallId.make("c9"), done))).toBe("ToolCallNotFound")
+    }))
+
+  test("counts calls that are recorded at once", (store) =>
+    Effect.gen(function* () {
+      yield* store.create(newExecution())
+      const calls = Array.from({ length: 100 }, (_, seq) => newCall({ id: ExecutionToolCallId.make(`c${seq}`), seq }))
+      yield* Effect.all(
+        calls.map((call) => Effect.andThen(store.recordToolCall(call), store.finishToolCall(scope, call.id, done))),
+        { concurrency: "unbounded" }
+      )
+      const recorded = yield* store.listToolCalls(scope, executionId)
+      expect(recorded.map(({ seq, status }) => `${seq} ${status}`)).toEqual(calls.map(({ seq }) => `${seq} completed`))
+      expect((yield* store.get(scope, executionId)).execution.toolCallCount).toBe(100)
+    }))
+
+  test("shows the oldest question that waits, and the answer afterwards", (store) =>
+    Effect.gen(function* () {
+      yield* store.create(newExecution())
+      const second = ExecutionInteractionId.make("i0")
+      const asked = yield* store.recordInteraction(newInteraction())
+      yield* TestClock.adjust(1)
+      const form = { kind: "form", purpose: "tool_input", toolCallId: null } as const
+      yield* store.recordInteraction(newInteraction({ id: second, ...form }))
+      expect({ ...asked }).toMatchObject({ status: "pending", responseJson: null, resolvedBy: null, toolCallId: "c1" })
+      const pending = Effect.map(store.get(scope, executionId), ({ pendingInteraction }) => pendingInteraction?.id)
+      expect(yield* pending).toBe("i1")
+      yield* store.resolveInteraction(scope, interactionId, { ...accepted, responsePrivateJson: `{"content":{}}` })
+      expect(yield* pending).toBe("i0")
+      yield* store.resolveInteraction(scope, second, { status: "cancelled", responseJson: null, resolvedBy: null })
+      expect(yield* pending).toBeUndefined()
+      expect(yield* store.listInteractions(scope, executionId)).toMatchObject([
+        { id: "i1", ...accepted, responsePrivateJson: `{"content":{}}` },
+        { id: "i0", ...form, status: "cancelled", responseJson: null }
+      ])
+      expect((yield* store.get(scope, executionId)).execution.interactionCount).toBe(2)
+    }))
+
+  test("takes the first of many answers, and tells the others who gave it", (store) =>
+    Effect.gen(function* () {
+      yield* store.create(newExecution())
+      yield* store.recordInteraction(newInteraction())
+      const answers = Array.from({ length: 8 }, (_, i) =>
+        Effect.exit(store.resolveInteraction(scope, interactionId, { ...accepted, resolvedBy: `p${i}` }))
+      )
+      const exits = yield* Effect.all(answers, { concurrency: "unbounded" })
+      const [winner, ...others] = exits.flatMap((exit, i) => (Exit.isSuccess(exit) ? [`p${i}`] : []))
+      expect(others).toEqual([])
+      const [kept] = yield* store.listInteractions(scope, executionId)
+      expect(kept?.resolvedBy).toBe(winner)
+      const error = yield* Effect.flip(store.resolveInteraction(scope, interactionId, accepted))
+      expect(error).toMatchObject({ _tag: "InteractionAlreadyResolved", status: "resolved", resolvedBy: winner })
+    }))
+
+  test("tells an execution without children from none", (store) =>
+    Effect.gen(function* () {
+      expect(yield* tagOf(store.listToolCalls(scope, executionId))).toBe("ExecutionNotFound")
+      yield* store.create(newExecution())
+      expect(yield* store.listToolCalls(scope, executionId)).toEqual([])
+      expect(yield* store.listInteractions(scope, executionId)).toEqual([])
+    }))
+}
+
+const sweepTests = (test: Test): void => {
+  /** Executions 0 to 9, created in this order, ended in the reverse one; 3 and 7 still run. */
+  const fill = Effect.fnUntraced(function* (store: Store) {
+    for (let i = 0; i < 10; i++) {
+      const id = ExecutionId.make(`e${i}`)
+      yield* store.create(newExecution({ id, createdAt: i }))
+      if (i !== 3 && i !== 7) {
+        const status = (["completed", "failed", "cancelled"] as const)[i % 3] ?? "completed"
+        yield* store.update(scope, id, { status, completedAt: 100 - i })
+      }
+    }
+  })
+  const left = (store: Store) =>
+    Effect.map(store.list(scope), ({ executions }) => executions.map(({ execution }) => execution.id.slice(1)).join(""))
+
+  test("removes what ended before a time, and nothing that runs", (store) =>
+    Effect.gen(function* () {
+      yield* fill(store)
+      expect(yield* store.sweep(scope, { completedBefore: 95 })).toEqual({ removed: 3 })
+      expect(yield* left(store)).toBe("7543210")
+    }))
+
+  test("keeps those that ended last", (store) =>
+    Effect.gen(function* () {
+      yield* fill(store)
+      expect(yield* store.sweep(scope, { keepNewest: 2 })).toEqual({ removed: 6 })
+      expect(yield* left(store)).toBe("7310")
+      expect(yield* store.sweep(scope, { keepNewest: 2 })).toEqual({ removed: 0 })
+    }))
+
+  test("removes only what is beyond both bounds, oldest first, up to the limit", (store) =>
+    Effect.gen(function* () {
+      yield* fill(store)
+      expect(yield* store.sweep(scope, { keepNewest: 1, completedBefore: 95, limit: 2 })).toEqual({ removed: 2 })
+      expect(yield* left(store)).toBe("76543210")
+      expect(yield* store.sweep(scope, { keepNewest: 4, completedBefore: 1000 })).toEqual({ removed: 2 })
+      expect(yield* left(store)).toBe("743210")
+      expect(yield* store.sweep(scope, { keepNewest: 0, completedBefore: 97 })).toEqual({ removed: 1 })
+    }))
+
+  test("removes the children too", (store) =>
+    Effect.gen(function* () {
+      yield* store.create(newExecution())
+      yield* store.recordToolCall(newCall())
+      yield* store.recordInteraction(newInteraction())
+      yield* store.update(scope, executionId, { status: "failed", completedAt: 1 })
+      expect(yield* store.sweep(scope, { keepNewest: 0 })).toEqual({ removed: 1 })
+      yield* store.create(newExecution())
+      yield* store.recordToolCall(newCall())
+      yield* store.recordInteraction(newInteraction())
+      expect(yield* store.listToolCalls(scope, executionId)).toHaveLength(1)
+      expect(yield* store.listInteractions(scope, executionId)).toHaveLength(1)
+    }))
+
+  test("wants a bound, and valid ones", (store) =>
+    Effect.gen(function* () {
+      const option = (options: Parameters<Store["sweep"]>[1]) =>
+        Effect.map(Effect.flip(store.sweep(scope, options)), (error) =>
+          "option" in error ? error.option : error.reason
+        )
+      expect(yield* option({})).toBe("completedBefore")
+      expect(yield* option({ keepNewest: -1 })).toBe("keepNewest")
+      expect(yield* option({ keepNewest: 1, limit: 0 })).toBe("limit")
+    }))
+}

@@ -1,0 +1,4 @@
+import { executionStoreConformance } from "@executor/sdk/testing"
+import { SqliteAdapter } from "@executor/storage-drizzle"
+
+executionStoreConformance("SqliteAdapter", SqliteAdapter.make({ file: ":memory:" }))
