@@ -13,7 +13,7 @@ import { AdapterSchema, coreSchema, DBAdapter, type DBError } from "@executor/sd
 import { Effect, Layer, type Scope } from "effect"
 import { openDatabase } from "./internal/open.ts"
 import { count, countBy, find } from "./internal/queries.ts"
-import { retryBusy } from "./internal/retry.ts"
+import { defaultLockWaitMillis, retryBusy } from "./internal/retry.ts"
 import { makeStatements } from "./internal/statements.ts"
 import { makeWriter } from "./internal/writer.ts"
 
@@ -21,6 +21,8 @@ import { makeWriter } from "./internal/writer.ts"
 export interface SqliteOptions {
   /** A path, made with mode 0600 if there is no such file in its folder; or `:memory:`. */
   readonly file: string
+  /** How long to wait for a lock of another process before failing as `unavailable`, in milliseconds; 5000 by default. */
+  readonly lockWaitMillis?: number | undefined
 }
 
 /**
@@ -32,17 +34,18 @@ export interface SqliteOptions {
 export const make = Effect.fnUntraced(function* (
   options: SqliteOptions
 ): Effect.fn.Return<DBAdapter["Service"], DBError, Scope.Scope> {
-  const database = yield* openDatabase(options.file)
+  const { file, lockWaitMillis = defaultLockWaitMillis } = options
+  const database = yield* openDatabase(file, lockWaitMillis)
   const statements = makeStatements(database, AdapterSchema.compile(coreSchema))
   const writer = yield* Effect.acquireRelease(
-    Effect.sync(() => makeWriter(statements, () => database.inTransaction)),
+    Effect.sync(() => makeWriter(statements, () => database.inTransaction, lockWaitMillis)),
     (writer) => Effect.sync(writer.close)
   )
   return DBAdapter.of({
     schema: coreSchema,
-    find: (options) => retryBusy(() => find(statements, options)),
-    count: (options) => retryBusy(() => count(statements, options)),
-    countBy: (options) => retryBusy(() => countBy(statements, options)),
+    find: (options) => retryBusy(lockWaitMillis, () => find(statements, options)),
+    count: (options) => retryBusy(lockWaitMillis, () => count(statements, options)),
+    countBy: (options) => retryBusy(lockWaitMillis, () => countBy(statements, options)),
     write: writer.write
   })
 })

@@ -6,7 +6,6 @@ import { Effect } from "effect"
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { readMigrations } from "../embed-migrations.ts"
 import * as tables from "../schema.ts"
-import { migrations } from "../src/internal/migrations.ts"
 import { getTableConfig } from "drizzle-orm/sqlite-core"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
@@ -104,7 +103,8 @@ it.effect("says why a file cannot be opened", () =>
   })
 )
 
-it("has the migrations of the folder embedded", () => {
+it("has the migrations of the folder embedded", async () => {
+  const { migrations } = await import(new URL("../src/internal/migrations.ts", import.meta.url).href)
   assert.deepStrictEqual(migrations, readMigrations())
 })
 
@@ -143,10 +143,9 @@ it.effect("has in the database what the schema and the Drizzle tables say", () =
         new Set(table.indexes.map((index) => JSON.stringify({ name: index.name, unique: "unique" in index ? 1 : 0 })))
       )
       for (const index of table.indexes) {
-        assert.deepStrictEqual(
-          database.prepare("SELECT name FROM pragma_index_info(?)").pluck().all(index.name),
-          index.columns
-        )
+        assert.deepStrictEqual(database.prepare("SELECT name FROM pragma_index_info(?)").pluck().all(index.name), [
+          ...index.columns
+        ])
       }
       const keys = database.prepare('SELECT "from", "table", "to", on_delete FROM pragma_foreign_key_list(?)').all(name)
       assert.deepStrictEqual(

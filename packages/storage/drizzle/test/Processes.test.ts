@@ -150,7 +150,7 @@ it.effect("waits for a lock that another connection holds, with the event loop f
 it.effect("gives up on a lock that is never given back, and says so", () =>
   Effect.gen(function* () {
     const file = `${yield* temporaryFolder}/executor.db`
-    const store = DBExecutionStore.make(yield* SqliteAdapter.make({ file }))
+    const store = DBExecutionStore.make(yield* SqliteAdapter.make({ file, lockWaitMillis: 50 }))
     const other = new Database(file)
     yield* Effect.addFinalizer(() => Effect.sync(() => other.close()))
     other.exec("BEGIN IMMEDIATE")

@@ -21,7 +21,9 @@ import { readExecution, readInteraction } from "./records.ts"
 const newestFirst: ExecutionSort = { field: "createdAt", direction: "desc" }
 const sortColumns = { createdAt: "created_at", durationMs: "duration_ms" } as const
 
-const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
+const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => (issue._tag === "UnexpectedKey" ? "There is no such option" : SchemaIssue.defaultLeafHook(issue))
+})
 
 /** Decodes options that may come from anywhere; the error names the option that is wrong. */
 export const decodeOptions = <S extends Schema.Top & { readonly DecodingServices: never }>(schema: S) => {

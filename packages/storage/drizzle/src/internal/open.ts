@@ -16,20 +16,21 @@ import { blockingWaitMillis, retryBusy } from "./retry.ts"
 const applicationId = 0x45786563
 
 /** Opens the database and closes it with the scope. */
-export const openDatabase: (file: string) => Effect.Effect<Database.Database, DBError, Scope.Scope> = Effect.fnUntraced(
-  function* (file) {
-    const database = yield* Effect.acquireRelease(connect(file), (database) => Effect.sync(() => database.close()))
-    yield* Effect.mapError(
-      Effect.andThen(
-        retryBusy(() => configure(database, file)),
-        retryBusy(() => migrate(database))
-      ),
-      ({ cause, message, reason }) =>
-        new DBError({ message: `The database ${file} cannot be opened. ${message}`, reason, cause })
-    )
-    return database
-  }
-)
+export const openDatabase: (
+  file: string,
+  lockWaitMillis: number
+) => Effect.Effect<Database.Database, DBError, Scope.Scope> = Effect.fnUntraced(function* (file, lockWaitMillis) {
+  const database = yield* Effect.acquireRelease(connect(file), (database) => Effect.sync(() => database.close()))
+  yield* Effect.mapError(
+    Effect.andThen(
+      retryBusy(lockWaitMillis, () => configure(database, file)),
+      retryBusy(lockWaitMillis, () => migrate(database))
+    ),
+    ({ cause, message, reason }) =>
+      new DBError({ message: `The database ${file} cannot be opened. ${message}`, reason, cause })
+  )
+  return database
+})
 
 const connect = (file: string): Effect.Effect<Database.Database, DBError> =>
   Effect.try({

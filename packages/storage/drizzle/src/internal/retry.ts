@@ -12,25 +12,25 @@ import { isBusy, toDBError } from "./errors.ts"
 /** How long SQLite may block for a lock. */
 export const blockingWaitMillis = 2
 
-/** How long a statement is tried again before it fails as `unavailable`. */
-export const lockWaitMillis = 5_000
+/** How long a statement is tried again before it fails as `unavailable`, where nothing else is said. */
+export const defaultLockWaitMillis = 5_000
 
 /** Between attempts; random, so that processes that wait for the same lock do not meet again and again. */
 export const retryDelayMillis = (): number => 1 + Math.random() * 10
 
 /** Runs a synchronous use of the database, again and again while others hold its lock. */
-export const retryBusy = <A>(evaluate: () => A): Effect.Effect<A, DBError> =>
+export const retryBusy = <A>(waitMillis: number, evaluate: () => A): Effect.Effect<A, DBError> =>
   Effect.suspend(() => {
     try {
       return Effect.succeed(evaluate())
     } catch (error) {
-      return isBusy(error) ? retryLater(evaluate) : Effect.fail(toDBError(error))
+      return isBusy(error) ? retryLater(waitMillis, evaluate) : Effect.fail(toDBError(error))
     }
   })
 
-const retryLater = <A>(evaluate: () => A): Effect.Effect<A, DBError> =>
+const retryLater = <A>(waitMillis: number, evaluate: () => A): Effect.Effect<A, DBError> =>
   Effect.callback<A, DBError>((resume) => {
-    const deadline = performance.now() + lockWaitMillis
+    const deadline = performance.now() + waitMillis
     let timer: ReturnType<typeof setTimeout>
     const attempt = () => {
       try {

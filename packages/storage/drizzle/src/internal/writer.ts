@@ -15,7 +15,7 @@ import { type DBError, WriteConflict, type WriteOperation } from "@executor/sdk"
 import { Effect } from "effect"
 import { databaseClosed, isBusy, locked, toDBError } from "./errors.ts"
 import { isOneStatement, runUnit } from "./operations.ts"
-import { lockWaitMillis, retryDelayMillis } from "./retry.ts"
+import { retryDelayMillis } from "./retry.ts"
 import type { Statements } from "./statements.ts"
 
 /** A group ends after this time; the commit comes on top, and 5 ms is what the event loop should stand still at most. */
@@ -40,7 +40,8 @@ export interface Writer {
 /** What running a group has come to: outcomes by unit, or a lock that somebody else holds. */
 type GroupResult = ReadonlyArray<readonly [unit: Unit, outcome: Outcome]> | "busy"
 
-export const makeWriter = (statements: Statements, inTransaction: () => boolean): Writer => {
+/** `waitMillis` is how long a unit may wait for a lock. */
+export const makeWriter = (statements: Statements, inTransaction: () => boolean, waitMillis: number): Writer => {
   let queue: Array<Unit> = []
   let scheduled: ReturnType<typeof setImmediate> | undefined
   let retry: ReturnType<typeof setTimeout> | undefined
@@ -138,7 +139,7 @@ export const makeWriter = (statements: Statements, inTransaction: () => boolean)
           resume(Effect.fail(databaseClosed()))
           return
         }
-        const unit: Unit = { operations, resume, deadline: performance.now() + lockWaitMillis, interrupted: false }
+        const unit: Unit = { operations, resume, deadline: performance.now() + waitMillis, interrupted: false }
         queue.push(unit)
         schedule()
         return Effect.sync(() => {
