@@ -1,7 +1,7 @@
 /**
  * The whole command: its tree, and what becomes of each way it can end.
  */
-import { Cause, Effect, Exit, Fiber, FileSystem, Layer, Path, Stdio, Terminal } from "effect"
+import { Cause, Console, Effect, Exit, Fiber, FileSystem, Layer, Path, Stdio, type Terminal } from "effect"
 import { CliError, Command } from "effect/cli"
 import { ChildProcessSpawner } from "effect/process"
 import { describe, search, sources } from "./commands/Catalog.ts"
@@ -12,7 +12,7 @@ import { mcp, serve, token } from "./commands/Serve.ts"
 import type { Composition } from "./Composition.ts"
 import { CommandFailed, exitCodes, ExitStatus, type Failure, UsageError } from "./Failure.ts"
 import * as Flags from "./Flags.ts"
-import { notice, Output, styled } from "./Output.ts"
+import { notice, Output, rendered, styled } from "./Output.ts"
 import type { Process } from "./Process.ts"
 import { neutralise } from "./Text.ts"
 import * as Usage from "./Usage.ts"
@@ -41,24 +41,13 @@ const command = Flags.root.pipe(
 )
 
 /**
- * What parsing asks of a platform. Only its wizard and its file flags, which this command does not have, would use more
- * than these.
+ * What parsing asks of a platform beside a terminal. Only file flags and the wizard, which this command does not have, would
+ * use it.
  */
-const parsing: Layer.Layer<Command.Environment> = Layer.mergeAll(
+const parsing: Layer.Layer<Exclude<Command.Environment, Terminal.Terminal>> = Layer.mergeAll(
   FileSystem.layerNoop({}),
   Path.layer,
   Stdio.layerTest({}),
-  Layer.succeed(
-    Terminal.Terminal,
-    Terminal.make({
-      columns: Effect.succeed(0),
-      rows: Effect.succeed(0),
-      size: Effect.never,
-      readInput: Effect.never,
-      readLine: Effect.fail(new Terminal.QuitError()),
-      display: () => Effect.void
-    })
-  ),
   Layer.succeed(
     ChildProcessSpawner.ChildProcessSpawner,
     ChildProcessSpawner.make(() => Effect.die("no flag starts a process"))
@@ -82,16 +71,23 @@ export const runCli = Effect.fn("Cli.run")(function* (
     /** Ends when the command is to be interrupted. */
     readonly stop: Effect.Effect<void>
   }
-): Effect.fn.Return<number, never, Output | Process | Composition> {
+): Effect.fn.Return<number, never, Output | Process | Composition | Terminal.Terminal> {
   let code: number | undefined
   const status = ExitStatus.of({ set: (value) => Effect.sync(() => void (code = value)) })
+  // Completions are printed with the console, which knows nothing of a reader that goes away.
+  const printed: Array<string> = []
+  const console_: Console.Console = Object.assign(Object.create(console), {
+    log: (text: string) => void printed.push(`${text}\n`)
+  })
   const running = yield* Command.runWith(command, { version: options.version })(args).pipe(
     Effect.provideService(ExitStatus, status),
+    Effect.provideService(Console.Console, console_),
     Effect.provide([parsing, Usage.layer]),
     Effect.forkChild
   )
   yield* Effect.forkChild(Effect.andThen(options.stop, Fiber.interrupt(running)))
   const exit = yield* Fiber.await(running)
+  yield* rendered(printed.join(""))
   if (Exit.isSuccess(exit)) return code ?? exitCodes.completed
   return yield* report(exit.cause, code, args, options.reportDefect)
 })

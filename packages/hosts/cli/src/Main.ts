@@ -14,6 +14,7 @@ import * as DefectLog from "./DefectLog.ts"
 import { CommandFailed, exitCodes } from "./Failure.ts"
 import * as Output from "./Output.ts"
 import { Process } from "./Process.ts"
+import { layerTerminal } from "./Questions.ts"
 
 /** The value of `--data-dir` among the words, for reporting what fails before they are parsed. */
 const dataDirOf = (args: ReadonlyArray<string>): string | undefined => {
@@ -40,7 +41,7 @@ export const main = (composition: Composition["Service"]): void => {
   process.once("unhandledRejection", crash)
 
   const services = Layer.mergeAll(
-    Output.layerProcess(env),
+    layerTerminal,
     Layer.succeed(Composition, composition),
     Layer.succeed(Process, {
       env,
@@ -51,7 +52,7 @@ export const main = (composition: Composition["Service"]): void => {
       })
     }),
     DefectLog.layerLogger(folder)
-  )
+  ).pipe(Layer.provideMerge(Output.layerProcess(env)))
   const stop = Latch.makeUnsafe()
   let signal: NodeJS.Signals | undefined
   const onSignal = (received: NodeJS.Signals): void => {

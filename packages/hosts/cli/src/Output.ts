@@ -5,6 +5,7 @@
  * command goes on to its end.
  */
 import { Context, Effect, Layer, Predicate } from "effect"
+import { isatty } from "node:tty"
 import { neutralise, neutraliseJson } from "./Text.ts"
 
 /** A stream that the command writes to. */
@@ -81,5 +82,5 @@ export const layerProcess = (env: { readonly [name: string]: string | undefined 
   Layer.sync(Output, () => ({
     stdout: makeSink(process.stdout, env),
     stderr: makeSink(process.stderr, env),
-    canAsk: process.stdin.isTTY === true && process.stderr.isTTY === true && env["TERM"] !== "dumb"
+    canAsk: isatty(0) && isatty(2) && env["TERM"] !== "dumb"
   }))

@@ -7,22 +7,25 @@
 import type { InteractionAnswer } from "@executor/execution"
 import type { ElicitationRequest } from "@executor/sdk"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
-import { Effect, FileSystem, Layer, Path, Predicate, Terminal } from "effect"
+import { Effect, FileSystem, Layer, Path, Predicate, Scope, Terminal } from "effect"
 import { Prompt } from "effect/cli"
 import { readings } from "./KeyValue.ts"
 import { notice, Output } from "./Output.ts"
 import { describe, type Resolved, resolve } from "./SchemaShape.ts"
 import { neutralise, neutraliseLine } from "./Text.ts"
 
-/** The terminal of this process, with its display on stderr. */
+/** The terminal of this process, taken hold of when it is first used, with its display on stderr. */
 export const layerTerminal: Layer.Layer<Terminal.Terminal, never, Output> = Layer.effect(
   Terminal.Terminal,
   Effect.gen(function* () {
-    const terminal = yield* NodeTerminal.make()
     const { stderr } = yield* Output
+    const terminal = yield* Effect.cached(Scope.provide(NodeTerminal.make(), yield* Effect.scope))
     return Terminal.make({
-      ...terminal,
       columns: Effect.sync(() => stderr.columns ?? 0),
+      rows: Effect.flatMap(terminal, ({ rows }) => rows),
+      size: Effect.flatMap(terminal, ({ size }) => size),
+      readInput: Effect.flatMap(terminal, ({ readInput }) => readInput),
+      readLine: Effect.flatMap(terminal, ({ readLine }) => readLine),
       display: stderr.write
     })
   })

@@ -39,8 +39,11 @@ const toFailure =
     const tag = Predicate.hasProperty(error, "_tag") ? String(error._tag) : ""
     const message = error instanceof Error ? error.message : String(error)
     if (tag === "HttpClientError") {
+      const refused = Predicate.hasProperty(error, "reason") && Predicate.isTagged(error.reason, "TransportError")
       return new CommandFailed({
-        message: `The server ${options.url} cannot be reached, or is no Executor server: ${message}`
+        message: refused
+          ? `The server ${options.url} cannot be reached. Does it run there?`
+          : `The server ${options.url} does not answer as an Executor server does: ${message}`
       })
     }
     if (tag === "SchemaError") {
@@ -56,7 +59,8 @@ const toFailure =
       return new CommandFailed({ message: `The server ${options.url} wants a token. ${advice}` })
     }
     const issues = Predicate.hasProperty(error, "errors") && Array.isArray(error.errors) ? error.errors : []
-    const text = [message, ...issues.map(issueText).filter((line) => line !== undefined)].join("\n")
+    const more = issues.map(issueText).filter((line) => line !== undefined && !line.includes(message))
+    const text = [message, ...more].join("\n")
     const correlation = Predicate.hasProperty(error, "correlationId") ? ` (${String(error.correlationId)})` : ""
     return usageTags.has(tag)
       ? new UsageError({ message: text })

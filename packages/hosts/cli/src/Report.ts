@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import type { Outcome } from "./Backend.ts"
 import { exitCodes, ExitStatus } from "./Failure.ts"
 import * as Output from "./Output.ts"
+import { envName, fileName, limitSettings } from "./Settings.ts"
 import { neutralise } from "./Text.ts"
 import { formatDuration } from "./Units.ts"
 
@@ -53,8 +54,10 @@ export const valueText = (json: string): string => {
 /** What a question asks, in a line or several. */
 export const questionText = (request: ElicitationRequest): string => {
   const lines = [request.message]
-  if (request.kind === "approval" && request.toolPath !== undefined) {
-    lines.push(`  ${request.toolPath}(${request.args === undefined ? "" : JSON.stringify(request.args)})`)
+  const args = request.args === undefined ? "" : JSON.stringify(request.args)
+  // Most approvals name the tool and the arguments themselves, but long arguments only in part.
+  if (request.kind === "approval" && request.toolPath !== undefined && !request.message.includes(args)) {
+    lines.push(`  ${request.toolPath}(${args})`)
   }
   if (request.url !== undefined) lines.push(`  ${request.url}`)
   if (request.kind === "form" && request.requestedSchema !== undefined) {
@@ -95,15 +98,21 @@ export const report = Effect.fn("Report.report")(function* (
     if (execution.resultJson !== undefined) yield* Output.result(valueText(execution.resultJson))
   }
   if (execution.status !== "completed") {
-    const { error } = execution
+    const { error, toolCallCount } = execution
     const place =
       error?.line === undefined
         ? ""
         : ` (line ${error.line}${error.column === undefined ? "" : `, column ${error.column}`})`
     const what = error === undefined ? "" : `: ${neutralise(`${error.name}: ${error.message}`)}${place}`
     yield* stderr.write(`${Output.styled(stderr, "red", execution.status)}${what}\n`)
+    const setting = limitSettings.find(({ limit }) => limit === error?.limit)
+    if (setting !== undefined) {
+      yield* Output.notice(
+        `The setting is --${setting.flag}, ${envName(setting.flag)}, or "${fileName(setting.flag)}" in config.json of the data folder.`
+      )
+    }
     yield* Output.notice(
-      `Execution ${execution.executionId}, ${formatDuration(execution.durationMs)}, ${execution.toolCallCount} tool calls. ` +
+      `Execution ${execution.executionId}, ${formatDuration(execution.durationMs)}, ${toolCallCount} tool call${toolCallCount === 1 ? "" : "s"}. ` +
         `See: executor executions tool-calls ${execution.executionId}`
     )
   }

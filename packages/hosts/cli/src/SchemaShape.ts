@@ -152,7 +152,9 @@ export const suggest = (name: string, names: ReadonlyArray<string>): ReadonlyArr
   const lower = name.toLowerCase()
   return names
     .map((candidate) => ({ candidate, edits: distance(lower, candidate.toLowerCase()) }))
-    .filter(({ candidate, edits }) => edits <= Math.max(1, Math.floor(candidate.length / 3)))
+    .filter(
+      ({ candidate, edits }) => edits < candidate.length && edits <= Math.max(1, Math.floor((candidate.length + 1) / 3))
+    )
     .toSorted((a, b) => a.edits - b.edits)
     .slice(0, 3)
     .map(({ candidate }) => candidate)

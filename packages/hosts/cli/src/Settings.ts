@@ -59,9 +59,11 @@ export type LimitFlags = { readonly [flag: string]: string | undefined }
 /** Changes to the default limits. */
 export type LimitChanges = Partial<typeof Limits.Type>
 
-const envName = (flag: string): string => `EXECUTOR_${flag.toUpperCase().replaceAll("-", "_")}`
+/** The setting of a flag in the environment. */
+export const envName = (flag: string): string => `EXECUTOR_${flag.toUpperCase().replaceAll("-", "_")}`
 
-const fileName = (flag: string): string => flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+/** The setting of a flag in the file. */
+export const fileName = (flag: string): string => flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
 
 const readFileSettings = Effect.fnUntraced(function* (folder: string) {
   const file = dataFiles.config(folder)

@@ -167,7 +167,11 @@ const addMcp = Command.make(
       Argument.atLeast(1)
     ),
     env: Flags.repeatedFlag("env", "NAME", "Pass this environment variable on to the program; may be repeated"),
-    cwd: Flags.textFlag("cwd", "folder", "The folder that the program runs in"),
+    cwd: Flags.textFlag(
+      "cwd",
+      "folder",
+      "The folder that the program runs in; without it, wherever executor is started"
+    ),
     json: Flags.json
   },
   Effect.fn(function* (input) {
@@ -191,6 +195,7 @@ const addMcp = Command.make(
       namespace: input.namespace,
       pluginId: "mcp",
       config: {
+        transport: "stdio",
         command,
         args: commandArgs,
         ...(input.env.length === 0 ? {} : { env: input.env }),

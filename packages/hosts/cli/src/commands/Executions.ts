@@ -142,6 +142,11 @@ const id = Argument.String("id").pipe(Argument.withDescription("The execution's 
 
 const section = (title: string, text: string): string => `${title}:\n${neutralise(text).replace(/^/gm, "  ")}`
 
+const logLines = (logsJson: string): string => {
+  const logs: ReadonlyArray<{ readonly level: string; readonly message: string }> = JSON.parse(logsJson)
+  return logs.map(({ level, message }) => `${level}: ${message}`).join("\n")
+}
+
 const get = Command.make(
   "get",
   { id, json: Flags.json },
@@ -168,7 +173,7 @@ const get = Command.make(
       ...(execution.errorText === null ? [] : [section("Error", execution.errorText)]),
       ...(execution.logsJson === null || execution.logsJson === "[]"
         ? []
-        : [section("Logs", valueText(execution.logsJson))]),
+        : [section("Logs", logLines(execution.logsJson))]),
       ...interactions.map((interaction) =>
         section(
           `Question ${interaction.id} (${interaction.status}${interaction.responseJson === null ? "" : ` ${interaction.responseJson}`}${interaction.resolvedBy === null ? "" : ` by ${neutralise(interaction.resolvedBy)}`})`,

@@ -1,0 +1,39 @@
+/**
+ * The machine's Node is too old: the command runs on the Node that is installed beside it as a package, if there is one.
+ */
+import { spawn } from "node:child_process"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const names = [
+  `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`,
+  `node-bin-${process.platform}-${process.arch}`
+]
+const require = createRequire(import.meta.url)
+const find = () => {
+  for (const name of names) {
+    try {
+      const file = process.platform === "win32" ? "node.exe" : "node"
+      return join(dirname(require.resolve(`${name}/package.json`)), "bin", file)
+    } catch {
+      // Not installed under this name.
+    }
+  }
+}
+
+const node = find()
+if (node === undefined) {
+  console.error(`executor needs Node 22.19 or newer; this is ${process.versions.node}.`)
+  process.exit(1)
+}
+const bin = join(dirname(fileURLToPath(import.meta.url)), "executor.js")
+const child = spawn(node, [bin, ...process.argv.slice(2)], { stdio: "inherit" })
+// A terminal sends Ctrl-C to both processes; what is sent to this one alone is passed on.
+process.on("SIGINT", () => {})
+process.on("SIGTERM", () => child.kill("SIGTERM"))
+child.on("error", () => {
+  console.error(`executor needs Node 22.19 or newer; this is ${process.versions.node}.`)
+  process.exit(1)
+})
+child.on("exit", (code, signal) => (signal === null ? process.exit(code) : process.kill(process.pid, signal)))

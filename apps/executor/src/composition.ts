@@ -1,0 +1,119 @@
+/**
+ * How the parts of the system are put together over a data folder. Each is loaded when it is first used.
+ */
+import {
+  CommandFailed,
+  type Composition,
+  dataFiles,
+  type LimitChanges,
+  type LocalParts,
+  makeOwner
+} from "@executor/host-cli"
+import { Effect, Redacted, Scope } from "effect"
+import { readFileSync } from "node:fs"
+import { stat } from "node:fs/promises"
+import { join } from "node:path"
+
+const { version }: { readonly version: string } = JSON.parse(
+  readFileSync(new URL("../package.json", import.meta.url), "utf8")
+)
+
+/** The only scope of a data folder. */
+const scopeName = "default"
+
+const load = <A>(module: () => Promise<A>): Effect.Effect<A> => Effect.promise(module)
+
+const toFailed = (error: { readonly message: string }): CommandFailed => new CommandFailed({ message: error.message })
+
+const makeCodeExecutor = Effect.gen(function* () {
+  const { QuickJsExecutor } = yield* load(() => import("@executor/runtime-quickjs"))
+  return yield* QuickJsExecutor.make({
+    prewarm: 1,
+    workerUrl: new URL("worker.js", import.meta.url),
+    assetsUrl: new URL("assets/", import.meta.url)
+  })
+})
+
+const openLocal = Effect.fn("composition.openLocal")(function* (options: {
+  readonly dataFolder: string
+  readonly limits: LimitChanges
+}) {
+  const scope = yield* Effect.scope
+  const [{ createExecutor, ScopeId }, { SqliteAdapter }, { mcpPlugin }] = yield* Effect.all(
+    [
+      load(() => import("@executor/sdk")),
+      load(() => import("@executor/storage-drizzle")),
+      load(() => import("@executor/plugin-mcp"))
+    ],
+    { concurrency: "unbounded" }
+  )
+  const adapter = yield* SqliteAdapter.make({ file: dataFiles.database(options.dataFolder) })
+  const executor = yield* createExecutor({ scopes: [ScopeId.make(scopeName)], adapter, plugins: [mcpPlugin()] })
+  const engine = yield* Effect.cached(
+    Effect.gen(function* () {
+      const [codeExecutor, { createExecutionEngine }, { Limits }] = yield* Effect.all(
+        [makeCodeExecutor, load(() => import("@executor/execution")), load(() => import("@executor/kernel"))],
+        { concurrency: "unbounded" }
+      )
+      const limits = Limits.with(options.limits)
+      return yield* createExecutionEngine({ executor, codeExecutor, limits, owner: makeOwner() })
+    }).pipe(Scope.provide(scope))
+  )
+  const parts: LocalParts = { adapter, executor, engine }
+  return parts
+}, Effect.mapError(toFailed))
+
+const readToken = Effect.fn("composition.readToken")(function* (dataFolder: string) {
+  const { readOrCreateToken, tokenFileName } = yield* load(() => import("@executor/host-http"))
+  const file = join(dataFolder, tokenFileName)
+  const exists = yield* Effect.promise(() =>
+    stat(file).then(
+      () => true,
+      () => false
+    )
+  )
+  return exists ? Redacted.value(yield* readOrCreateToken(dataFolder)) : undefined
+}, Effect.mapError(toFailed))
+
+const token = Effect.fn("composition.token")(function* (dataFolder: string) {
+  const { readOrCreateToken } = yield* load(() => import("@executor/host-http"))
+  return Redacted.value(yield* readOrCreateToken(dataFolder))
+}, Effect.mapError(toFailed))
+
+/** What the application gives the terminal commands. */
+export const composition: Composition["Service"] = {
+  version,
+  openLocal,
+  readToken,
+  token,
+  serve: Effect.fn("composition.serve")(
+    function* (options) {
+      const { HttpHost, readOrCreateToken } = yield* load(() => import("@executor/host-http"))
+      const { engine, executor } = yield* openLocal(options)
+      const host = yield* HttpHost.serve({
+        engine: yield* engine,
+        executor,
+        token: options.auth ? yield* readOrCreateToken(options.dataFolder) : "none",
+        host: options.host,
+        port: options.port
+      })
+      yield* options.onListening(host.url)
+      return yield* Effect.never
+    },
+    Effect.mapError(toFailed),
+    Effect.scoped
+  ),
+  mcp: Effect.fn("composition.mcp")(
+    function* (options) {
+      const { McpHost } = yield* load(() => import("@executor/host-mcp"))
+      const { engine } = yield* openLocal(options)
+      yield* McpHost.serveStdio({ engine: yield* engine, version })
+    },
+    Effect.mapError(toFailed),
+    Effect.scoped
+  ),
+  inspectDatabase: Effect.fn("composition.inspectDatabase")(function* (file) {
+    const { SqliteInspection } = yield* load(() => import("@executor/storage-drizzle"))
+    return yield* SqliteInspection.inspect({ file })
+  }, Effect.mapError(toFailed))
+}
