@@ -1,3 +1,6 @@
+import { mkdtempSync, realpathSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { createExecutor, type ElicitationHandler, type Executor, MemoryAdapter } from "@executor/sdk"
 import { mcpPlugin } from "@executor/plugin-mcp"
@@ -34,3 +37,31 @@ export const approving =
 /** Calls with all approvals given. */
 export const call = (executor: Executor, path: string, args: unknown = {}, onElicitation?: ElicitationHandler) =>
   executor.tools.invoke(path, args, { onElicitation: approving(onElicitation) })
+
+/** A folder that is removed with the scope. */
+export const temporaryFolder = Effect.acquireRelease(
+  Effect.sync(() => realpathSync(mkdtempSync(join(tmpdir(), "plugin-mcp-")))),
+  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+)
+
+/** A variable of this process's environment, for as long as the scope. */
+export const withVariable = (name: string, value: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      process.env[name] = value
+    }),
+    () =>
+      Effect.sync(() => {
+        delete process.env[name]
+      })
+  )
+
+/** Whether a process runs. */
+export const isRunning = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

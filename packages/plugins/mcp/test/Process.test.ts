@@ -1,0 +1,243 @@
+import { readFileSync } from "node:fs"
+import { assert, describe, it } from "@effect/vitest"
+import {
+  createExecutor,
+  type Executor,
+  MemoryAdapter,
+  SourceInvalid,
+  SourceUnavailable,
+  ToolFailed
+} from "@executor/sdk"
+import { idempotencyMetaKey, mcpPlugin } from "@executor/plugin-mcp"
+import { Effect, Exit, Fiber, Predicate, Scope } from "effect"
+import { add, call, fixture, isRunning, makeExecutor, temporaryFolder, withVariable } from "./Support.ts"
+
+const pidOf = (executor: Executor, namespace = "raw") =>
+  Effect.map(call(executor, `${namespace}.pid`), (result) => {
+    assert(Predicate.isObject(result))
+    return Number(result["pid"])
+  })
+
+/** The number of processes of the fixture that were started, counted by themselves. */
+const counted = Effect.gen(function* () {
+  const file = `${yield* temporaryFolder}/starts`
+  yield* withVariable("RAW_SERVER_STARTS", file)
+  return {
+    config: (...args: ReadonlyArray<string>) => ({ ...fixture("raw-server", ...args), env: ["RAW_SERVER_STARTS"] }),
+    starts: Effect.sync(() => Number(readFileSync(file, "utf8")))
+  }
+})
+
+describe("tools of a server", () => {
+  it.live("all pages are read, and names that are no path segments get unique ones that call the original", () =>
+    Effect.gen(function* () {
+      const executor = yield* makeExecutor()
+      const source = yield* add(executor, "raw", fixture("raw-server"))
+      const tools = yield* executor.tools.list({ namespace: "raw" })
+      assert.strictEqual(source.toolCount, tools.length)
+      const originals = {
+        "raw.a_b": "a_b",
+        "raw.a_b_2": "a.b",
+        "raw.a_b_c": "a/b c",
+        "raw.__proto___": "__proto__",
+        "raw.then_": "then",
+        "raw._": "\u00fc"
+      }
+      assert.includeMembers(
+        tools.map((tool) => tool.path),
+        [...Object.keys(originals), "raw.die", "raw.huge"]
+      )
+      for (const [path, original] of Object.entries(originals)) {
+        assert.strictEqual(yield* call(executor, path), original)
+      }
+      const pid = tools.find((tool) => tool.path === "raw.pid")
+      assert.deepInclude(pid, { name: "Process id", requiresApproval: false })
+    })
+  )
+
+  it.live("results of every shape", () =>
+    Effect.gen(function* () {
+      const executor = yield* makeExecutor()
+      yield* add(executor, "raw", fixture("raw-server"))
+      const shape = (shape: string) => call(executor, "raw.shapes", { shape })
+      assert.strictEqual(yield* shape("text"), "plain")
+      assert.strictEqual(yield* shape("json"), '{"a":1}')
+      assert.strictEqual(yield* shape("none"), null)
+      assert.deepNestedPropertyVal(yield* shape("many"), "content.length", 2)
+      const error = yield* Effect.flip(shape("error"))
+      assert(error instanceof ToolFailed)
+      assert.deepInclude(error, { message: "no such user", path: "raw.shapes" })
+      assert.lengthOf(String(yield* call(executor, "raw.huge", { bytes: 9_000_000 })), 9_000_000)
+    })
+  )
+
+  it.live("the idempotency key travels in _meta", () =>
+    Effect.gen(function* () {
+      const executor = yield* makeExecutor()
+      yield* add(executor, "raw", fixture("raw-server"))
+      const seen = yield* executor.tools.invoke(
+        "raw.echo_call",
+        { a: 1 },
+        { idempotencyKey: "e:7", onElicitation: () => Effect.succeed({ action: "accept" }) }
+      )
+      assert.deepNestedPropertyVal(seen, "arguments", { a: 1 })
+      assert.deepEqual((seen as { _meta: Record<string, unknown> })._meta[idempotencyMetaKey], "e:7")
+    })
+  )
+})
+
+describe("the process", () => {
+  it.live("is one for ten concurrent first calls, and a stored source is listed without it", () =>
+    Effect.gen(function* () {
+      const { config, starts } = yield* counted
+      const adapter = MemoryAdapter.make()
+      yield* Effect.scoped(Effect.flatMap(makeExecutor(adapter), (executor) => add(executor, "raw", config())))
+      assert.strictEqual(yield* starts, 1)
+      const executor = yield* makeExecutor(adapter)
+      assert.strictEqual((yield* executor.tools.search({ query: "process id" }))[0]?.tool.path, "raw.pid")
+      assert.strictEqual(yield* starts, 1)
+      const pids = yield* Effect.all(
+        Array.from({ length: 10 }, () => pidOf(executor)),
+        { concurrency: "unbounded" }
+      )
+      assert.strictEqual(new Set(pids).size, 1)
+      assert.strictEqual(yield* starts, 2)
+    })
+  )
+
+  it.live("ends with the executor, also when it ignores the end of its input and SIGTERM", () =>
+    Effect.gen(function* () {
+      for (const args of [[], ["--stay"]]) {
+        const scope = yield* Scope.make()
+        const executor = yield* Scope.provide(makeExecutor(), scope)
+        yield* add(executor, "raw", fixture("raw-server", ...args))
+        const pid = yield* pidOf(executor)
+        assert.isTrue(isRunning(pid))
+        yield* Scope.close(scope, Exit.void)
+        assert.isFalse(isRunning(pid))
+        assert.instanceOf(yield* Effect.flip(pidOf(executor)), SourceUnavailable)
+      }
+    })
+  )
+
+  it.live("that dies mid-call gives a typed error with its exit code and nothing it wrote, and is started again", () =>
+    Effect.gen(function* () {
+      const executor = yield* makeExecutor()
+      yield* add(executor, "raw", fixture("raw-server"))
+      const before = yield* pidOf(executor)
+      const error = yield* Effect.flip(call(executor, "raw.die"))
+      assert(error instanceof SourceUnavailable)
+      assert.include(error.message, "exited with code 3")
+      assert.notInclude(error.message, "hunter2")
+      const after = yield* pidOf(executor)
+      assert.notStrictEqual(after, before)
+    })
+  )
+
+  it.live("that died while nobody called is started again without an error", () =>
+    Effect.gen(function* () {
+      const executor = yield* makeExecutor()
+      yield* add(executor, "raw", fixture("raw-server"))
+      const before = yield* pidOf(executor)
+      process.kill(before, "SIGKILL")
+      yield* Effect.repeat(Effect.sleep(5), { until: () => !isRunning(before) })
+      yield* Effect.sleep(50)
+      assert.notStrictEqual(yield* pidOf(executor), before)
+    })
+  )
+
+  it.live("that does not start, exits at once, or never answers is refused, and nothing is stored", () =>
+    Effect.gen(function* () {
+      const executor = yield* makeExecutor()
+      for (const [config, message] of [
+        [{ transport: "stdio", command: "/no/such/program" }, "no such program"],
+        [fixture("raw-server", "--crash"), "exited with code 7"],
+        [{ ...fixture("raw-server", "--silent"), startTimeoutMillis: 400 }, "startTimeoutMillis"],
+        [{ ...fixture("raw-server"), env: ["NO_SUCH_VARIABLE_HERE"] }, "NO_SUCH_VARIABLE_HERE"]
+      ] as const) {
+        const error = yield* Effect.flip(add(executor, "raw", config))
+        assert(error instanceof SourceUnavailable)
+        assert.include(error.message, message)
+      }
+      assert.deepStrictEqual(yield* executor.sources.list(), [])
+    })
+  )
+
+  it.live("that exits over an unknown first request is greeted in the old way", () =>
+    Effect.gen(function* () {
+      const executor = yield* makeExecutor()
+      yield* add(executor, "raw", fixture("raw-server", "--picky"))
+      assert.isAbove(yield* pidOf(executor), 0)
+    })
+  )
+
+  it.live("that sends an endless message is ended", () =>
+    Effect.gen(function* () {
+      const executor = yield* makeExecutor()
+      yield* add(executor, "raw", fixture("raw-server"))
+      const error = yield* Effect.flip(call(executor, "raw.huge", { bytes: 20_000_000 }))
+      assert(error instanceof SourceUnavailable)
+      assert.include(error.message, "longer than")
+      assert.isAbove(yield* pidOf(executor), 0)
+    })
+  )
+
+  it.live("sees a harmless environment and the named variables, and names are all that is stored", () =>
+    Effect.gen(function* () {
+      yield* withVariable("RAW_TOKEN", "token-value")
+      yield* withVariable("RAW_OTHER", "other-value")
+      const adapter = MemoryAdapter.make()
+      const executor = yield* makeExecutor(adapter)
+      yield* add(executor, "raw", { ...fixture("raw-server"), env: ["RAW_TOKEN"] })
+      const env = yield* call(executor, "raw.env")
+      assert.propertyVal(env, "RAW_TOKEN", "token-value")
+      assert.notProperty(env, "RAW_OTHER")
+      assert.property(env, "PATH")
+      const rows = yield* Effect.all([adapter.find({ table: "source" }), adapter.find({ table: "tool" })])
+      assert.notInclude(JSON.stringify(rows), "token-value")
+    })
+  )
+
+  it.live("a wrong configuration names what is wrong", () =>
+    Effect.gen(function* () {
+      const executor = yield* makeExecutor()
+      for (const [config, field] of [
+        [{ transport: "stdio" }, "command"],
+        [{ transport: "carrier-pigeon", command: "x" }, "transport"],
+        [{ ...fixture("raw-server"), env: ["A=secret"] }, "env"],
+        [{ ...fixture("raw-server"), shell: true }, "shell"]
+      ] as const) {
+        const error = yield* Effect.flip(add(executor, "raw", config))
+        assert(error instanceof SourceInvalid)
+        assert.include(error.message, field)
+      }
+    })
+  )
+})
+
+describe("time", () => {
+  it.live("a call that takes too long has failed; others go on with the same process", () =>
+    Effect.gen(function* () {
+      const executor = yield* makeExecutor()
+      yield* add(executor, "raw", { ...fixture("raw-server"), callTimeoutMillis: 200 })
+      const pid = yield* pidOf(executor)
+      const error = yield* Effect.flip(call(executor, "raw.hang"))
+      assert(error instanceof ToolFailed)
+      assert.include(error.message, "callTimeoutMillis")
+      assert.strictEqual(yield* pidOf(executor), pid)
+    })
+  )
+
+  it.live("an interrupted call ends at once, and the process goes on", () =>
+    Effect.gen(function* () {
+      const executor = yield* createExecutor({ scopes: ["a"], adapter: MemoryAdapter.make(), plugins: [mcpPlugin()] })
+      yield* add(executor, "raw", fixture("raw-server"))
+      const pid = yield* pidOf(executor)
+      const fiber = yield* Effect.forkChild(call(executor, "raw.hang"))
+      yield* Effect.sleep(50)
+      yield* Fiber.interrupt(fiber)
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(fiber)))
+      assert.strictEqual(yield* pidOf(executor), pid)
+    })
+  )
+})
