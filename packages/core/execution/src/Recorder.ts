@@ -92,7 +92,7 @@ export const make = (options: RecorderOptions, execution: CreateExecution): Reco
         cause
       )
     )
-    options.runInBackground(attempt(markIncomplete, writeWaitMs, () => undefined))
+    options.runInBackground(options.writes.run(markIncomplete, writeWaitMs, () => undefined))
   }
 
   const markIncomplete = Effect.suspend(() => store.update(scopeId, executionId, { journalComplete: false }))

@@ -1,0 +1,156 @@
+/**
+ * History that cannot be written never changes a result, and delays it by no more than a bounded time.
+ */
+import { QuickJsExecutor } from "@executor/runtime-quickjs"
+import { tool } from "@executor/sdk"
+import { assert, describe, layer } from "@effect/vitest"
+import { Clock, Effect, Fiber, Logger, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { type Fault, faultyAdapter } from "./support/faults.ts"
+import { engineOf } from "./support/harness.ts"
+
+const double = tool({
+  name: "double",
+  description: "",
+  input: Schema.Struct({ n: Schema.Number }),
+  handler: ({ n }) => n * 2
+})
+
+/** What an execution may be delayed by in all, whatever the store does: 3 s for what hangs, 1 s for the end, and the watch. */
+const longestDelayMs = 4_500
+
+const code = "let n = 1; for (let i = 0; i < 5; i++) n = await tools.t.double({ n }); return n"
+
+/** A turn of the real event loop, in which the sandbox goes on. */
+const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+
+/** Lets time pass, but only while something waits for it. */
+const passTimeUntilDone = Effect.fnUntraced(function* <A, E>(fiber: Fiber.Fiber<A, E>, waits: () => boolean) {
+  while (fiber.pollUnsafe() === undefined) {
+    if (waits()) yield* TestClock.adjust("50 millis")
+    yield* turn
+  }
+  return yield* Fiber.join(fiber)
+})
+
+layer(QuickJsExecutor.layer())("a store that", (it) => {
+  for (const fault of ["fail", "die", "throw"] as const satisfies ReadonlyArray<Fault>) {
+    it.effect(`does nothing but ${fault} changes no result; drops are counted, and logged once with their cause`, () =>
+      Effect.gen(function* () {
+        const logged: Array<string> = []
+        const logger = Logger.make(({ cause, message }) => {
+          logged.push(`${String(message)} ${String(cause)}`)
+        })
+        const store = faultyAdapter()
+        const { engine } = yield* engineOf([double], { adapter: store.adapter })
+        store.fault = fault
+        const finished = yield* Effect.provide(engine.execute(code), Logger.layer([logger]))
+        assert.strictEqual(finished.status, "completed")
+        assert.strictEqual(finished.result, 32)
+        assert.strictEqual(finished.toolCallCount, 5)
+        assert.strictEqual(yield* engine.droppedWrites, 12)
+        assert.strictEqual(logged.length, 1)
+        assert.include(logged[0], finished.executionId)
+        assert.match(logged[0] ?? "", /disk is full|bug in the adapter/)
+      })
+    )
+  }
+
+  it.effect("hangs delays a result by a bounded time, however many calls there are", () =>
+    Effect.gen(function* () {
+      const store = faultyAdapter()
+      const { engine } = yield* engineOf([double], { adapter: store.adapter })
+      store.fault = "hang"
+      const before = yield* Clock.currentTimeMillis
+      const running = yield* Effect.forkChild(engine.execute(code), { startImmediately: true })
+      const finished = yield* passTimeUntilDone(running, () => store.hanging > 0)
+      assert.strictEqual(finished.result, 32)
+      assert.strictEqual(finished.status, "completed")
+      assert.isAtMost((yield* Clock.currentTimeMillis) - before, longestDelayMs)
+      assert.strictEqual(yield* engine.droppedWrites, 12)
+    })
+  )
+
+  it.effect("hangs and cannot even be interrupted is left behind", () =>
+    Effect.gen(function* () {
+      const store = faultyAdapter()
+      const { engine } = yield* engineOf([double], { adapter: store.adapter })
+      store.fault = "hangUninterruptibly"
+      const running = yield* Effect.forkChild(engine.execute(code), { startImmediately: true })
+      const finished = yield* passTimeUntilDone(running, () => store.lost > 0)
+      assert.strictEqual(finished.result, 32)
+      assert.strictEqual(yield* engine.droppedWrites, 12)
+    })
+  )
+
+  it.effect(
+    "comes back: the row that stayed behind is created and ended in the background, and says that it is incomplete",
+    () =>
+      Effect.gen(function* () {
+        const store = faultyAdapter()
+        const { engine, history } = yield* engineOf([double], { adapter: store.adapter })
+        store.fault = "fail"
+        const finished = yield* engine.execute(code)
+        assert.deepStrictEqual(yield* history.rows, [])
+        yield* TestClock.adjust("5 seconds")
+        store.fault = "none"
+        yield* TestClock.adjust("20 seconds")
+        const row = yield* history.row(finished.executionId)
+        assert.strictEqual(row.status, "completed")
+        assert.strictEqual(row.resultJson, "32")
+        assert.isFalse(row.journalComplete)
+      })
+  )
+
+  it.effect("fails for a moment only: the rest is recorded, and the row says at once that a part is missing", () =>
+    Effect.gen(function* () {
+      const store = faultyAdapter()
+      const breakOnce = tool({
+        name: "breakOnce",
+        description: "",
+        handler: () => {
+          store.fault = "fail"
+        }
+      })
+      const mend = tool({
+        name: "mend",
+        description: "",
+        handler: () =>
+          Effect.gen(function* () {
+            store.fault = "none"
+          })
+      })
+      const { engine, history } = yield* engineOf([double, breakOnce, mend], { adapter: store.adapter })
+      const finished = yield* engine.execute(
+        "await tools.t.breakOnce(); await tools.t.mend(); return await tools.t.double({ n: 2 })"
+      )
+      assert.strictEqual(finished.result, 4)
+      const row = yield* history.row(finished.executionId)
+      assert.strictEqual(row.status, "completed")
+      assert.isFalse(row.journalComplete)
+      assert.deepStrictEqual(
+        (yield* history.calls(finished.executionId)).map(({ seq, status }) => [seq, status]),
+        [
+          [0, "running"],
+          [2, "completed"]
+        ]
+      )
+    })
+  )
+
+  describe("hangs while the caller goes away", () => {
+    it.effect("does not keep the caller longer than its bounded time", () =>
+      Effect.gen(function* () {
+        const store = faultyAdapter()
+        const { engine } = yield* engineOf([double], { adapter: store.adapter })
+        store.fault = "hang"
+        const running = yield* Effect.forkChild(engine.execute(code), { startImmediately: true })
+        yield* turn
+        const before = yield* Clock.currentTimeMillis
+        const interrupted = yield* Effect.forkChild(Fiber.interrupt(running), { startImmediately: true })
+        yield* passTimeUntilDone(interrupted, () => store.hanging > 0)
+        assert.isAtMost((yield* Clock.currentTimeMillis) - before, longestDelayMs)
+      })
+    )
+  })
+})
