@@ -2,8 +2,8 @@
  * Who calls: what a request says about its client, whichever protocol era it came in.
  *
  * In the era of `initialize` a client introduces itself once per connection; since 2026-07-28 each request carries the
- * client's name and capabilities in its `_meta`. What a client merely claims (its name, its trace) becomes a label of the
- * execution and decides nothing; its capabilities decide how a person is asked.
+ * client's name and capabilities in its `_meta`. What a client merely claims (its name, its trace) becomes a label of
+ * the execution and decides nothing; its capabilities decide how a person is asked.
  */
 import type { ExecutionTrigger } from "@executor/sdk"
 import {

@@ -1,26 +1,29 @@
 /**
- * One `tools/call`: from what starts or resumes an execution to the answer for the client, with the questions in between.
+ * One `tools/call`: from what starts or resumes an execution to the answer for the client, with the questions in
+ * between.
  *
  * ## How a person is asked
  *
- * The engine stops an execution when nothing goes on in it but waiting for a person, and says which questions wait. What then
- * happens depends on the client of the request:
+ * The engine stops an execution when nothing goes on in it but waiting for a person, and says which questions wait.
+ * What then happens depends on the client of the request:
  *
- * - **It can be asked, legacy era.** Each question goes to the client as `elicitation/create` while the call is still open, all at
- *   once, without a time limit. Each answer is handed to the engine as it comes; what the engine says next may bring more
- *   questions, which are asked beside those still open. When the execution ends early, the client is told to drop the questions left.
- * - **It can be asked, modern era.** A server cannot send requests there: the call is answered `input_required` with the
- *   questions, the client asks its user and sends the call again with the answers. The execution waits in the engine meanwhile,
- *   and is remembered in {@link Asked}; the state that travels through the client is the execution's id, and means nothing
- *   unless this host has asked that client's questions about it and waits for the answers. Clients give up after some rounds, so
- *   before that the last resort takes over.
- * - **It cannot be asked**, or not this question (a page, and the client opens none), or asking failed, or its answer was refused:
- *   the call is answered with the paused execution, and the tool `resume` brings the answer.
+ * - **It can be asked, legacy era.** Each question goes to the client as `elicitation/create` while the call is still
+ *   open, all at once, without a time limit. Each answer is handed to the engine as it comes; what the engine says next
+ *   may bring more questions, which are asked beside those still open. When the execution ends early, the client is
+ *   told to drop the questions left.
+ * - **It can be asked, modern era.** A server cannot send requests there: the call is answered `input_required` with
+ *   the questions, the client asks its user and sends the call again with the answers. The execution waits in the
+ *   engine meanwhile, and is remembered in {@link Asked}; the state that travels through the client is the execution's
+ *   id, and means nothing unless this host has asked that client's questions about it and waits for the answers.
+ *   Clients give up after some rounds, so before that the last resort takes over.
+ * - **It cannot be asked**, or not this question (a page, and the client opens none), or asking failed, or its answer
+ *   was refused: the call is answered with the paused execution, and the tool `resume` brings the answer.
  *
  * ## Who goes away
  *
- * A request that is cancelled, or whose connection ends, cancels its execution. One that is remembered in {@link Asked} when its connection
- * ends is cancelled too (`abandon`): nobody will bring the answers. One whose paused result was handed out is left to the engine.
+ * A request that is cancelled, or whose connection ends, cancels its execution. One that is remembered in {@link Asked}
+ * when its connection ends is cancelled too (`abandon`): nobody will bring the answers. One whose paused result was
+ * handed out is left to the engine.
  */
 import type {
   ExecutionEngine,
@@ -44,15 +47,17 @@ import * as ToolResult from "./ToolResult.ts"
 import * as Watch from "./Watch.ts"
 
 /**
- * Rounds of `input_required` for one call. Clients stop at 10 by default and would then leave the execution waiting unseen;
- * this leaves them room.
+ * Rounds of `input_required` for one call. Clients stop at 10 by default and would then leave the execution waiting
+ * unseen; this leaves them room.
  */
 export const maxInlineRounds = 8
 
 /** A person may think for as long as they like; this is the longest time a timer can run (24 days). */
 const askTimeoutMs = 2 ** 31 - 1
 
-/** How long a cancelled request waits for its execution to be written down as cancelled, and a closing process with it. */
+/**
+ * How long a cancelled request waits for its execution to be written down as cancelled, and a closing process with it.
+ */
 const cancelTimeout = "5 seconds"
 
 /** Executions whose questions are with a modern client, by id. */
@@ -113,8 +118,9 @@ const received = ({ context }: Exchange, interaction: PendingInteraction) => {
 }
 
 /**
- * Hands answers to the engine until the execution has ended or no question is left that `answer` has something for. Each question
- * is answered by a fiber of its own, and each outcome that comes back is looked through for further questions.
+ * Hands answers to the engine until the execution has ended or no question is left that `answer` has something for.
+ * Each question is answered by a fiber of its own, and each outcome that comes back is looked through for further
+ * questions.
  */
 const answerQuestions = Effect.fnUntraced(function* (
   engine: ExecutionEngine,
@@ -201,8 +207,8 @@ const conclude = (
 }
 
 /**
- * Runs what starts or resumes an execution, and sees to its questions. Interrupted, it cancels the execution: the engine would
- * otherwise go on with it for nobody.
+ * Runs what starts or resumes an execution, and sees to its questions. Interrupted, it cancels the execution: the
+ * engine would otherwise go on with it for nobody.
  */
 const run = <E>(
   exchange: Exchange,
@@ -247,8 +253,8 @@ export const resume = (exchange: Exchange, executionId: ExecutionId, answer: Int
   })
 
 /**
- * Goes on with a call that was answered `input_required`, with the answers that came; what is still open is asked again. `undefined`
- * when no questions about this execution are with a client.
+ * Goes on with a call that was answered `input_required`, with the answers that came; what is still open is asked
+ * again. `undefined` when no questions about this execution are with a client.
  */
 export const proceed = (exchange: Exchange, executionId: ExecutionId) => {
   const waiting = exchange.asked.get(executionId)

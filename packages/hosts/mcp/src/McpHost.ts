@@ -1,15 +1,16 @@
 /**
  * The MCP server: how an agent reaches the engine.
  *
- * It offers two tools, `execute` and `resume` (see `Tools`), over one factory of protocol servers that serves both protocol
- * eras: the one that opens with `initialize`, and the one of 2026-07-28 in which each request is complete in itself. `Exchange`
- * tells the life of a call.
+ * It offers two tools, `execute` and `resume` (see `Tools`), over one factory of protocol servers that serves both
+ * protocol eras: the one that opens with `initialize`, and the one of 2026-07-28 in which each request is complete in
+ * itself. `Exchange` tells the life of a call.
  *
- * `serveStdio` serves the process's own standard input and output, for clients that start a server as their child. Other transports
- * take the factory of `make`, which holds nothing of one connection.
+ * `serveStdio` serves the process's own standard input and output, for clients that start a server as their child.
+ * Other transports take the factory of `make`, which holds nothing of one connection.
  *
- * Errors: what a model can mend (arguments, refused code, an answer that does not fit) is a tool result with `isError`, so that the
- * model sees it. A defect is logged with its cause and a correlation id, and the client is told the id and nothing else.
+ * Errors: what a model can mend (arguments, refused code, an answer that does not fit) is a tool result with `isError`,
+ * so that the model sees it. A defect is logged with its cause and a correlation id, and the client is told the id and
+ * nothing else.
  */
 import type { ExecutionEngine } from "@executor/execution"
 import { ExecutionId, ExecutionInteractionId } from "@executor/sdk"
@@ -24,7 +25,7 @@ import {
   type ServerContext
 } from "@modelcontextprotocol/server"
 import { serveStdio as serveProtocol, StdioServerTransport } from "@modelcontextprotocol/server/stdio"
-import { Cause, Effect, FiberSet, Result } from "effect"
+import { Cause, Effect, FiberSet, Result, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import process from "node:process"
 import * as Caller from "./Caller.ts"
@@ -40,21 +41,14 @@ export interface McpHostOptions {
   readonly version: string
 }
 
-/** A host, to be served over one or more connections. */
-export interface McpHost {
-  /** Makes a protocol server for a connection (or a request). Cheap, and without effects until it is called. */
-  readonly factory: McpServerFactory
-  /** Interrupts the calls under way and cancels the executions that wait for this host's clients to answer. */
-  readonly abandon: Effect.Effect<void>
-}
-
 type Answer = CallToolResult | InputRequiredResult
 
 const name = "executor"
 
 const instructions =
-  "Write one piece of TypeScript that does the whole job, and run it with `execute`: it calls tools, combines and filters their results, and " +
-  "returns only what matters. The description of `execute` says which tools there are and how to find more."
+  "Write one piece of TypeScript that does the whole job, and run it with `execute`: it calls tools, combines and " +
+  "filters their results, and returns only what matters. The description of `execute` says which tools there are, " +
+  "and how to find more."
 
 /** Logs a defect with its cause, and gives the id that the log and the client share. */
 const reportDefect = (cause: Cause.Cause<unknown>) => {
@@ -103,19 +97,24 @@ const describe = (engine: ExecutionEngine) =>
   engine.getDescription.pipe(
     Effect.catch((error) =>
       Effect.succeed(
-        `Runs TypeScript in a sandbox that can call tools: \`await tools.<namespace>.<tool>(input)\`. Which there are could not be read ` +
-          `(${error.message}); \`tools.search({ query })\` finds them inside the code.`
+        "Runs TypeScript in a sandbox that can call tools: `await tools.<namespace>.<tool>(input)`. Which there are " +
+          `could not be read (${error.message}); \`tools.search({ query })\` finds them inside the code.`
       )
     )
   )
 
-/** Makes a host. Its calls are interrupted, and their executions cancelled, when the scope closes. */
-export const make = Effect.fn("McpHost.make")(function* (options: McpHostOptions) {
+/**
+ * Makes the factory of protocol servers: one for each connection or request, cheap and without effects until it is
+ * called. When the scope closes, calls under way are interrupted, and what waits for an answer of a client is
+ * cancelled.
+ */
+export const make = Effect.fn("McpHost.make")(function* (
+  options: McpHostOptions
+): Effect.fn.Return<McpServerFactory, never, Scope.Scope> {
   const { engine, version } = options
   const asked: Exchange.Asked = new Map()
   yield* Effect.addFinalizer(() => Exchange.abandon(engine, asked))
-  const fibers = yield* FiberSet.make<unknown, unknown>()
-  const run = yield* FiberSet.runtimePromise(fibers)()
+  const run = yield* FiberSet.makeRuntimePromise()
 
   const answer = (effect: Effect.Effect<Answer, { readonly message: string }>, signal: AbortSignal): Promise<Answer> =>
     run(
@@ -134,7 +133,7 @@ export const make = Effect.fn("McpHost.make")(function* (options: McpHostOptions
       { signal }
     )
 
-  const factory: McpServerFactory = ({ era }) => {
+  return ({ era }) => {
     const server = new Server(
       { name, title: "Executor", version },
       { capabilities: { tools: {} }, instructions, inputRequired: { legacyShim: false } }
@@ -164,7 +163,8 @@ export const make = Effect.fn("McpHost.make")(function* (options: McpHostOptions
       if (tool !== "execute" && tool !== "resume") {
         throw new ProtocolError(
           ProtocolErrorCode.InvalidParams,
-          `There is no tool "${tool}". This server has two: execute and resume. Tools of sources are called from the code of execute.`
+          `There is no tool "${tool}". This server has two: execute and resume. ` +
+            "The tools of sources are called from the code of execute."
         )
       }
       const exchange = { engine, asked, context, caller: Caller.fromRequest(era, server, context) }
@@ -172,12 +172,6 @@ export const make = Effect.fn("McpHost.make")(function* (options: McpHostOptions
     })
     return server
   }
-
-  const host: McpHost = {
-    factory,
-    abandon: Effect.andThen(FiberSet.clear(fibers), Exchange.abandon(engine, asked))
-  }
-  return host
 })
 
 /** A transport that tells when it has closed: the client closed its end, or the output broke. */
@@ -191,17 +185,18 @@ class ObservedTransport extends StdioServerTransport {
 }
 
 /**
- * Serves the process's standard input and output until the client closes its end. The executions that its calls wait for are cancelled
- * then, and also when the fiber is interrupted. Nothing but protocol messages reaches standard output meanwhile.
+ * Serves the process's standard input and output until the client closes its end. The executions that its calls wait
+ * for are cancelled then, and also when the fiber is interrupted. Nothing but protocol messages reaches standard output
+ * meanwhile.
  */
 export const serveStdio = Effect.fn("McpHost.serveStdio")(function* (options: McpHostOptions) {
-  const host = yield* make(options)
   const stdout = yield* StdoutGuard.acquire
+  const factory = yield* make(options)
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const transport = new ObservedTransport(process.stdin, stdout)
   yield* Effect.acquireRelease(
     Effect.sync(() =>
-      serveProtocol(host.factory, {
+      serveProtocol(factory, {
         transport,
         onerror: (error) => {
           runFork(Effect.logWarning("The MCP connection reported an error", error.message))
@@ -211,5 +206,4 @@ export const serveStdio = Effect.fn("McpHost.serveStdio")(function* (options: Mc
     (handle) => Effect.promise(() => handle.close())
   )
   yield* Effect.promise(() => transport.closed.promise)
-  yield* host.abandon
 }, Effect.scoped)

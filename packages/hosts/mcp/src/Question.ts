@@ -1,10 +1,11 @@
 /**
  * A question of an execution as MCP can ask it.
  *
- * An approval becomes a form without fields: the client's own accept and decline are the answer, so that no field can say the
- * opposite of the button. A form is passed on when MCP can show all of its fields; what MCP cannot say about a field (a pattern,
- * an unknown format) is left out, and the engine checks the answer against the whole schema as far as it checks any. A page is
- * passed on to a client that can open one. Any other question is not asked inline: see `ToolResult` for what is said instead.
+ * An approval becomes a form without fields: the client's own accept and decline are the answer, so that no field can
+ * say the opposite of the button. A form is passed on when MCP can show all of its fields; what MCP cannot say about a
+ * field (a pattern, an unknown format) is left out, and the engine checks the answer against the whole schema as far as
+ * it checks any. A page is passed on to a client that can open one. Any other question is not asked inline: see
+ * `ToolResult` for what is said instead.
  */
 import type { PendingInteraction } from "@executor/execution"
 import type { ElicitRequestFormParams, ElicitRequestURLParams } from "@modelcontextprotocol/server"

@@ -1,9 +1,9 @@
 /**
  * Keeps standard output for the protocol.
  *
- * A client reads one JSON-RPC message per line from there, and a stray line breaks the connection or is taken for a message. While the
- * guard is held, only its stream reaches standard output; `console.log` and everything else that writes there goes to
- * standard error, where a person can still read it.
+ * A client reads one JSON-RPC message per line from there, and a stray line breaks the connection or is taken for a
+ * message. While the guard is held, only its stream reaches standard output; `console.log` and everything else that
+ * writes there goes to standard error, where a person can still read it.
  */
 import { Effect } from "effect"
 import process from "node:process"
@@ -22,7 +22,7 @@ export const acquire = Effect.map(
           toStdout(chunk, callback)
         }
       })
-      // A client that hangs up makes a late write fail; the transport learns it from `protocol`, and nothing else is to be done.
+      // A client that hangs up makes a late write fail. The transport learns it from `protocol`; nothing else is to do.
       const ignoreError = () => {}
       protocol.on("error", ignoreError)
       stdout.on("error", ignoreError)

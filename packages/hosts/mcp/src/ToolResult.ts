@@ -1,8 +1,8 @@
 /**
  * What a tool call gives back: a text that a model reads, and the same as structured content for programs.
  *
- * A model pays for all that it reads, and clients cut or refuse what is too long, so the size of an answer is bounded here, whatever
- * the code returned or printed. What is left out is named, together with how to get it.
+ * A model pays for all that it reads, and clients cut or refuse what is too long, so the size of an answer is bounded
+ * here, whatever the code returned or printed. What is left out is named, together with how to get it.
  */
 import type { FinishedExecution, PausedExecution, PendingInteraction } from "@executor/execution"
 import type { ExecutionInteractionId } from "@executor/sdk"
@@ -90,8 +90,8 @@ export const finished = (execution: FinishedExecution): CallToolResult => {
     if (failure.stack !== undefined) parts.push(failure.stack)
   } else if (preview !== undefined) {
     parts.push(
-      `The result is too large to give back: ${resultJson?.length.toLocaleString("en")} characters of JSON, and the limit is ` +
-        `${maxResultCharacters.toLocaleString("en")}. ${advice} It begins:\n${preview}`
+      `The result is too large to give back: ${resultJson?.length.toLocaleString("en")} characters of JSON, and the ` +
+        `limit is ${maxResultCharacters.toLocaleString("en")}. ${advice} It begins:\n${preview}`
     )
   } else if (status === "completed") {
     parts.push(resultJson ?? "The code returned nothing.")
@@ -167,8 +167,8 @@ export const paused = (
   const text = [
     `Execution ${id} is not finished: it waits for the user to answer ${countOf(interactions.length, "question")}.`,
     ...interactions.map((entry) => questionText(entry, refusals.get(entry.id))),
-    `Put ${interactions.length === 1 ? "it" : "each"} to the user, do not answer yourself. Then call \`resume\` with ${answer}, or with ` +
-      `the action "decline" (the user said no) or "cancel" (the user walked away).` +
+    `Put ${interactions.length === 1 ? "it" : "each"} to the user, do not answer yourself. Then call \`resume\` with ` +
+      `${answer}, or with the action "decline" (the user said no) or "cancel" (the user walked away).` +
       (isForm ? " `content` is what the user entered in the form." : "")
   ]
   return { content: [{ type: "text", text: text.join("\n\n") }], structuredContent: { ...outcome } }

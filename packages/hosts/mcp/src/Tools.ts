@@ -1,8 +1,8 @@
 /**
  * The two tools that a client sees: what they take, what they give back, and what they may do.
  *
- * The JSON Schemas that clients read come from the same schemas that arguments are decoded with, so the two cannot differ.
- * Arguments are strict: an argument that no one knows is refused, not dropped.
+ * The JSON Schemas that clients read come from the same schemas that arguments are decoded with, so the two cannot
+ * differ. Arguments are strict: an argument that no one knows is refused, not dropped.
  */
 import { ElicitationAction } from "@executor/sdk"
 import type { Tool } from "@modelcontextprotocol/server"
@@ -83,8 +83,8 @@ const jsonSchema = (schema: Schema.Top, onExcessProperty: "error" | "ignore"): O
 })
 
 /**
- * Code can do whatever the tools can, so the honest hints are the cautious ones: it may write, it may destroy, sending it twice does
- * it twice, and it reaches the outside world. `resume` lets a call go on, so the same holds for it.
+ * Code can do whatever the tools can, so the honest hints are the cautious ones: it may write, it may destroy, sending
+ * it twice does it twice, and it reaches the outside world. `resume` lets a call go on, so the same holds for it.
  */
 const annotations = { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true }
 
@@ -106,8 +106,9 @@ export const resumeTool: Tool = {
   name: "resume",
   title: "Resume an execution",
   description:
-    "Answers a question of an execution that waits for a person, and goes on with it. Call it only after `execute` or `resume` said " +
-    "that an execution waits, and only with what the user decided: put the question to the user first.",
+    "Answers a question of an execution that waits for a person, and goes on with it. Call it only after `execute` " +
+    "or `resume` said that an execution waits, and only with what the user decided: put the question to the user " +
+    "first.",
   inputSchema: jsonSchema(ResumeArguments, "error"),
   outputSchema,
   annotations: { title: "Resume an execution", ...annotations }
@@ -131,6 +132,7 @@ export const decodeArguments = <const Fields extends Schema.Struct.Fields>(
         if (argument === undefined) return message
         return known.includes(argument) ? `"${segments.join(".")}": ${message}` : `"${argument}" is not an argument`
       })
-      return `The arguments of ${tool} are not valid: ${problems.join("; ")}. It takes ${known.join(", ")}. Nothing ran.`
+      const takes = known.join(", ")
+      return `The arguments of ${tool} are not valid: ${problems.join("; ")}. It takes ${takes}. Nothing ran.`
     }
   )

@@ -1,9 +1,10 @@
 /**
- * Watches the execution of one request through the engine's events: learns its id as soon as it has one, so that a request that is
- * cancelled can cancel it, and reports its tool calls to a client that wants progress.
+ * Watches the execution of one request through the engine's events: learns its id as soon as it has one, so that a
+ * request that is cancelled can cancel it, and reports its tool calls to a client that wants progress.
  *
- * The protocol wants each progress number to be larger than the one before and none after the answer, and a client must not be
- * flooded: so a notification is sent when the count has grown, at most once per {@link progressInterval}, and only the newest.
+ * The protocol wants each progress number to be larger than the one before and none after the answer, and a client must
+ * not be flooded: so a notification is sent when the count has grown, at most once per {@link progressInterval}, and
+ * only the newest.
  */
 import type { ExecutionEngine, ExecutionEvent } from "@executor/execution"
 import type { ExecutionId } from "@executor/sdk"
@@ -20,8 +21,9 @@ export interface Known {
 }
 
 /**
- * Watches until the scope closes, and gives the id of the execution as soon as it is known. Without `known`, it is the one that the
- * request is about to start; its start is not missed, since the events are subscribed to when this returns.
+ * Watches until the scope closes, and gives the id of the execution as soon as it is known. Without `known`, it is the
+ * one that the request is about to start; its start is not missed, since the events are subscribed to when this
+ * returns.
  */
 export const make = Effect.fnUntraced(function* (
   engine: ExecutionEngine,

@@ -5,7 +5,9 @@ import { outcomeOf, resultOf, textOf, waitingIdOf } from "./support/Answer.ts"
 import { Connection, kinds, layer as connection, make } from "./support/Connection.ts"
 
 const send = `try { return await tools.demo.send({ to: "ann" }) } catch (error) { return error.message }`
-const sendTwo = `return (await Promise.allSettled([tools.demo.send({ to: "ann" }), tools.demo.send({ to: "bob" })])).map((one) => one.value ?? one.status)`
+const sendTwo = `
+  const both = await Promise.allSettled([tools.demo.send({ to: "ann" }), tools.demo.send({ to: "bob" })])
+  return both.map((one) => one.value ?? one.status)`
 
 for (const kind of kinds) {
   describe(`a ${kind} client that can show forms`, () => {

@@ -1,5 +1,6 @@
 /**
- * Real clients over real stdio, behind one small interface: the client of today in both protocol eras, and the older SDK's client.
+ * Real clients over real stdio, behind one small interface: the client of today in both protocol eras, and the older
+ * SDK's client.
  */
 import { Client, type ClientCapabilities, type ElicitRequestParams } from "@modelcontextprotocol/client"
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
