@@ -127,17 +127,27 @@ export type ExecutionEvent =
 
 /** Runs code against an executor. */
 export interface ExecutionEngine {
-  /** Runs to the end; questions go to `onElicitation`, or are answered `cancel` without one. */
+  /**
+   * Runs to the end; questions go to `onElicitation`, or are answered `cancel` without one. The execution is tied to
+   * its caller: when the caller is interrupted, it ends as `cancelled`.
+   */
   readonly execute: (
     code: string,
     options?: ExecutionOptions & { readonly onElicitation?: ElicitationHandler | undefined }
   ) => Effect.Effect<FinishedExecution, ExecutionRefused>
-  /** Runs to the end or to the first moment when nothing goes on but waiting for a person. */
+  /**
+   * Runs to the end or to the first moment when nothing goes on but waiting for a person: all tool calls under way wait for
+   * answers, and the code has had a moment to make others. A `setTimeout` of the code does not count as going on. The
+   * execution is not tied to its caller: when the caller is interrupted, it goes on.
+   */
   readonly executeWithPause: (
     code: string,
     options?: ExecutionOptions
   ) => Effect.Effect<ExecutionOutcome, ExecutionRefused>
-  /** Answers a question and waits, as `executeWithPause` does, for what comes next. */
+  /**
+   * Answers a question and waits, as `executeWithPause` does, for what comes next. Where several questions may wait, name
+   * the one that was shown: the oldest may have become another meanwhile.
+   */
   readonly resume: (
     executionId: ExecutionId,
     answer: InteractionAnswer
@@ -160,7 +170,7 @@ export interface ExecutionEngine {
 /** The submission is not one: empty, too large, or with a trigger that is none. Nothing ran and nothing was recorded. */
 export class ExecutionRefused extends Schema.TaggedError<ExecutionRefused>()("ExecutionRefused", {
   message: Schema.String,
-  /** The field that is wrong: `code`, `trigger`, `limits`, `approve`. */
+  /** The field that is wrong: `code`, `trigger`, `limits`, `approve`; or `engine` when it is closed. */
   field: Schema.String
 }) {}
 

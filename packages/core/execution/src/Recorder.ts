@@ -9,9 +9,13 @@
  *
  * Each write may take {@link writeWaitMs}. The time spent on writes that ran out of it is taken from the execution's patience,
  * {@link patienceMs} in all; a later write gets no more than what is left, and when nothing is left, writes are dropped without
- * being tried. So a store that hangs delays an execution by at most `patienceMs` and one more {@link endWaitMs}: the last
- * write, the terminal state, is always tried, and when it fails it is tried again in the background until
- * {@link endRetryMs} have passed, so that a brief outage leaves no row `running`. A row that could never be created is created then.
+ * being tried. After {@link restMs} the store gets another chance, with {@link laterPatienceMs} of patience, since an execution may
+ * last for days and a store recover in seconds. The last write, the terminal state, is always tried, for
+ * {@link endWaitMs}, and when it fails it is tried again in the background until {@link endRetryMs} have passed, so that a brief
+ * outage leaves no row `running`. A row that could never be created is created then.
+ *
+ * So a store that hangs delays an execution by at most four seconds, and half a second more for each half minute that it
+ * runs.
  */
 import {
   type CreateExecution,
@@ -26,7 +30,7 @@ import {
   type ScopeId,
   type UpdateExecution
 } from "@executor/sdk"
-import { Cause, type Context, Effect, Schedule } from "effect"
+import { Cause, Clock, Context, Effect, Schedule } from "effect"
 import type { BoundedWrites, WriteResult } from "./BoundedWrites.ts"
 
 /** What one write may take: far above a slow database, far below what a waiting person notices as broken. */
@@ -34,6 +38,12 @@ export const writeWaitMs = 2_000
 
 /** What an execution waits, in all, for writes that never come. */
 export const patienceMs = 3_000
+
+/** How long a store that used up the patience is left alone. */
+export const restMs = 30_000
+
+/** What an execution waits for such a store after each rest. */
+export const laterPatienceMs = 500
 
 /** What the terminal write may take before it goes on in the background. */
 export const endWaitMs = 1_000
@@ -76,7 +86,9 @@ export const make = (options: RecorderOptions, execution: CreateExecution): Reco
   const runFork = Effect.runForkWith(options.context)
   const scopeId: ScopeId = execution.scopeId
   const executionId: ExecutionId = execution.id
+  const clock = Context.get(options.context, Clock.Clock)
   let patience = patienceMs
+  let restUntil = 0
   let underWay = 0
   let complete = true
   let created = true
@@ -115,6 +127,7 @@ export const make = (options: RecorderOptions, execution: CreateExecution): Reco
     onDropped: () => void = () => undefined
   ): Effect.Effect<void> =>
     Effect.suspend(() => {
+      if (patience <= 0 && clock.currentTimeMillisUnsafe() >= restUntil) patience = laterPatienceMs
       if (patience <= 0) {
         onDropped()
         drop(what, outOfPatience)
@@ -122,7 +135,10 @@ export const make = (options: RecorderOptions, execution: CreateExecution): Reco
       }
       return attempt(Effect.suspend(effect), Math.min(writeWaitMs, patience), (result) => {
         if (result._tag === "Written") return
-        if (result._tag === "TimedOut") patience -= result.waitedMs
+        if (result._tag === "TimedOut") {
+          patience -= result.waitedMs
+          restUntil = clock.currentTimeMillisUnsafe() + restMs
+        }
         onDropped()
         drop(what, causeOf(result))
       })
@@ -190,4 +206,4 @@ const causeOf = (result: Exclude<WriteResult, { readonly _tag: "Written" }>): Ca
     ? result.cause
     : Cause.fail(`The store did not answer within ${result.waitedMs} ms, so nobody waits for it any longer.`)
 
-const outOfPatience = Cause.fail(`The store has not answered for ${patienceMs} ms, so it is not asked any more.`)
+const outOfPatience = Cause.fail("The store did not answer for so long that it is left alone for a while.")

@@ -102,6 +102,46 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
       })
   )
 
+  it.effect("hung gets another chance after a while", () =>
+    Effect.gen(function* () {
+      const store = faultyAdapter()
+      const hangNow = tool({
+        name: "hangNow",
+        description: "",
+        handler: () => {
+          store.fault = "hang"
+        }
+      })
+      const mend = tool({
+        name: "mend",
+        description: "",
+        handler: () =>
+          Effect.suspend(() => {
+            store.fault = "none"
+            return TestClock.adjust("30 seconds")
+          })
+      })
+      const { engine, history } = yield* engineOf([double, hangNow, mend], { adapter: store.adapter })
+      const running = yield* Effect.forkChild(
+        engine.execute(`
+          await tools.t.hangNow()
+          await tools.t.double({ n: 1 })
+          await tools.t.mend()
+          return await tools.t.double({ n: 2 })`),
+        { startImmediately: true }
+      )
+      const finished = yield* passTimeUntilDone(running, () => store.hanging > 0)
+      assert.strictEqual(finished.result, 4)
+      assert.deepStrictEqual(
+        (yield* history.calls(finished.executionId)).map(({ seq, status }) => [seq, status]),
+        [
+          [0, "running"],
+          [3, "completed"]
+        ]
+      )
+    })
+  )
+
   it.effect("fails for a moment only: the rest is recorded, and the row says at once that a part is missing", () =>
     Effect.gen(function* () {
       const store = faultyAdapter()
