@@ -332,6 +332,7 @@ describe("connections", () => {
         assert.strictEqual(world.opened, world.closed)
         const error = yield* Effect.flip(it.tools.invoke("earth.echo", {}))
         assert.instanceOf(error, SourceUnavailable)
+        assert.instanceOf(yield* Effect.flip(it.sources.add(source("mars"))), SourceUnavailable)
         yield* it.close
       }
     })

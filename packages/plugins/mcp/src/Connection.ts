@@ -22,7 +22,7 @@ import type {
   InputResponses,
   Tool
 } from "@modelcontextprotocol/client"
-import { Effect, FiberSet, type Scope } from "effect"
+import { Effect, FiberSet, Option, Schema, type Scope } from "effect"
 import { serverEnvironment } from "./Environment.ts"
 import { defaultCallTimeoutMillis, defaultStartTimeoutMillis, type McpSourceConfig } from "./McpSourceConfig.ts"
 import { type Call, makeQuestions } from "./Questions.ts"
@@ -47,6 +47,11 @@ const noTimeout = 2_147_483_647
 
 /** `elicitation/create` came with protocol 2025-06-18; versions are dates. */
 const firstAskingVersion = "2025-06-18"
+
+/** The error code of a call that is refused until pages have been visited. */
+const urlElicitationRequired = -32_042
+
+type AnyCall = Call<ElicitRequestParams, ElicitResult>
 
 type Answerer = (question: ElicitRequestParams) => Effect.Effect<ElicitResult>
 
@@ -109,7 +114,7 @@ export const open = Effect.fn("McpPlugin.open")(function* (
       Effect.gen(function* () {
         const answerer: Answerer = (question) => ask(context, question)
         const run = yield* FiberSet.makeRuntimePromise<never, ElicitResult, never>()
-        const call: Call<ElicitRequestParams, ElicitResult> = {
+        const call: AnyCall = {
           tool: tool.binding ?? tool.name,
           ask: (question) => run(answerer(question)),
           started: false,
@@ -153,7 +158,7 @@ export const open = Effect.fn("McpPlugin.open")(function* (
           )
       })
     ),
-    isOpen: () => server.ended === undefined && questions.isUsable()
+    isOpen: () => server.isRunning && questions.isUsable()
   } satisfies SourceConnection
 })
 
@@ -185,16 +190,17 @@ const isAlive = (client: Client): Effect.Effect<boolean> =>
 
 const callTool = Effect.fnUntraced(function* (
   client: Client,
-  call: Call<ElicitRequestParams, ElicitResult>,
+  call: AnyCall,
   answerer: Answerer,
   params: { readonly name: string; readonly arguments: Record<string, unknown> }
 ): Effect.fn.Return<CallToolResult, unknown> {
   let answers: { readonly inputResponses?: InputResponses; readonly requestState?: string } = {}
   for (let round = 0; round < maxQuestionRounds; round++) {
     const sent = { ...params, ...answers }
-    const result: CallToolResult | InputRequiredResult = yield* request((signal) =>
+    const result = yield* request<CallToolResult | InputRequiredResult>((signal) =>
       client.request({ method: "tools/call", params: sent }, { signal, timeout: noTimeout, allowInputRequired: true })
-    )
+    ).pipe(Effect.catch((error) => visitPages(call, answerer, error)))
+    if (result === "visited") continue
     if (!isInputRequired(result)) return result
     answers = {
       inputResponses: yield* answerAll(call, answerer, result),
@@ -204,11 +210,47 @@ const callTool = Effect.fnUntraced(function* (
   return yield* Effect.fail(new Error(`asked more than ${maxQuestionRounds} times`))
 })
 
+/** Before 2026-07-28 a server refuses a call with this error until pages have been visited; the call was not made. */
+const visitPages = Effect.fnUntraced(function* (
+  call: AnyCall,
+  answerer: Answerer,
+  error: unknown
+): Effect.fn.Return<"visited", unknown> {
+  const pages = decodePages(error)
+  if (Option.isNone(pages)) return yield* Effect.fail(error)
+  for (const page of pages.value.data.elicitations) {
+    const { action } = yield* askFor(call, answerer({ ...page, mode: "url" }))
+    if (action !== "accept") return yield* Effect.fail(new Error(`wants a page to be visited first: ${page.message}`))
+  }
+  return "visited"
+})
+
+const decodePages = Schema.decodeUnknownOption(
+  Schema.Struct({
+    code: Schema.Literal(urlElicitationRequired),
+    data: Schema.Struct({
+      elicitations: Schema.Array(
+        Schema.Struct({ message: Schema.String, url: Schema.String, elicitationId: Schema.String })
+      )
+    })
+  })
+)
+
+/** Runs a question, during which the call's time does not pass. */
+const askFor = (call: AnyCall, question: Effect.Effect<ElicitResult>): Effect.Effect<ElicitResult> =>
+  Effect.suspend(() => {
+    call.pending++
+    return Effect.ensuring(
+      question,
+      Effect.sync(() => call.pending--)
+    )
+  })
+
 const isInputRequired = (result: CallToolResult | InputRequiredResult): result is InputRequiredResult =>
   "resultType" in result && result.resultType === "input_required"
 
 const answerAll = Effect.fnUntraced(function* (
-  call: Call<ElicitRequestParams, ElicitResult>,
+  call: AnyCall,
   answerer: Answerer,
   result: InputRequiredResult
 ): Effect.fn.Return<InputResponses, Error> {
@@ -217,11 +259,7 @@ const answerAll = Effect.fnUntraced(function* (
     if (input.method !== "elicitation/create") {
       return yield* Effect.fail(new Error(`wants ${input.method}, which is not offered to servers`))
     }
-    call.pending++
-    responses[key] = yield* Effect.ensuring(
-      answerer(input.params),
-      Effect.sync(() => call.pending--)
-    )
+    responses[key] = yield* askFor(call, answerer(input.params))
   }
   return responses
 })

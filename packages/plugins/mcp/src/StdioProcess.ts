@@ -85,6 +85,11 @@ export class StdioProcess implements Transport {
     return this.#child?.pid
   }
 
+  /** Whether it runs and is not about to end. */
+  get isRunning(): boolean {
+    return this.#child !== undefined && this.#fate === undefined && !this.#closing
+  }
+
   /** The last lines of its standard error. For logs of the host only. */
   get stderrTail(): string {
     return new StringDecoder("utf8").write(this.#stderr)

@@ -9,7 +9,7 @@ import {
   ToolFailed
 } from "@executor/sdk"
 import { idempotencyMetaKey, mcpPlugin } from "@executor/plugin-mcp"
-import { Effect, Exit, Fiber, Predicate, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Predicate, Scope } from "effect"
 import { add, call, fixture, isRunning, makeExecutor, temporaryFolder, withVariable } from "./Support.ts"
 
 const pidOf = (executor: Executor, namespace = "raw") =>
@@ -69,6 +69,27 @@ describe("tools of a server", () => {
       assert.deepInclude(error, { message: "no such user", path: "raw.shapes" })
       assert.lengthOf(String(yield* call(executor, "raw.huge", { bytes: 9_000_000 })), 9_000_000)
     })
+  )
+
+  it.live(
+    "a call that wants pages to be visited first is made again after that, and not when the person declines",
+    () =>
+      Effect.gen(function* () {
+        const executor = yield* makeExecutor()
+        yield* add(executor, "raw", fixture("raw-server"))
+        const seen: Array<unknown> = []
+        const login = (action: "accept" | "decline") =>
+          call(executor, "raw.login", {}, (request) => {
+            seen.push([request.kind, request.url, request.toolPath])
+            return Effect.succeed({ action })
+          })
+        const error = yield* Effect.flip(login("decline"))
+        assert(error instanceof ToolFailed)
+        assert.include(error.message, "Please log in")
+        assert.strictEqual(yield* login("accept"), "logged in")
+        const page = ["url", "https://example.com/login", "raw.login"]
+        assert.deepStrictEqual(seen, [page, page])
+      })
   )
 
   it.live("the idempotency key travels in _meta", () =>
@@ -141,7 +162,6 @@ describe("the process", () => {
       const before = yield* pidOf(executor)
       process.kill(before, "SIGKILL")
       yield* Effect.repeat(Effect.sleep(5), { until: () => !isRunning(before) })
-      yield* Effect.sleep(50)
       assert.notStrictEqual(yield* pidOf(executor), before)
     })
   )
@@ -233,8 +253,18 @@ describe("time", () => {
       const executor = yield* createExecutor({ scopes: ["a"], adapter: MemoryAdapter.make(), plugins: [mcpPlugin()] })
       yield* add(executor, "raw", fixture("raw-server"))
       const pid = yield* pidOf(executor)
-      const fiber = yield* Effect.forkChild(call(executor, "raw.hang"))
-      yield* Effect.sleep(50)
+      const started = yield* Deferred.make<void>()
+      const fiber = yield* Effect.forkChild(
+        executor.tools.invoke(
+          "raw.hang",
+          {},
+          {
+            onElicitation: () => Effect.succeed({ action: "accept" }),
+            onStart: () => Deferred.doneUnsafe(started, Exit.void)
+          }
+        )
+      )
+      yield* Deferred.await(started)
       yield* Fiber.interrupt(fiber)
       assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(fiber)))
       assert.strictEqual(yield* pidOf(executor), pid)

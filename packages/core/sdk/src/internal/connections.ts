@@ -69,9 +69,12 @@ export const makeConnections: Effect.Effect<Connections, never, Scope.Scope> = E
     return entry
   })
 
-  const acquire = (key: string, namespace: string, open: Open): Effect.Effect<Entry> =>
+  const acquire = (key: string, namespace: string, open: Open): Effect.Effect<Entry, SourceUnavailable> =>
     Effect.uninterruptible(
       Effect.suspend(() => {
+        if (parent.state._tag === "Closed") {
+          return new SourceUnavailable({ namespace, message: "the executor is closed" })
+        }
         const entry = entries.get(key)
         if (entry === undefined) return start(key, namespace, open)
         if (entry.connection?.isOpen?.() === false) {

@@ -16,7 +16,7 @@ import {
 } from "../Executor.ts"
 import { ScopeId } from "../Ids.ts"
 import type { Plugin } from "../Plugin.ts"
-import { SourceUnavailable, type Tool, ToolNotFound, ToolSchema } from "../Tool.ts"
+import { type Tool, ToolNotFound, ToolSchema } from "../Tool.ts"
 import { makeConnections } from "./connections.ts"
 import { type DynamicCatalog, makeDynamicSources } from "./dynamicSources.ts"
 import { printSignature } from "./printType.ts"
@@ -64,9 +64,6 @@ export const createExecutor = Effect.fn("createExecutor")(function* (
     args: unknown,
     invokeOptions: InvokeOptions
   ): Effect.fn.Return<unknown, InvokeError> {
-    if (scope.state._tag === "Closed") {
-      return yield* new SourceUnavailable({ namespace: namespaceOf(path), message: "the executor is closed" })
-    }
     const entry = (yield* find(path, dynamic.readRecent)) ?? (yield* find(path, dynamic.read))
     return yield* entry === undefined ? notFound(path) : callTool(entry, args, invokeOptions)
   })
