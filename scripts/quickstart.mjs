@@ -6,7 +6,7 @@
 import { Client } from "@modelcontextprotocol/client"
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
 import { spawn } from "node:child_process"
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { styleText } from "node:util"
 
@@ -32,13 +32,13 @@ const fail = (message) => {
 }
 
 /** Runs a program with its output on ours, and gives its standard output. */
-const run = (program, args, { exitCode = 0, env = environment } = {}) =>
+const run = (program, args, { exitCode = 0, env = environment, cwd = folder, quiet = false } = {}) =>
   new Promise((done, reject) => {
-    const child = start(program, args, { stdio: ["ignore", "pipe", "inherit"], env })
+    const child = start(program, args, { stdio: ["ignore", "pipe", "inherit"], env, cwd })
     let output = ""
     child.stdout.setEncoding("utf8").on("data", (text) => {
       output += text
-      process.stdout.write(text)
+      if (!quiet) process.stdout.write(text)
     })
     child.once("error", reject)
     child.once("close", (code) =>
@@ -70,7 +70,8 @@ const serve = () =>
 const tour = async () => {
   say("Building")
   await run(join(root, "node_modules/.bin/turbo"), ["run", "build", "--output-logs=errors-only"], {
-    env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1" }
+    env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1" },
+    cwd: root
   })
 
   say("1. Add a real MCP server from npm as a source")
@@ -110,7 +111,7 @@ return reports.filter((report) => report.temperature > 34)
   show(
     `curl ${url}/executions -H "authorization: Bearer $(executor token)" -H 'content-type: application/json' -d '{"code": "..."}'`
   )
-  const token = readFileSync(join(folder, "data", "token"), "utf8").trim()
+  const token = (await run(process.execPath, [executorBin, "token"], { quiet: true })).trim()
   const response = await fetch(`${url}/executions`, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
@@ -134,7 +135,9 @@ return reports.filter((report) => report.temperature > 34)
   say("8. One history: the same work under cli, http and mcp")
   await executor(["executions", "list"])
   const { executions } = JSON.parse(
-    await run(process.execPath, [executorBin, "executions", "list", "--code", "get-structured-content", "--json"], {})
+    await run(process.execPath, [executorBin, "executions", "list", "--code", "get-structured-content", "--json"], {
+      quiet: true
+    })
   )
   const triggers = new Set(executions.map(({ execution }) => execution.triggerKind))
   for (const kind of ["cli", "http", "mcp"]) if (!triggers.has(kind)) fail(`the history has no execution under ${kind}`)
