@@ -112,33 +112,31 @@ export const maxListLimit = 100
 export const maxFilterValues = 100
 
 const filterOf = <S extends Schema.Top>(value: S) =>
-  Schema.optionalKey(Schema.Array(value).check(Schema.isMaxLength(maxFilterValues)))
+  Schema.optional(Schema.Array(value).check(Schema.isMaxLength(maxFilterValues)))
 
 /** What `list` selects. All filters must hold; the values of one filter are alternatives, and none is no filter. */
 export const ListExecutionsOptions = Schema.Struct({
   /** 1 to 100; 25 by default. */
-  limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: maxListLimit }))),
+  limit: Schema.optional(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: maxListLimit }))),
   /** Continues where another page ended: its `nextCursor`. Only with the same `sort`. */
-  cursor: Schema.optionalKey(Schema.String),
+  cursor: Schema.optional(Schema.String),
   statusFilter: filterOf(ExecutionStatus),
   /** Trigger kinds; `"unknown"` selects executions that recorded none. */
   triggerFilter: filterOf(Schema.String),
   /** Executions that called one of these: a path, or `github.*` for all below. */
   toolPathFilter: filterOf(Schema.String),
   /** Created at or after `from` and before `to`, in milliseconds since the epoch. */
-  timeRange: Schema.optionalKey(
-    Schema.Struct({ from: Schema.optionalKey(Schema.Int), to: Schema.optionalKey(Schema.Int) })
-  ),
+  timeRange: Schema.optional(Schema.Struct({ from: Schema.optional(Schema.Int), to: Schema.optional(Schema.Int) })),
   /** Created after this time: for following the newest. */
-  after: Schema.optionalKey(Schema.Int),
+  after: Schema.optional(Schema.Int),
   /** A substring of the code, whatever its case. */
-  codeQuery: Schema.optionalKey(Schema.String),
+  codeQuery: Schema.optional(Schema.String),
   /** Whether a human was asked anything. */
-  hadElicitation: Schema.optionalKey(Schema.Boolean),
+  hadElicitation: Schema.optional(Schema.Boolean),
   /** Newest first by default. */
-  sort: Schema.optionalKey(ExecutionSort),
+  sort: Schema.optional(ExecutionSort),
   /** Counts and the timeline beside the page. */
-  includeMeta: Schema.optionalKey(Schema.Boolean)
+  includeMeta: Schema.optional(Schema.Boolean)
 })
 export type ListExecutionsOptions = typeof ListExecutionsOptions.Type
 
@@ -179,11 +177,11 @@ export interface ExecutionPage {
  */
 export const SweepOptions = Schema.Struct({
   /** Those that ended before this time, in milliseconds since the epoch. */
-  completedBefore: Schema.optionalKey(Schema.Int),
+  completedBefore: Schema.optional(Schema.Int),
   /** All but this many that ended last. */
-  keepNewest: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  keepNewest: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
   /** At most this many in one call, so that a sweep never holds up other writes; 500 by default. */
-  limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 })))
+  limit: Schema.optional(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 })))
 })
 export type SweepOptions = typeof SweepOptions.Type
 

@@ -156,9 +156,6 @@ export const make = (schema: DBSchema = coreSchema): DBAdapter["Service"] => {
 /** An empty database with the tables of the system. */
 export const layer: Layer.Layer<DBAdapter> = Layer.sync(DBAdapter, () => make())
 
-/** An empty database with the tables of the schema. */
-export const layerSchema = (schema: DBSchema): Layer.Layer<DBAdapter> => Layer.sync(DBAdapter, () => make(schema))
-
 const attempt = <A>(evaluate: () => A): Effect.Effect<A, DBError> =>
   Effect.suspend(() => {
     try {

@@ -1,4 +1,4 @@
-import { coreSchema, DBExecutionStore, ExecutionId, ScopeId } from "@executor/sdk"
+import { coreSchema, DBExecutionStore, ExecutionId, ExecutionToolCallId, ScopeId } from "@executor/sdk"
 import { SqliteAdapter } from "@executor/storage-drizzle"
 import { assert, it } from "@effect/vitest"
 import Database from "better-sqlite3"
@@ -21,8 +21,13 @@ it.effect("keeps what was written when it is opened again", () =>
       DBExecutionStore.make(adapter).create({ id, scopeId, status: "running", code: "return 1" })
     )
     const created = yield* Effect.scoped(create)
-    const store = DBExecutionStore.make(yield* SqliteAdapter.make({ file }))
+    const adapter = yield* SqliteAdapter.make({ file })
+    const store = DBExecutionStore.make(adapter)
     assert.deepStrictEqual((yield* store.get(scopeId, id)).execution, created)
+    const call = { id: ExecutionToolCallId.make("c"), executionId: id, scopeId, seq: 0, toolPath: "a.b" }
+    yield* store.recordToolCall({ ...call, argsJson: null, startedAt: 0 })
+    yield* adapter.write([{ op: "delete", table: "execution", where: { op: "eq", column: "id", value: id } }])
+    assert.strictEqual(yield* adapter.count({ table: "execution_tool_call" }), 0)
   })
 )
 

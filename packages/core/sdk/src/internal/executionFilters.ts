@@ -33,6 +33,10 @@ export const whereExecution = (filters: Filters, without?: keyof Filters): Where
   return { op: "and", conditions: [eq("scope_id", scopeId), ...conditions] }
 }
 
+/** Whether there is any filter but `without`. */
+export const isFiltered = (filters: Filters, without: keyof Filters): boolean =>
+  Object.entries(filters).some(([name, where]) => name !== "scopeId" && name !== without && where !== undefined)
+
 /** The condition of executions that were asked something, or were not. */
 export const whereAsked = (asked: boolean): Where =>
   asked ? { op: "gt", column: "interaction_count", value: 0 } : { op: "eq", column: "interaction_count", value: 0 }
@@ -79,11 +83,14 @@ const whereTool = (scopeId: ScopeId, patterns: ReadonlyArray<string>): Where | u
   }
   const paths = patterns.filter((pattern) => !pattern.endsWith(".*"))
   const prefixes = patterns.filter((pattern) => pattern.endsWith(".*")).map((pattern) => pattern.slice(0, -2))
-  const conditions: Array<Where> = prefixes.map((prefix) =>
-    prefix.includes(".")
-      ? { op: "startsWith", column: "tool_path", value: `${prefix}.` }
-      : { op: "eq", column: "namespace", value: prefix }
-  )
+  const conditions: Array<Where> = prefixes.map((prefix) => ({
+    op: "and",
+    conditions: [
+      // The namespace follows from the prefix, and has an index that leads to the calls of one execution.
+      eq("namespace", prefix.split(".")[0] ?? prefix),
+      { op: "startsWith", column: "tool_path", value: `${prefix}.` }
+    ]
+  }))
   if (paths.length > 0) conditions.push({ op: "in", column: "tool_path", values: paths })
   return {
     op: "exists",

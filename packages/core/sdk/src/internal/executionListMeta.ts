@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import type { DBAdapter, DBError, Where } from "../DBAdapter.ts"
 import type { ListExecutionsOptions, ListMeta, StatusCounts } from "../ExecutionStore.ts"
 import { ExecutionStatus } from "../Status.ts"
-import { type Filters, unknownTrigger, whereAsked, whereExecution } from "./executionFilters.ts"
+import { type Filters, isFiltered, unknownTrigger, whereAsked, whereExecution } from "./executionFilters.ts"
 import { bucketStarts, bucketWidth } from "./timeline.ts"
 
 /** So many tools fit a list of choices; the rest is found by typing. */
@@ -70,20 +70,25 @@ const countsByStatus = (groups: ReadonlyArray<readonly [status: unknown, count: 
 }
 
 /** The tools that most executions under the filters called. */
-const countTools = (adapter: DBAdapter["Service"], filters: Filters) =>
-  adapter.countBy({
+const countTools = (adapter: DBAdapter["Service"], filters: Filters) => {
+  const inScope: Where = { op: "eq", column: "scope_id", value: filters.scopeId }
+  const where: Where = isFiltered(filters, "tool")
+    ? {
+        op: "and",
+        conditions: [
+          inScope,
+          { op: "exists", table, local: "execution_id", foreign: "id", where: whereExecution(filters, "tool") }
+        ]
+      }
+    : inScope
+  return adapter.countBy({
     table: "execution_tool_call",
-    where: {
-      op: "and",
-      conditions: [
-        { op: "eq", column: "scope_id", value: filters.scopeId },
-        { op: "exists", table, local: "execution_id", foreign: "id", where: whereExecution(filters, "tool") }
-      ]
-    },
+    where,
     by: [{ column: "tool_path" }],
     distinct: "execution_id",
     limit: maxToolFacets
   })
+}
 
 const listTimeline = Effect.fnUntraced(function* (
   adapter: DBAdapter["Service"],

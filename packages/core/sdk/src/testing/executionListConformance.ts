@@ -26,8 +26,8 @@ interface Sample {
 
 const statuses = ExecutionStatus.literals
 const codes = ["return 1", "RETURN 100%", "a_b\\c", "'; drop table execution --", ""]
-const tools = ["github.issues.create", "github.issues.list", "github.ping", "githubber.x", "ping"]
-const patterns = ["github.*", "github.issues.*", "github.issues", "ping", "github.ping", "none.*"]
+const tools = ["github.issues.create", "github.issues", "github.issuesx.list", "github.ping", "githubber.x", "ping"]
+const patterns = ["github.*", "github.issues.*", "github.issues", "ping", "ping.*", "github.ping", "none.*"]
 
 const anySample: fc.Arbitrary<Omit<Sample, "id">> = fc.record({
   status: fc.constantFrom(...statuses),
@@ -204,6 +204,9 @@ export const executionListConformance = (name: string, makeStore: Effect.Effect<
           Array.from({ length: 25 }, (_, i) => 26 - i)
         )
         expect(page.meta).toBeUndefined()
+        expect(yield* store.list(scopeId, { cursor: undefined, statusFilter: undefined, sort: undefined })).toEqual(
+          page
+        )
         const rest = yield* store.list(scopeId, { ...(page.nextCursor && { cursor: page.nextCursor }) })
         expect(rest.executions.map(({ execution }) => execution.createdAt)).toEqual([1, 0])
         expect(rest.nextCursor).toBeUndefined()

@@ -21,6 +21,8 @@ export interface Sql {
 export interface Aliased {
   readonly table: AdapterSchema.Table
   readonly alias: string
+  /** Whether it is looked up for each row of another table. */
+  readonly related?: boolean
 }
 
 /** SQLite refuses statements with more parameters than this. */
@@ -80,7 +82,7 @@ export const condition = (sql: Sql, from: Aliased, where: Where): string => {
       return `substr(CAST(${column} AS BLOB), ?) = CAST(${compared(sql, from, where.column, where.value)} AS BLOB)`
     }
     case "exists": {
-      const other = aliased(sql, AdapterSchema.tableOf(sql.tables, where.table))
+      const other = { ...aliased(sql, AdapterSchema.tableOf(sql.tables, where.table)), related: true }
       const link = `${reference(other, where.foreign)} = ${reference(from, where.local)}`
       const inner = where.where === undefined ? "" : ` AND (${condition(sql, other, where.where)})`
       return `EXISTS (SELECT 1 FROM "${other.table.name}" AS ${other.alias} WHERE ${link}${inner})`
@@ -111,9 +113,12 @@ const oneOf = (sql: Sql, from: Aliased, column: string, values: ReadonlyArray<st
   return `${name} IN (${marks.join(", ")})`
 }
 
-/** A range, which an index serves, and not LIKE, which ignores case. */
+/**
+ * A range, which an index serves, and not LIKE, which ignores case. For a related row, SQLite would take that index
+ * rather than the one that leads from row to row; the plus sign keeps it from doing so.
+ */
 const startsWith = (sql: Sql, from: Aliased, column: string, prefix: string): string => {
-  const name = reference(from, column)
+  const name = `${from.related === true ? "+" : ""}${reference(from, column)}`
   if (prefix === "") return `${name} IS NOT NULL`
   const from1 = `${name} >= ${compared(sql, from, column, prefix)}`
   const end = afterPrefix(prefix)

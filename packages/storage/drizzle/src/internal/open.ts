@@ -39,25 +39,22 @@ const connect = (file: string): Effect.Effect<Database.Database, DBError> =>
       if (file !== ":memory:") closeSync(openSync(file, "a", 0o600))
       return new Database(file, { timeout: blockingWaitMillis })
     },
-    catch: (cause) => new DBError({ message: cannotConnect(file, cause), reason: "unavailable", cause })
+    catch: (cause) => {
+      const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
+      const [reason, why] = openErrors.get(code) ?? ["unavailable", "SQLite could not open it"]
+      return new DBError({ message: `The database ${file} cannot be opened: ${why}.`, reason, cause })
+    }
   })
 
-const cannotConnect = (file: string, cause: unknown): string => {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
-  const why =
-    code === "ENOENT"
-      ? "its folder does not exist"
-      : code === "EACCES" || code === "EPERM"
-        ? "this user may not write there"
-        : code === "EISDIR"
-          ? "it is a folder"
-          : code === "EROFS"
-            ? "its disk is read-only"
-            : code === "ENOSPC"
-              ? "the disk is full"
-              : "SQLite could not open it"
-  return `The database ${file} cannot be opened: ${why}.`
-}
+const openErrors: ReadonlyMap<string, readonly [reason: DBError["reason"], why: string]> = new Map([
+  ["ENOENT", ["unavailable", "its folder does not exist"]],
+  ["ENOTDIR", ["unavailable", "what should be its folder is a file"]],
+  ["EISDIR", ["unavailable", "it is a folder"]],
+  ["EACCES", ["readOnly", "this user may not write there"]],
+  ["EPERM", ["readOnly", "this user may not write there"]],
+  ["EROFS", ["readOnly", "its disk is read-only"]],
+  ["ENOSPC", ["full", "the disk is full"]]
+])
 
 const headerNumber = (database: Database.Database, name: "application_id" | "user_version"): number =>
   Number(database.pragma(name, { simple: true }))
