@@ -82,7 +82,7 @@ export interface InteractionAnswer {
   readonly resolvedBy?: string | undefined
 }
 
-/** Something that happened to an execution. */
+/** Something that happened to an execution, told once the history has it (or has failed to take it). */
 export type ExecutionEvent =
   | {
       readonly _tag: "ExecutionStarted"

@@ -115,20 +115,19 @@ export const make = (options: InteractionsOptions): Interactions => {
   const claim = (question: Question, response: ElicitationResponse, resolvedBy: string | null) => {
     end(question, "resolved", resolvedBy)
     lastAnswered = question
-    events.publish({
-      _tag: "InteractionResolved",
-      executionId,
-      interactionId: question.id,
-      action: response.action,
-      at: now()
-    })
     const recorded = recorder.answered(question.id, {
       status: "resolved",
       responseJson: JSON.stringify({ action: response.action }),
       responsePrivateJson: response.content === undefined ? null : JSON.stringify({ content: response.content }),
       resolvedBy
     })
-    return Effect.uninterruptible(Effect.andThen(recorded, Deferred.succeed(question.answered, response)))
+    const { action } = response
+    return Effect.uninterruptible(
+      Effect.map(recorded, () => {
+        events.publish({ _tag: "InteractionResolved", executionId, interactionId: question.id, action, at: now() })
+        Deferred.doneUnsafe(question.answered, Effect.succeed(response))
+      })
+    )
   }
 
   const cancel = (question: Question) =>

@@ -78,14 +78,10 @@ export const make = ({ executionId, recorder, events, now }: JournalOptions): Jo
     text: { readonly resultJson?: string | null; readonly errorText?: string }
   ) => {
     call.state = "settled"
-    events.publish({ _tag: "ToolCallFinished", executionId, seq: call.seq, toolPath: call.path, status, at })
-    return recorder.outcome(call.id, {
-      status,
-      settleSeq,
-      completedAt: at,
-      durationMs: at - call.startedAt,
-      ...text
-    })
+    const durationMs = at - call.startedAt
+    return Effect.map(recorder.outcome(call.id, { status, settleSeq, completedAt: at, durationMs, ...text }), () =>
+      events.publish({ _tag: "ToolCallFinished", executionId, seq: call.seq, toolPath: call.path, status, at })
+    )
   }
 
   return {
@@ -106,8 +102,10 @@ export const make = ({ executionId, recorder, events, now }: JournalOptions): Jo
     },
     intend: (call, invocation) => {
       const { id, seq, path: toolPath, startedAt } = call
-      events.publish({ _tag: "ToolCallStarted", executionId, seq, toolPath, at: startedAt })
-      return recorder.intent({ id, seq, toolPath, startedAt, argsJson: invocation.argsJson ?? null })
+      const recorded = recorder.intent({ id, seq, toolPath, startedAt, argsJson: invocation.argsJson ?? null })
+      return Effect.map(recorded, () =>
+        events.publish({ _tag: "ToolCallStarted", executionId, seq, toolPath, at: startedAt })
+      )
     },
     settle: (call, outcome) => {
       const at = now()
