@@ -191,6 +191,8 @@ export class Pool {
   private onEnd(member: Member, placement: Placement, message: EndMessage): void {
     const { run } = placement
     this.vacate(member, placement)
+    member.held = false
+    member.entrySince = performance.now()
     if (run !== undefined) {
       this.placed.delete(run)
       run.onEnd(message)

@@ -12,6 +12,7 @@ import {
   limitMessage,
   type Limits,
   type LogEntry,
+  parseJson,
   type SandboxToolInvoker,
   Settlement,
   type ToolInvocation,
@@ -42,6 +43,12 @@ export interface RunOptions {
 /** Text of outcomes that is kept, in UTF-16 units; a run that has received more cannot be moved. */
 const maxHistory = 16 * 1024 * 1024
 
+/** Arguments longer than this are read in slices. */
+const largeArguments = 32 * 1024
+
+/** Where the fiber that reads large arguments is kept, beside those of calls. */
+const backlogKey = -1
+
 export class Run {
   readonly options: RunOptions
   /** Hands an outcome to the worker. Set while the run has a slot. */
@@ -55,6 +62,7 @@ export class Run {
   private nextSettleSeq = 0
   private nextCall = 0
   private historySize = 0
+  private readonly backlog: Array<CallMessage> = []
   private lastAt: number
   private ended = false
 
@@ -83,12 +91,45 @@ export class Run {
     // A run that was started again repeats the calls it had made.
     if (seq < this.nextCall) return
     this.nextCall = seq + 1
-    const fiber = this.options.fork(this.invoke(message))
-    if (fiber.pollUnsafe() === undefined) this.fibers.set(seq, fiber)
-    fiber.addObserver((exit) => {
-      this.fibers.delete(seq)
-      this.settle(seq, exit)
+    if (this.backlog.length > 0 || (message.argsJson?.length ?? 0) > largeArguments) {
+      this.backlog.push(message)
+      if (this.backlog.length === 1) this.fork(backlogKey, this.startBacklog(), () => {})
+    } else {
+      this.startCall(message, () => (message.argsJson === undefined ? undefined : JSON.parse(message.argsJson)))
+    }
+  }
+
+  /** Calls start in the order in which they were made, so those behind one with large arguments wait for it to be read. */
+  private startBacklog(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const message = this.backlog[0]
+      if (message === undefined || this.ended) return Effect.void
+      return Effect.flatMap(message.argsJson === undefined ? Effect.undefined : parseJson(message.argsJson), (args) => {
+        if (!this.ended) this.startCall(message, () => args)
+        this.backlog.shift()
+        return this.startBacklog()
+      })
     })
+  }
+
+  private startCall(message: CallMessage, readArgs: () => unknown): void {
+    const { seq } = message
+    this.fork(seq, this.invoke(new Invocation(message, readArgs)), (exit) => this.settle(seq, exit))
+  }
+
+  /** Runs an effect that ends with the execution. It is known here before it does anything that could end the execution. */
+  private fork<A, E>(key: number, effect: Effect.Effect<A, E>, onExit: (exit: Exit.Exit<A, E>) => void): void {
+    this.options
+      .fork(
+        Effect.withFiber<A, E>((fiber) => {
+          this.fibers.set(key, fiber)
+          return effect
+        })
+      )
+      .addObserver((exit) => {
+        this.fibers.delete(key)
+        onExit(exit)
+      })
   }
 
   onEnd(message: EndMessage): void {
@@ -142,10 +183,10 @@ export class Run {
     this.deliver = undefined
   }
 
-  private invoke(message: CallMessage): Effect.Effect<unknown, unknown> {
+  private invoke(call: ToolInvocation): Effect.Effect<unknown, unknown> {
     const limit = { name: "toolResultBytes", bytes: this.options.limits.toolResultBytes } as const
     return Effect.flatMap(
-      Effect.suspend(() => this.options.invoker.invoke(new Invocation(message))),
+      Effect.suspend(() => this.options.invoker.invoke(call)),
       (value): Effect.Effect<unknown, unknown> =>
         value instanceof Settlement ? Effect.succeed(value) : encodeJson(value, { root: "the tool's result", limit })
     )
@@ -194,15 +235,17 @@ class Invocation implements ToolInvocation {
   readonly path: string
   readonly argsJson: string | undefined
   readonly seq: number
+  private readonly readArgs: () => unknown
 
-  constructor(message: CallMessage) {
+  constructor(message: CallMessage, readArgs: () => unknown) {
     this.path = message.path
     this.argsJson = message.argsJson
     this.seq = message.seq
+    this.readArgs = readArgs
   }
 
   get args(): unknown {
-    const args: unknown = this.argsJson === undefined ? undefined : JSON.parse(this.argsJson)
+    const args = this.readArgs()
     Object.defineProperty(this, "args", { value: args, enumerable: true })
     return args
   }

@@ -16,6 +16,7 @@
  */
 import { Intrinsics, JSException, QuickJS, type JSValueHandle } from "quickjs-wasi"
 import { preludeText } from "./guest/prelude.ts"
+import { type HeapGuard, install as installGuard } from "./HeapGuard.ts"
 import type { CompiledModules, GuestConstants, PlainLimits } from "./Protocol.ts"
 
 /** Memory an execution may leave an instance grown by; more is given back by dropping the instance. */
@@ -50,6 +51,7 @@ interface Internals {
   readonly setStackLimit: (bytes: number) => void
   readonly isJobPending: () => number
   readonly runJob: () => number
+  readonly guard: HeapGuard | undefined
 }
 
 const internalsOf = (vm: QuickJS): Internals | undefined => {
@@ -77,7 +79,8 @@ const internalsOf = (vm: QuickJS): Internals | undefined => {
     setMemoryLimit: (bytes) => void setMemoryLimit(bytes),
     setStackLimit: (bytes) => void setStackLimit(bytes),
     isJobPending: () => Number(isJobPending()),
-    runJob: () => Number(runJob())
+    runJob: () => Number(runJob()),
+    guard: installGuard(exports)
   }
 }
 
@@ -160,7 +163,13 @@ export class Sandbox {
     }
     this.internals.setMemoryLimit(limits.heapBytes)
     this.internals.setStackLimit(limits.stackBytes)
+    this.internals.guard?.reset()
     return true
+  }
+
+  /** Whether the execution has run out of its heap, as far as is known without an error that says so. */
+  get outOfMemory(): boolean {
+    return this.internals?.guard?.failed() ?? false
   }
 
   /** The guest's `Date.now()`. */
@@ -177,7 +186,9 @@ export class Sandbox {
     const { vm } = this
     const main = vm.evalCode(program, programName, strict)
     const seedHandle = vm.newNumber(seed)
-    vm.callFunction(this.handles.run, vm.undefined, main, seedHandle).dispose()
+    const lengthHandle = vm.newNumber(program.length - "()".length)
+    vm.callFunction(this.handles.run, vm.undefined, main, lengthHandle, seedHandle).dispose()
+    lengthHandle.dispose()
     seedHandle.dispose()
     main.dispose()
   }

@@ -180,6 +180,9 @@ export class Slot {
     run.cpuMs += performance.now() - run.enteredAt
     cpu[this.index] = run.cpuMs
     Atomics.store(cells, 0, 0)
+    if (this.sandbox?.outOfMemory === true && run.ending?._tag !== "Limit" && run.ending?._tag !== "Aborted") {
+      run.ending = { _tag: "Limit", limit: "heapBytes" }
+    }
     if (run.ending === undefined && goesOn?.() !== true && run.inFlight === 0 && run.waiting.length === 0) {
       run.ending = { _tag: "Failed", failure: unsettled }
     }
@@ -280,6 +283,10 @@ export class Slot {
         if (run.ending !== undefined) return true
         if (Atomics.load(environment.shared.cells, 2 + index) === run.start.runId) {
           run.ending = { _tag: "Aborted" }
+          return true
+        }
+        if (this.sandbox?.outOfMemory === true) {
+          run.ending = { _tag: "Limit", limit: "heapBytes" }
           return true
         }
         const entered = performance.now() - run.enteredAt

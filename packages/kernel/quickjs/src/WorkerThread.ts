@@ -87,7 +87,8 @@ export class WorkerThread {
   }
 
   private async sendModules(compiled: Promise<CompiledModules>): Promise<void> {
-    this.outbox.unshift({ _tag: "modules", modules: await compiled })
+    const modules = await compiled
+    this.outbox.unshift({ _tag: "modules", modules })
     this.flush()
   }
 

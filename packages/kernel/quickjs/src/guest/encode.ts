@@ -80,22 +80,18 @@ const encode = (value, root, maxUnits, limitName) => {
   }
   const refuse = (depth, what) => { throw new UnserializableValue(pathTo(depth) + " is " + what) }
   const spend = (text) => {
-    units += text.length + 1
-    if (units > maxUnits) host.limit(limitName)
+    if ((units += text.length + 1) > maxUnits) over()
     return text
   }
-  const enclose = (open, text, close) => {
-    spend(open)
-    return open + text + close
+  const over = () => {
+    host.limit(limitName)
+    throw new NativeRangeError("over the limit " + limitName)
   }
-
   const encodeValue = (value, depth) => {
     switch (typeof value) {
       case "string": return spend(quote(value))
       case "number":
-        if (value - value !== 0) {
-          refuse(depth, NativeString(value) + ", which JSON cannot hold: send null, or text")
-        }
+        if (value - value !== 0) refuse(depth, value + ", which JSON cannot hold: send null, or text")
         return spend("" + value)
       case "boolean": return spend(value ? "true" : "false")
       case "undefined": return undefined
@@ -114,7 +110,7 @@ const encode = (value, root, maxUnits, limitName) => {
   const encodeObject = (value, depth) => {
     if (depth >= maxDepth) tooDeep(depth)
     ancestors[depth] = value
-    if (isArray(value)) return encodeArray(value, depth)
+    if (isArray(value)) return encodeElements(value, value.length, depth)
     const prototype = getPrototypeOf(value)
     if (prototype !== objectPrototype && prototype !== null) {
       const name = classOf(value)
@@ -167,9 +163,9 @@ const encode = (value, root, maxUnits, limitName) => {
       const part = encodeValue(value[key], depth + 1)
       if (part !== undefined) text += (text === "" ? "" : ",") + spend(quote(key)) + ":" + part
     }
-    return enclose("{", text, "}")
+    spend("{}")
+    return "{" + text + "}"
   }
-  const encodeArray = (value, depth) => encodeElements(value, value.length, depth)
   const encodeElements = (value, length, depth) => {
     let text = ""
     for (let i = 0; i < length; i++) {
@@ -177,7 +173,8 @@ const encode = (value, root, maxUnits, limitName) => {
       const part = encodeValue(value[i], depth + 1)
       text += (i === 0 ? "" : ",") + (part === undefined ? spend("null") : part)
     }
-    return enclose("[", text, "]")
+    spend("[]")
+    return "[" + text + "]"
   }
   const encodeMap = (value, depth) => {
     let text = ""
@@ -187,7 +184,8 @@ const encode = (value, root, maxUnits, limitName) => {
       const part = encodeValue(item, depth + 1)
       if (part !== undefined) text += (text === "" ? "" : ",") + spend(quote(key)) + ":" + part
     }])
-    return enclose("{", text, "}")
+    spend("{}")
+    return "{" + text + "}"
   }
   const encodeSet = (value, depth) => {
     let text = ""
@@ -197,10 +195,11 @@ const encode = (value, root, maxUnits, limitName) => {
       const part = encodeValue(item, depth + 1)
       text += (i === 1 ? "" : ",") + (part === undefined ? spend("null") : part)
     }])
-    return enclose("[", text, "]")
+    spend("[]")
+    return "[" + text + "]"
   }
   const tooDeep = (depth) => {
-    for (let i = depth - 1; i > 0; i--) {
+    for (let i = 1; i < depth; i++) {
       for (let j = 0; j < i; j++) {
         if (ancestors[i] === ancestors[j]) refuse(i, "the same object as " + pathTo(j) + ", so the value contains itself: send a part of it")
       }
@@ -208,6 +207,38 @@ const encode = (value, root, maxUnits, limitName) => {
     refuse(depth, "nested deeper than " + maxDepth + " levels: send a flatter value")
   }
 
+  // Most values are plain data, which the engine writes itself, several times faster. Anything that is not goes the long way,
+  // which handles it or says what is wrong with it.
+  const isPlain = (value, depth) => {
+    if (depth >= maxDepth || value.toJSON !== undefined) return false
+    if (isArray(value)) {
+      for (let i = 0; i < value.length; i++) {
+        if (!isPlainValue(value[i], depth + 1)) return false
+      }
+      return true
+    }
+    const prototype = getPrototypeOf(value)
+    if (prototype !== objectPrototype && prototype !== null) return false
+    const names = objectKeys(value)
+    for (let i = 0; i < names.length; i++) {
+      units += names[i].length
+      if (!isPlainValue(value[names[i]], depth + 1)) return false
+    }
+    return true
+  }
+  const isPlainValue = (value, depth) => {
+    if (++units > maxUnits) over()
+    switch (typeof value) {
+      case "string": units += value.length; return true
+      case "number": return value - value === 0
+      case "boolean": case "undefined": return true
+      case "object": return value === null || isPlain(value, depth)
+      default: return false
+    }
+  }
+
+  if (isPlainValue(value, 0)) return quote(value)
+  units = 0
   return encodeValue(value, 0)
 }
 `

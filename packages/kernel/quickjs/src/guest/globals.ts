@@ -67,14 +67,14 @@ const inspect = (value) => {
 const errorText = (error) => {
   const head = reflectApply(errorToString, error, [])
   const stack = textOf(() => error.stack)
-  return stack === undefined || stack === "" ? head : head + "\\n" + host.frames(stack)
+  return stack === undefined || stack === "" ? head : head + "\\n" + host.frames(wellFormed(stack))
 }
 
 const console = {}
 const line = (level) => function (...args) {
   let text = ""
   for (let i = 0; i < args.length; i++) text += (i === 0 ? "" : " ") + (typeof args[i] === "string" ? args[i] : inspect(args[i]))
-  host.log(level, text)
+  host.log(level, wellFormed(text))
 }
 const levels = { debug: "debug", log: "log", info: "info", warn: "warn", error: "error", trace: "debug", dir: "log", table: "log" }
 for (const name in levels) console[name] = line(levels[name])

@@ -6,6 +6,9 @@
  * holds no guest object.
  */
 export const programText = /* js */ `
+// Half a character makes text slow to carry over.
+const toWellFormed = String.prototype.toWellFormed
+const wellFormed = (text) => reflectApply(toWellFormed, text, [])
 const pending = { __proto__: null }
 const promiseReject = (error) => new NativePromise((_, reject) => reject(error))
 
@@ -23,7 +26,7 @@ const callTool = (path, args) => {
   }
   const error = new NativeError()
   return new NativePromise((resolve, reject) => {
-    pending[host.call(path, text)] = { resolve, reject, error }
+    pending[host.call(wellFormed(path), text)] = { resolve, reject, error }
   })
 }
 
@@ -93,7 +96,7 @@ const deliver = (seq, failed, text) => {
 const textOf = (read) => {
   try {
     const value = read()
-    return typeof value === "string" ? value : undefined
+    return typeof value === "string" ? wellFormed(value) : undefined
   } catch { return undefined }
 }
 const fail = (thrown) => {
@@ -101,11 +104,17 @@ const fail = (thrown) => {
   if (kind === "Error" || (typeof thrown === "object" && thrown !== null && textOf(() => thrown.stack) !== undefined)) {
     host.fail(textOf(() => thrown.name) ?? "Error", textOf(() => thrown.message) ?? "", textOf(() => thrown.stack) ?? "")
   } else {
-    host.fail("Error", "The program threw a value that is not an Error: " + inspect(thrown), "")
+    host.fail("Error", "The program threw a value that is not an Error: " + wellFormed(inspect(thrown)), "")
   }
 }
 
-const run = async (main, seed) => {
+const functionToString = Function.prototype.toString
+const run = async (main, length, seed) => {
+  // A source that closes the wrapper and opens another would make two programs of one.
+  if (typeof main !== "function" || reflectApply(functionToString, main, []).length !== length) {
+    host.fail("SyntaxError", "The source closes a bracket that it never opened", "")
+    return
+  }
   seedRandom(seed)
   let text
   try {

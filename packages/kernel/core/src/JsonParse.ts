@@ -1,0 +1,137 @@
+/**
+ * Values from JSON text without blocking.
+ *
+ * Use {@link parseJson} instead of `JSON.parse` for text that may be large: a megabyte with many different keys takes
+ * `JSON.parse` 60 ms, in which the event loop stands still. Small text is parsed at once.
+ *
+ * Large text is first scanned for where each bracket closes. Then containers are taken apart from the outside: members are
+ * handed to `JSON.parse` in groups of some kilobytes, and others may run between two groups.
+ */
+import { Effect } from "effect"
+
+/** Text up to this length takes `JSON.parse` a few milliseconds at worst. */
+const atOnce = 32 * 1024
+/** How long to work before others may run. */
+const sliceMs = 4
+
+/** The value of a JSON text. The text must be JSON: other text is a defect. */
+export const parseJson = (text: string): Effect.Effect<unknown> =>
+  Effect.suspend(() => (text.length <= atOnce ? Effect.succeed(JSON.parse(text) as unknown) : resume(parseLarge(text))))
+
+const resume = (work: Generator<void, unknown, void>): Effect.Effect<unknown> => {
+  const until = performance.now() + sliceMs
+  for (;;) {
+    const step = work.next()
+    if (step.done === true) return Effect.succeed(step.value)
+    if (performance.now() > until) return Effect.flatMap(Effect.yieldNow, () => resume(work))
+  }
+}
+
+const quote = 0x22
+const backslash = 0x5c
+const comma = 0x2c
+const openBracket = 0x5b
+const openBrace = 0x7b
+
+const isOpening = (code: number): boolean => code === openBracket || code === openBrace
+const isClosing = (code: number): boolean => code === 0x5d || code === 0x7d
+const isSpace = (code: number): boolean => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
+
+/** The place after the string that starts here. */
+const endOfString = (text: string, start: number): number => {
+  for (let at = text.indexOf('"', start + 1); at !== -1; at = text.indexOf('"', at + 1)) {
+    let slashes = 0
+    while (text.charCodeAt(at - 1 - slashes) === backslash) slashes++
+    if (slashes % 2 === 0) return at + 1
+  }
+  return text.length
+}
+
+function* parseLarge(text: string): Generator<void, unknown, void> {
+  const closings = yield* findClosings(text)
+  return yield* parseValue(text, skipSpace(text, 0), text.trimEnd().length, closings)
+}
+
+const skipSpace = (text: string, start: number): number => {
+  let at = start
+  while (isSpace(text.charCodeAt(at))) at++
+  return at
+}
+
+/** For each opening bracket, where it closes. */
+function* findClosings(text: string): Generator<void, Int32Array, void> {
+  const closings = new Int32Array(text.length)
+  const open: Array<number> = []
+  let nextPause = atOnce
+  for (let at = 0; at < text.length;) {
+    const code = text.charCodeAt(at)
+    if (code === quote) {
+      at = endOfString(text, at)
+    } else {
+      if (isOpening(code)) open.push(at)
+      else if (isClosing(code)) closings[open.pop() ?? 0] = at
+      at++
+    }
+    if (at > nextPause) {
+      nextPause = at + atOnce
+      yield
+    }
+  }
+  return closings
+}
+
+function* parseValue(text: string, start: number, end: number, closings: Int32Array): Generator<void, unknown, void> {
+  const opening = text.charCodeAt(start)
+  if (end - start <= atOnce || !isOpening(opening)) {
+    yield
+    return JSON.parse(text.slice(start, end)) as unknown
+  }
+  const isArray = opening === openBracket
+  const array: Array<unknown> = []
+  const object: Record<string, unknown> = {}
+  const take = (members: string): void => {
+    if (isArray) {
+      for (const item of JSON.parse(`[${members}]`) as ReadonlyArray<unknown>) array.push(item)
+    } else {
+      for (const [key, value] of Object.entries(JSON.parse(`{${members}}`) as object)) assign(object, key, value)
+    }
+  }
+  const close = closings[start] ?? end
+  let group = start + 1
+  let at = start + 1
+  while (at < close) {
+    const member = skipSpace(text, at)
+    const valueStart = isArray ? member : skipSpace(text, skipSpace(text, endOfString(text, member)) + 1)
+    const code = text.charCodeAt(valueStart)
+    let valueEnd = valueStart
+    if (isOpening(code)) valueEnd = (closings[valueStart] ?? close) + 1
+    else if (code === quote) valueEnd = endOfString(text, valueStart)
+    else while (valueEnd < close && text.charCodeAt(valueEnd) !== comma) valueEnd++
+    if (valueEnd - valueStart > atOnce) {
+      const before = text.slice(group, at).replace(/,\s*$/, "")
+      if (before.trim() !== "") take(before)
+      const value = yield* parseValue(text, valueStart, valueEnd, closings)
+      if (isArray) array.push(value)
+      else assign(object, JSON.parse(text.slice(member, endOfString(text, member))) as string, value)
+      at = skipSpace(text, valueEnd) + 1
+      group = at
+    } else {
+      at = skipSpace(text, valueEnd) + 1
+      if (at - group > atOnce / 4 || at >= close) {
+        take(text.slice(group, Math.min(at - 1, close)))
+        group = at
+        yield
+      }
+    }
+  }
+  return isArray ? array : object
+}
+
+/** Sets an own property, also one that is named `__proto__`. */
+const assign = (object: Record<string, unknown>, key: string, value: unknown): void => {
+  if (key === "__proto__") {
+    Object.defineProperty(object, key, { value, configurable: true, enumerable: true, writable: true })
+  } else {
+    object[key] = value
+  }
+}
