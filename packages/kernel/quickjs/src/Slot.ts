@@ -114,9 +114,9 @@ export class Slot {
 
   settle(message: SettleMessage): void {
     const { run, sandbox } = this
-    if (run === undefined || sandbox === undefined || run.start.runId !== message.runId) return
-    if (run.early !== undefined) {
-      run.early.push(message)
+    if (run === undefined || run.start.runId !== message.runId) return
+    if (run.early !== undefined || sandbox === undefined) {
+      run.early?.push(message)
       return
     }
     run.inFlight--
