@@ -1,12 +1,28 @@
 /**
  * The endpoints of executions over the engine and its history.
  */
-import { type ExecutionOutcomeRecord, ExecutorApi, type ListExecutionsQuery } from "@executor/api"
+import {
+  type ExecutionPageRecord,
+  type ExecutionWithInteractionRecord,
+  ExecutorApi,
+  type FinishedOutcome,
+  type InteractionRecord,
+  type ListExecutionsQuery,
+  type ToolCallRecord
+} from "@executor/api"
 import type { ExecutionEngine, ExecutionOutcome, FinishedExecution, PendingInteraction } from "@executor/execution"
-import type { ExecutionTrigger, Executor, ListExecutionsOptions } from "@executor/sdk"
-import { Context, Effect, Tracer } from "effect"
+import type {
+  ExecutionInteraction,
+  ExecutionPage,
+  ExecutionTrigger,
+  ExecutionWithInteraction,
+  Executor,
+  ListExecutionsOptions
+} from "@executor/sdk"
+import { Context, Effect, Struct, Tracer } from "effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { asProblems } from "./DomainProblems.ts"
+import { jsonBody } from "./JsonBody.ts"
 
 /** The trigger kind of a request that names none. */
 const defaultTrigger = "http"
@@ -35,7 +51,7 @@ const withoutUndefined = <A extends object>(value: A): { [K in keyof A]: Exclude
     [K in keyof A]: Exclude<A[K], undefined>
   }
 
-const finished = (execution: FinishedExecution): ExecutionOutcomeRecord => ({
+const finished = (execution: FinishedExecution): FinishedOutcome => ({
   executionId: execution.executionId,
   status: execution.status,
   ...(execution.resultJson === undefined ? {} : { resultJson: execution.resultJson }),
@@ -51,16 +67,31 @@ const pending = (interaction: PendingInteraction): PendingInteraction => ({
   request: JSON.parse(JSON.stringify(interaction.request))
 })
 
-const outcome = (outcome: ExecutionOutcome): ExecutionOutcomeRecord =>
+const outcome = (outcome: ExecutionOutcome) =>
   outcome.status !== "paused"
-    ? finished(outcome)
+    ? jsonBody(finished(outcome))
     : {
         executionId: outcome.execution.id,
-        status: "waiting_for_interaction",
+        status: "waiting_for_interaction" as const,
         interaction: pending(outcome.execution.interaction),
         interactions: outcome.execution.interactions.map(pending),
         toolCallCount: outcome.execution.toolCallCount
       }
+
+// What a person typed stays here. The contract has no place for it either, but a large body is written past the contract.
+const withoutPrivate = (interaction: ExecutionInteraction): InteractionRecord =>
+  Struct.omit(interaction, ["responsePrivateJson"])
+
+const withoutPrivateOf = ({
+  execution,
+  pendingInteraction
+}: ExecutionWithInteraction): ExecutionWithInteractionRecord => ({
+  execution,
+  pendingInteraction: pendingInteraction === null ? null : withoutPrivate(pendingInteraction)
+})
+
+const page = ({ executions, meta, nextCursor }: ExecutionPage): ExecutionPageRecord =>
+  withoutUndefined({ executions: executions.map(withoutPrivateOf), nextCursor, meta })
 
 const listOptions = (query: ListExecutionsQuery): ListExecutionsOptions => {
   const { after, code, cursor, elicitation, from, limit, meta, sort, status, to, tool, trigger } = query
@@ -108,10 +139,19 @@ export const layerExecutionHandlers = (engine: ExecutionEngine, executor: Execut
           ),
         cancel: ({ params }) => asProblems(engine.cancel(params.id)),
         list: ({ query }) =>
-          asProblems(executions.list(scopeId, listOptions(query))).pipe(Effect.map(withoutUndefined)),
-        get: ({ params }) => asProblems(executions.get(scopeId, params.id)),
-        toolCalls: ({ params }) => asProblems(executions.listToolCalls(scopeId, params.id)),
-        interactions: ({ params }) => asProblems(executions.listInteractions(scopeId, params.id))
+          asProblems(executions.list(scopeId, listOptions(query))).pipe(Effect.map(page), Effect.map(jsonBody)),
+        get: ({ params }) =>
+          asProblems(executions.get(scopeId, params.id)).pipe(Effect.map(withoutPrivateOf), Effect.map(jsonBody)),
+        toolCalls: ({ params }) =>
+          asProblems(executions.listToolCalls(scopeId, params.id)).pipe(
+            Effect.map((calls): ReadonlyArray<ToolCallRecord> => calls),
+            Effect.map(jsonBody)
+          ),
+        interactions: ({ params }) =>
+          asProblems(executions.listInteractions(scopeId, params.id)).pipe(
+            Effect.map((interactions) => interactions.map(withoutPrivate)),
+            Effect.map(jsonBody)
+          )
       })
     })
   )

@@ -5,7 +5,7 @@
  * without one on loopback only. An execution belongs to the engine and not to the request that started it: it goes on when the
  * caller disconnects.
  *
- * Closing lets requests finish for {@link closeGracePeriod}, ends the live streams at once, and then cuts off what is left.
+ * Closing lets requests finish for {@link defaultCloseGraceMs}, ends the live streams at once, and then cuts off what is left.
  */
 import type { ExecutionEngine } from "@executor/execution"
 import type { Executor } from "@executor/sdk"
@@ -33,8 +33,11 @@ export const defaultPort = 4788
 /** Holds the largest source of the default limits (256 KB) even when JSON escapes every character of it, with room for the rest. */
 export const defaultMaxRequestBytes = 2 * 1024 * 1024
 
-/** How long requests may take to finish once the server closes, in milliseconds. */
-export const closeGracePeriod = 3_000
+/** How long requests may take to finish once the server closes, in milliseconds: people wait for a process to end. */
+export const defaultCloseGraceMs = 3_000
+
+/** What is left of connections after that, when those that were cut off have been answered, is dropped. */
+const closeAnswerMs = 500
 
 // A tool's path and an id from another system may be long; the router's own limit is 100 characters.
 const routerConfig: Partial<FindMyWay.RouterConfig> = { maxParamLength: 512 }
@@ -55,6 +58,8 @@ export interface HttpHostOptions {
   readonly allowedOrigins?: ReadonlyArray<string> | undefined
   /** The largest body; {@link defaultMaxRequestBytes} if absent. */
   readonly maxRequestBytes?: number | undefined
+  /** {@link defaultCloseGraceMs} if absent. */
+  readonly closeGraceMs?: number | undefined
 }
 
 /** A server that runs. */
@@ -99,7 +104,13 @@ const handlers = (options: HttpHostOptions, closing: Effect.Effect<void>) =>
 export const serve = Effect.fn("HttpHost.serve")(function* (
   options: HttpHostOptions
 ): Effect.fn.Return<HttpHost["Service"], HttpHostError, Scope.Scope> {
-  const { host = defaultHost, maxRequestBytes = defaultMaxRequestBytes, port = defaultPort, token } = options
+  const {
+    closeGraceMs = defaultCloseGraceMs,
+    host = defaultHost,
+    maxRequestBytes = defaultMaxRequestBytes,
+    port = defaultPort,
+    token
+  } = options
   if (token === "none" && !isLoopback(host)) {
     return yield* new HttpHostError({
       message: `A server on ${host} can be reached from other machines, so it needs a token. Only one on loopback (127.0.0.1) can run without.`,
@@ -125,13 +136,13 @@ export const serve = Effect.fn("HttpHost.serve")(function* (
   const app = withBoundary(router, { gate, routerConfig })
 
   const node = makeNodeServer()
-  const server = yield* NodeHttpServer.make(() => node, { host, port, gracefulShutdownTimeout: closeGracePeriod }).pipe(
+  const server = yield* NodeHttpServer.make(() => node, { host, port, gracefulShutdownTimeout: closeGraceMs }).pipe(
     Effect.mapError(({ cause }) => cannotListen(host, port, cause))
   )
   yield* server.serve(app).pipe(Effect.provideService(MaxBodySize, ByteSize.bytes(maxRequestBytes)))
   yield* Effect.addFinalizer(() => {
-    // Requests that were cut off have been answered by then; a peer that does not read its answer must not hold up the close.
-    const timer = setTimeout(() => node.closeAllConnections(), closeGracePeriod + 500)
+    // A peer that does not read its answer must not hold up the close.
+    const timer = setTimeout(() => node.closeAllConnections(), closeGraceMs + closeAnswerMs)
     node.once("close", () => clearTimeout(timer))
     return Deferred.succeed(closing, undefined)
   })

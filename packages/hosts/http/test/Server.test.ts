@@ -129,7 +129,7 @@ describe("closing a server", () => {
   it.live("ends streams, lets a request finish, and cuts off what takes too long", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const server = yield* Scope.provide(startServer(), scope)
+      const server = yield* Scope.provide(startServer({ closeGraceMs: 500 }), scope)
       const stream = yield* Effect.forkChild(readUntil(server.url, "/events", "nothing that comes"))
       const started = yield* server.engine.events.pipe(
         Stream.filter((event) => event._tag === "ToolCallStarted"),

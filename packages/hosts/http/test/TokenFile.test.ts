@@ -52,6 +52,18 @@ describe("the token file", () => {
     })
   )
 
+  it.effect("is the same for all who ask at once", () =>
+    Effect.gen(function* () {
+      for (let round = 0; round < 10; round++) {
+        const folder = join(yield* temporaryFolder, "data")
+        const asked = Array.from({ length: 16 }, () => readOrCreateToken(folder))
+        const tokens = (yield* Effect.all(asked, { concurrency: "unbounded" })).map(Redacted.value)
+        assert.strictEqual(new Set(tokens).size, 1)
+        assert.deepEqual(yield* Effect.promise(() => readdir(folder)), [tokenFileName])
+      }
+    })
+  )
+
   it.effect("is the same for processes that start at once", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
