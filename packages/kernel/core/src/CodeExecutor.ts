@@ -84,7 +84,8 @@ export interface ToolRejection {
 /**
  * How a sandbox reaches tools. It succeeds with the tool's value, or with a {@link Settlement}. A failure rejects the
  * program's promise with the failure's `name` (or `_tag`), `message` and `data`; a defect rejects it with an opaque
- * message. It is interrupted when the execution is.
+ * message. A `LimitExceeded` ends the execution instead. It is interrupted when the execution is, and when the program
+ * ends while the call is open.
  */
 export interface SandboxToolInvoker {
   readonly invoke: (call: ToolInvocation) => Effect.Effect<unknown, unknown>

@@ -1,8 +1,8 @@
 /**
  * The limits one execution runs under, with their defaults and their reasons.
  *
- * Use `Limits.defaults` as it is, or `Limits.make({ cpuTimeMs: 2_000 })` to change some. A limit that is passed ends in a
- * {@link LimitExceeded}, whose message names the limit, its value and the setting that raises it.
+ * Use `Limits.defaults` as it is, or `Limits.with({ cpuTimeMs: 2_000 })` to change some. A limit that is passed ends in a
+ * `LimitExceeded`, whose message names the limit, its value and the setting that raises it.
  */
 import { Schema } from "effect"
 

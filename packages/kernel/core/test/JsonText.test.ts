@@ -1,7 +1,7 @@
 import { encodeJson, parseJson } from "@executor/kernel"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import fc from "fast-check"
+import * as fc from "fast-check"
 
 const text = (value: unknown) => encodeJson(value, { root: "value" })
 

@@ -3,21 +3,26 @@
  */
 import { readFile } from "node:fs/promises"
 import { createRequire } from "node:module"
+import { pathToFileURL } from "node:url"
 import type { CompiledModules } from "./Protocol.ts"
 
 /** The files, as they are named in `quickjs-wasi` and in an `assetsUrl` folder. */
-export const assetNames = {
+const assetNames = {
   quickjs: "quickjs.wasm",
   url: "url.so",
   encoding: "encoding.so",
   structuredClone: "structured-clone.so"
 } as const
 
+const installed = (name: string): string => createRequire(import.meta.url).resolve(`quickjs-wasi/${name}`)
+
+/** Where the files are installed, for a build that copies them. */
+export const assetUrls = (): ReadonlyArray<URL> =>
+  Object.values(assetNames).map((name) => pathToFileURL(installed(name)))
+
 const compile = async (name: string, folder: URL | undefined): Promise<WebAssembly.Module> => {
   const file =
-    folder === undefined
-      ? createRequire(import.meta.url).resolve(`quickjs-wasi/${name}`)
-      : new URL(name, folder.href.endsWith("/") ? folder : `${folder.href}/`)
+    folder === undefined ? installed(name) : new URL(name, folder.href.endsWith("/") ? folder : `${folder.href}/`)
   return WebAssembly.compile(await readFile(file))
 }
 

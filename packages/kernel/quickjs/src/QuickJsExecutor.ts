@@ -6,7 +6,7 @@
  * executions do. When the scope closes, workers end and executions that still run fail.
  *
  * A program that is bundled into one file passes `workerUrl` (the bundled `worker` entry of this package) and `assetsUrl` (a
- * folder with the four files named in {@link assetNames}).
+ * folder with the files of {@link assetUrls}).
  */
 import {
   CodeExecutionError,
@@ -20,12 +20,12 @@ import {
 } from "@executor/kernel"
 import { Clock, Effect, Fiber, Layer } from "effect"
 import { availableParallelism } from "node:os"
-import { assetNames, compileAssets } from "./Assets.ts"
+import { assetUrls, compileAssets } from "./Assets.ts"
 import { preludeHash } from "./guest/prelude.ts"
 import { Pool } from "./Pool.ts"
 import { Run, type RunEnd } from "./Run.ts"
 
-export { assetNames }
+export { assetUrls }
 
 /** Options of {@link make} and {@link layer}. */
 export interface QuickJsExecutorOptions {

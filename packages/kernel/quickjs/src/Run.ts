@@ -41,7 +41,7 @@ export interface RunOptions {
 }
 
 /** Text of outcomes that is kept, in UTF-16 units; a run that has received more cannot be moved. */
-const maxHistory = 16 * 1024 * 1024
+const maxHistory = 4 * 1024 * 1024
 
 /** Arguments longer than this are read in slices. */
 const largeArguments = 32 * 1024

@@ -5,7 +5,7 @@
 import { CodeExecutor, type ExecuteResult, Settlement, type SandboxToolInvoker } from "@executor/kernel"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { layer } from "./support.ts"
 
 /** Statements; each leaves a trace in `seen`, and `x` carries data from one to the next. */

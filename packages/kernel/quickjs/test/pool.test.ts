@@ -5,9 +5,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { execFile } from "node:child_process"
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { rolldown } from "rolldown"
 import { tools, value } from "./support.ts"
@@ -132,10 +131,7 @@ describe("the pool", () => {
             await bundle.write({ dir: folder, format: "esm", entryFileNames: "[name].mjs", minify: true })
             await bundle.close()
           })
-          const require = createRequire(import.meta.url)
-          for (const name of Object.values(QuickJsExecutor.assetNames)) {
-            copyFileSync(require.resolve(`quickjs-wasi/${name}`), join(folder, name))
-          }
+          for (const url of QuickJsExecutor.assetUrls()) copyFileSync(url, join(folder, basename(url.pathname)))
           writeFileSync(join(folder, "package.json"), "{}")
           const layer = QuickJsExecutor.layer({
             workers: 1,
