@@ -28,7 +28,7 @@ import { defaultCallTimeoutMillis, defaultStartTimeoutMillis, type McpSourceConf
 import { type Call, makeQuestions } from "./Questions.ts"
 import { StdioProcess } from "./StdioProcess.ts"
 import { toDefinitions, toFailure, toResult } from "./ToolMapping.ts"
-import { answerTimeout, withinCallTime } from "./Timeouts.ts"
+import { answerTimeoutMillis, withinCallTime } from "./Timeouts.ts"
 
 /** The key of `_meta` that carries the idempotency key of a call. */
 export const idempotencyMetaKey = "executor/idempotencyKey"
@@ -61,6 +61,7 @@ export const open = Effect.fn("McpPlugin.open")(function* (
   options: { readonly namespace: string; readonly clientVersion: string }
 ): Effect.fn.Return<SourceConnection, SourceUnavailable, Scope.Scope> {
   const { namespace } = options
+  const callTimeout = config.callTimeoutMillis ?? defaultCallTimeoutMillis
   const startTimeout = config.startTimeoutMillis ?? defaultStartTimeoutMillis
   const env = yield* serverEnvironment(namespace, config.env ?? [])
   const mcp = yield* Effect.promise(() => import("@modelcontextprotocol/client"))
@@ -132,8 +133,8 @@ export const open = Effect.fn("McpPlugin.open")(function* (
           call,
           path: context.path,
           namespace,
-          millis: config.callTimeoutMillis ?? defaultCallTimeoutMillis,
-          isAlive: isAlive(client)
+          millis: callTimeout,
+          isAlive: isAlive(client, callTimeout)
         })
       })
     )
@@ -182,8 +183,10 @@ const listTools = Effect.fnUntraced(function* (client: Client): Effect.fn.Return
 })
 
 /** A server that is only slow with one call still answers others. */
-const isAlive = (client: Client): Effect.Effect<boolean> =>
-  request((signal) => client.request({ method: "tools/list" }, { signal, timeout: answerTimeout })).pipe(
+const isAlive = (client: Client, callTimeout: number): Effect.Effect<boolean> =>
+  request((signal) =>
+    client.request({ method: "tools/list" }, { signal, timeout: Math.min(answerTimeoutMillis, callTimeout) })
+  ).pipe(
     Effect.as(true),
     Effect.catch(() => Effect.succeed(false))
   )
@@ -265,18 +268,24 @@ const answerAll = Effect.fnUntraced(function* (
 })
 
 const ask = (context: ToolContext, question: ElicitRequestParams): Effect.Effect<ElicitResult> => {
-  const request: ElicitationRequest | undefined =
-    question.mode !== "url"
-      ? { kind: "form", message: question.message, requestedSchema: question.requestedSchema }
-      : /^https?:\/\//i.test(question.url)
-        ? { kind: "url", message: question.message, url: question.url }
-        : undefined
+  const request = toRequest(question)
   return request === undefined
     ? Effect.succeed({ action: "cancel" })
     : Effect.map(context.elicit(request), ({ action, content }: ElicitationResponse) => ({
         action,
         ...(action === "accept" && request.kind === "form" ? { content: (content ?? {}) as FormContent } : {})
       }))
+}
+
+/** A page is shown only if it is a web page. */
+const toRequest = (question: ElicitRequestParams): ElicitationRequest | undefined => {
+  if (question.mode !== "url") {
+    return { kind: "form", message: question.message, requestedSchema: question.requestedSchema }
+  }
+  const url = URL.canParse(question.url) ? new URL(question.url) : undefined
+  return url?.protocol === "https:" || url?.protocol === "http:"
+    ? { kind: "url", message: question.message, url: url.href }
+    : undefined
 }
 
 type FormContent = NonNullable<ElicitResult["content"]>

@@ -5,8 +5,8 @@ import { SourceUnavailable, ToolFailed } from "@executor/sdk"
 import { Effect } from "effect"
 import type { Call } from "./Questions.ts"
 
-/** A server that did not answer a call in time must answer a simple request within this many milliseconds, or it hangs. */
-export const answerTimeout = 5000
+/** A server that did not answer a call in time must answer a simple request in this time (or that of a call), or it hangs. */
+export const answerTimeoutMillis = 5000
 
 /** Time is counted in steps, so that a step during which a person is thinking can be left out. */
 const steps = 20

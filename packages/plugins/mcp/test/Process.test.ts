@@ -66,7 +66,7 @@ describe("tools of a server", () => {
       assert.deepNestedPropertyVal(yield* shape("many"), "content.length", 2)
       const error = yield* Effect.flip(shape("error"))
       assert(error instanceof ToolFailed)
-      assert.deepInclude(error, { message: "no such user", path: "raw.shapes" })
+      assert.deepInclude(error, { message: "no such [31muser", path: "raw.shapes" })
       assert.lengthOf(String(yield* call(executor, "raw.huge", { bytes: 9_000_000 })), 9_000_000)
     })
   )
@@ -239,12 +239,25 @@ describe("time", () => {
   it.live("a call that takes too long has failed; others go on with the same process", () =>
     Effect.gen(function* () {
       const executor = yield* makeExecutor()
-      yield* add(executor, "raw", { ...fixture("raw-server"), callTimeoutMillis: 200 })
+      yield* add(executor, "raw", { ...fixture("raw-server"), callTimeoutMillis: 1000 })
       const pid = yield* pidOf(executor)
       const error = yield* Effect.flip(call(executor, "raw.hang"))
       assert(error instanceof ToolFailed)
       assert.include(error.message, "callTimeoutMillis")
       assert.strictEqual(yield* pidOf(executor), pid)
+    })
+  )
+
+  it.live("a server that hangs is not available, and is started again by the next call", () =>
+    Effect.gen(function* () {
+      const executor = yield* makeExecutor()
+      yield* add(executor, "raw", { ...fixture("raw-server"), callTimeoutMillis: 1000 })
+      const pid = yield* pidOf(executor)
+      const error = yield* Effect.flip(call(executor, "raw.freeze"))
+      assert(error instanceof SourceUnavailable)
+      assert.include(error.message, "does not answer any more")
+      assert.isFalse(isRunning(pid))
+      assert.notStrictEqual(yield* pidOf(executor), pid)
     })
   )
 

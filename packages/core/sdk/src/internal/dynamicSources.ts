@@ -10,10 +10,11 @@ import type { DBError } from "../DBAdapter.ts"
 import { catalogMaxAgeMillis } from "../Executor.ts"
 import { type ScopeId, ToolId } from "../Ids.ts"
 import type { ConfiguredSource, Plugin, ToolContext } from "../Plugin.ts"
-import { Source, SourceUnavailable, Tool, type ToolFailed } from "../Tool.ts"
+import { Source, SourceUnavailable, Tool, ToolFailed } from "../Tool.ts"
 import type { Connections } from "./connections.ts"
 import type { SourceRow, SourceRows, ToolRow } from "./sourceRows.ts"
-import type { CatalogTool } from "./toolCall.ts"
+import { cleanText } from "./text.ts"
+import { type CatalogTool, maxErrorMessageLength } from "./toolCall.ts"
 import { dynamicToolValidate } from "./toolInput.ts"
 
 /** A dynamic source with its tools. */
@@ -83,11 +84,18 @@ export const makeDynamicSources = (options: {
     args: unknown,
     context: ToolContext
   ): Effect.Effect<unknown, ToolFailed | SourceUnavailable> =>
-    options.connections.use<unknown, ToolFailed>(
-      connectionKey(row),
-      row.namespace,
-      Effect.flatMap(configured(row), (source) => source.open({ namespace: row.namespace })),
-      (connection) => connection.invoke({ name: tool.definition.name, binding: tool.definition.binding }, args, context)
+    Effect.mapError(
+      options.connections.use<unknown, ToolFailed>(
+        connectionKey(row),
+        row.namespace,
+        Effect.flatMap(configured(row), (source) => source.open({ namespace: row.namespace })),
+        (connection) =>
+          connection.invoke({ name: tool.definition.name, binding: tool.definition.binding }, args, context)
+      ),
+      (error) =>
+        error instanceof ToolFailed
+          ? new ToolFailed({ ...error, message: cleanText(error.message, maxErrorMessageLength) })
+          : cleanUnavailable(error)
     )
 
   const load = Effect.fnUntraced(function* (row: SourceRow): Effect.fn.Return<DynamicSource, DBError> {
@@ -161,6 +169,10 @@ export const makeDynamicSources = (options: {
 
   return { read, readRecent, configured }
 }
+
+/** A source's own words may be in the message, which ends up in terminals and in front of models. */
+export const cleanUnavailable = (error: SourceUnavailable): SourceUnavailable =>
+  new SourceUnavailable({ namespace: error.namespace, message: cleanText(error.message, maxErrorMessageLength) })
 
 /** The innermost row of each namespace. */
 const shadow = (rows: ReadonlyArray<SourceRow>, scopes: ReadonlyArray<ScopeId>): ReadonlyArray<SourceRow> => {

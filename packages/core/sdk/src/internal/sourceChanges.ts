@@ -7,7 +7,7 @@ import type { ScopeId } from "../Ids.ts"
 import type { ConfiguredSource, Plugin, ToolDefinition } from "../Plugin.ts"
 import { type JsonSchema, type Source, SourceInvalid, SourceNotFound, type SourceUnavailable } from "../Tool.ts"
 import { type Connections, type Open } from "./connections.ts"
-import { connectionKey, type DynamicSource, type DynamicSources } from "./dynamicSources.ts"
+import { cleanUnavailable, connectionKey, type DynamicSource, type DynamicSources } from "./dynamicSources.ts"
 import { copyJson } from "./json.ts"
 import type { SourceRow, SourceRows } from "./sourceRows.ts"
 import { cleanSchema, cleanText, maxDescriptionLength, maxSchemaLength, maxTitleLength } from "./text.ts"
@@ -31,10 +31,12 @@ export const makeSourceChanges = (options: {
     row: { readonly scopeId: string; readonly namespace: string; readonly configJson: string },
     open: Open
   ): Effect.Effect<ReadonlyArray<ToolDefinition>, SourceInvalid | SourceUnavailable> =>
-    Effect.flatMap(
-      connections.use(connectionKey(row), row.namespace, open, (connection) => connection.listTools),
-      (tools) => checkTools(row.namespace, tools)
-    )
+    connections
+      .use<ReadonlyArray<ToolDefinition>, never>(connectionKey(row), row.namespace, open, (each) => each.listTools)
+      .pipe(
+        Effect.mapError(cleanUnavailable),
+        Effect.flatMap((tools) => checkTools(row.namespace, tools))
+      )
 
   const saved = (namespace: string): Effect.Effect<Source, DBError | SourceInvalid> =>
     Effect.flatMap(dynamic.read, (catalog) => {

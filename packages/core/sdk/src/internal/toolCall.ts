@@ -7,7 +7,7 @@ import type { InvokeError, InvokeOptions } from "../Executor.ts"
 import type { StaticTool, ToolContext } from "../Plugin.ts"
 import { type JsonSchema, type SourceUnavailable, type Tool, ToolFailed, ToolInputInvalid } from "../Tool.ts"
 import { copyJson, type FieldIssue, shorten } from "./json.ts"
-import { cleanText } from "./text.ts"
+import { cleanSchema, cleanText } from "./text.ts"
 import type { Validate } from "./toolInput.ts"
 
 /** A tool as the catalog holds it. */
@@ -185,11 +185,14 @@ class CallContext implements ToolContext {
     Effect.suspend(() => {
       if (this.#onElicitation === undefined) return Effect.succeed<ElicitationResponse>({ action: "cancel" })
       const shown = copyJson(this.args)
+      const { requestedSchema, ...rest } = request
+      const schema = requestedSchema === undefined ? undefined : copyJson(requestedSchema)
       return this.#onElicitation({
-        ...request,
+        ...rest,
         message: cleanText(request.message, maxQuestionLength),
         toolPath: this.path,
-        args: shown.ok ? shown.value : undefined
+        args: shown.ok ? shown.value : undefined,
+        ...(schema?.ok === true ? { requestedSchema: cleanSchema(schema.value) } : {})
       })
     })
 }
