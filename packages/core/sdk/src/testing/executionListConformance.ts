@@ -213,6 +213,26 @@ export const executionListConformance = (name: string, makeStore: Effect.Effect<
       })
     )
 
+    it.effect("have a timeline of at most 80 buckets, empty ones included", () =>
+      Effect.gen(function* () {
+        const store = yield* makeStore
+        const scopeId = ScopeId.make("a")
+        const timeline = (from: number, to: number) =>
+          Effect.map(store.list(scopeId, { includeMeta: true, timeRange: { from, to } }), ({ meta }) => [
+            meta?.chartBucketMs,
+            meta?.chartData.length,
+            meta?.chartData[0]?.bucketStart,
+            meta?.chartData.at(-1)?.bucketStart
+          ])
+        const day = 86_400_000
+        expect(yield* timeline(0, 80_000)).toEqual([1_000, 80, 0, 79_000])
+        expect(yield* timeline(0, 80_001)).toEqual([5_000, 17, 0, 80_000])
+        expect(yield* timeline(7_199_999, day)).toEqual([1_800_000, 45, 5_400_000, 84_600_000])
+        expect(yield* timeline(0, 365 * day * 800)).toEqual([365 * day * 11, 73, 0, 365 * day * 792])
+        expect(yield* timeline(5, 5)).toEqual([1_000, 0, undefined, undefined])
+      })
+    )
+
     it.effect("name the option that is not valid", () =>
       Effect.gen(function* () {
         const store = yield* makeStore
