@@ -2,7 +2,12 @@
  * Implements the contract's `RequestValidation`: looks at the body before it is parsed, and turns what does not fit the endpoint
  * into a problem that names each thing that is wrong.
  */
-import { BadRequestProblem, PayloadTooLargeProblem, RequestValidation } from "@executor/api"
+import {
+  BadRequestProblem,
+  PayloadTooLargeProblem,
+  RequestValidation,
+  UnsupportedMediaTypeProblem
+} from "@executor/api"
 import { Effect, Layer, type Schema, SchemaIssue } from "effect"
 import * as HttpApiError from "effect/http-api/HttpApiError"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
@@ -51,6 +56,12 @@ const badBody = (message: string) =>
 // Reading the body here is not reading it twice: the request keeps it.
 const checkBody = (limitBytes: number) =>
   Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+    const encoding = request.headers["content-encoding"]
+    if (encoding !== undefined && encoding !== "identity") {
+      return yield* new UnsupportedMediaTypeProblem({
+        detail: `The body is encoded as ${encoding}; expected it plain.`
+      })
+    }
     const bytes = yield* Effect.mapError(request.arrayBuffer, ({ reason }) =>
       reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
         ? new PayloadTooLargeProblem({ detail: `The body is larger than ${limitBytes} bytes.`, limitBytes })

@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as fc from "fast-check"
 import { connect } from "node:net"
+import { gzipSync } from "node:zlib"
 import { type Answer, type RunningServer, TestServer, token } from "./support.ts"
 
 const problem = (answer: Answer, status: number, kind: string) => {
@@ -95,6 +96,8 @@ layer(TestServer.layer, { excludeTestServices: true })("a bad request", (it) => 
       ]) {
         problem(yield* post('{"code":"return 1"}', { "content-type": type }), 415, "unsupported-media-type")
       }
+      const zipped = gzipSync('{"code":"return 1"}')
+      problem(yield* post(zipped, { ...json, "content-encoding": "gzip" }), 415, "unsupported-media-type")
       const charset = yield* post('{"code":"return 1"}', { "content-type": "application/json; charset=utf-8" })
       assert.strictEqual(charset.status, 200)
     })
@@ -198,6 +201,13 @@ layer(TestServer.layer, { excludeTestServices: true })("a bad request", (it) => 
       assert.match(headers, /^HTTP\/1\.1 431 /)
       const hostless = yield* sendBytes(server, "GET /health HTTP/1.1\r\nconnection: close\r\n\r\n")
       assert.match(hostless, /^HTTP\/1\.1 403 [^]*application\/problem\+json[^]*no Host header/)
+      const expecting = yield* sendBytes(server, "GET /health HTTP/1.1\r\nhost: localhost\r\nexpect: a-miracle\r\n\r\n")
+      assert.match(expecting, /^HTTP\/1\.1 417 [^]*application\/problem\+json/)
+      const upgrade = yield* sendBytes(
+        server,
+        "GET /health HTTP/1.1\r\nhost: evil.example\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+      )
+      assert.match(upgrade, /^HTTP\/1\.1 403 /)
       const absolute = yield* sendBytes(
         server,
         "GET http://evil.example/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
