@@ -16,7 +16,7 @@ import { Effect, type Fiber } from "effect"
  * How long the code gets, after the last thing that happened to it, to make another call. It is the real time of
  * another thread, so it does not follow the `Clock`.
  */
-export const quietMs = 20
+export const quietMs = 50
 
 /** What `Progress` is made with. */
 export interface ProgressOptions {

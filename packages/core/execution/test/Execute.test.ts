@@ -2,6 +2,7 @@
  * Executions that run to their end, and what is recorded of them.
  */
 import type { ExecutionRefused } from "@executor/execution"
+import { CodeExecutor } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { tool, ToolFailed } from "@executor/sdk"
 import { assert, describe, layer } from "@effect/vitest"
@@ -294,22 +295,20 @@ layer(QuickJsExecutor.layer(), live)("execute", (it) => {
           description: "",
           handler: () => Effect.as(Deferred.await(release), "done")
         })
-        const { engine, history } = yield* engineOf([slow, add])
-        const running = yield* Effect.forkChild(
-          engine.execute("tools.t.slow(); await tools.t.add({ a: 1, b: 1 }); return 1"),
-          { startImmediately: true }
-        )
-        yield* Effect.repeat(
-          Effect.flatMap(history.rows, ([row]) => (row === undefined ? Effect.succeed([]) : history.calls(row.id))),
-          { until: (calls) => calls[1]?.status === "completed" }
-        )
-        yield* Deferred.succeed(release, undefined)
-        const finished = yield* Fiber.join(running)
+        const sandbox = yield* CodeExecutor
+        const releaseSoon = Effect.sync(() => setImmediate(() => Deferred.doneUnsafe(release, Effect.void)))
+        const codeExecutor = CodeExecutor.of({
+          ...sandbox,
+          execute: (...args) => Effect.onExit(sandbox.execute(...args), () => releaseSoon)
+        })
+        const { engine, history } = yield* engineOf([slow, add], { codeExecutor })
+        const finished = yield* engine.execute("tools.t.slow(); await tools.t.add({ a: 1, b: 1 }); return 1")
         assert.strictEqual(finished.status, "completed")
         assert.strictEqual(finished.toolCallCount, 2)
         const [call] = yield* history.calls(finished.executionId)
         assert.strictEqual(call?.status, "completed")
         assert.strictEqual(call?.resultJson, `"done"`)
+        assert.strictEqual(call?.settleSeq, null)
       })
     )
 

@@ -185,6 +185,17 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("executeWithPause 
     })
   )
 
+  it.effect("a tool that still works holds back a question, since it may lead to another", () =>
+    Effect.gen(function* () {
+      const slow = tool({ name: "slow", description: "", handler: () => Effect.sleep("200 millis") })
+      const { engine } = yield* engineOf([write, slow])
+      const code = "await Promise.all([tools.t.write({ n: 1 }), tools.t.slow().then(() => tools.t.write({ n: 2 }))])"
+      const { id, interactions } = paused(yield* engine.executeWithPause(code))
+      assert.strictEqual(interactions.length, 2)
+      yield* engine.cancel(id)
+    })
+  )
+
   it.effect("more questions than calls may be under way are asked in turn", () =>
     Effect.gen(function* () {
       const { engine } = yield* engineOf([write])
