@@ -14,9 +14,9 @@ class Catalog extends Context.Service<Catalog, { readonly executor: Executor; re
       const folder = yield* temporaryFolder
       yield* withVariable("MEMORY_FILE_PATH", `${folder}/memory.jsonl`)
       const executor = yield* makeExecutor()
-      yield* add(executor, "everything", npmServer("server-everything"))
-      yield* add(executor, "files", npmServer("server-filesystem", folder))
-      yield* add(executor, "memory", { ...npmServer("server-memory"), env: ["MEMORY_FILE_PATH"] })
+      yield* add(executor, "everything", npmServer("everything"))
+      yield* add(executor, "files", npmServer("filesystem", folder))
+      yield* add(executor, "memory", { ...npmServer("memory"), env: ["MEMORY_FILE_PATH"] })
       return { executor, folder }
     })
   )

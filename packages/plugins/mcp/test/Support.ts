@@ -17,11 +17,18 @@ export const fixture = (name: string, ...args: ReadonlyArray<string>) => ({
   args: [fileURLToPath(new URL(`./fixtures/${name}.ts`, import.meta.url)), ...args]
 })
 
+/** Servers from npm. */
+export const servers = {
+  everything: import.meta.resolve("@modelcontextprotocol/server-everything/dist/index.js"),
+  filesystem: import.meta.resolve("@modelcontextprotocol/server-filesystem/dist/index.js"),
+  memory: import.meta.resolve("@modelcontextprotocol/server-memory/dist/index.js")
+}
+
 /** The configuration of a server from npm. */
-export const npmServer = (name: string, ...args: ReadonlyArray<string>) => ({
+export const npmServer = (name: keyof typeof servers, ...args: ReadonlyArray<string>) => ({
   transport: "stdio",
   command: process.execPath,
-  args: [fileURLToPath(import.meta.resolve(`@modelcontextprotocol/${name}/dist/index.js`)), ...args]
+  args: [fileURLToPath(servers[name]), ...args]
 })
 
 /** Adds a source. */
