@@ -1,13 +1,18 @@
+import { globSync } from "node:fs"
+import { dirname } from "node:path"
 import { defineConfig } from "vitest/config"
 
+const roots = globSync(["packages/*/*/package.json", "apps/*/package.json", "examples/package.json"]).map(dirname)
+const conditions = ["@executor/source", "node", "import", "default"]
+
 /**
- * Every workspace with tests is a project. Packages resolve each other through the `@executor/source`
- * condition, so a test runs on the sources as they are; only tests of the built command need a build.
+ * Every workspace is a project of its folder's name. Packages resolve each other through the `@executor/source` condition, so a
+ * test runs on the sources as they are; only tests of the built command and of the examples need a build.
  */
 export default defineConfig({
   test: {
     globalSetup: ["scripts/require-node.ts"],
-    projects: ["packages/*/*", "apps/*", "examples"].map((root) => ({
+    projects: roots.toSorted().map((root) => ({
       test: {
         name: root,
         include: [`${root}/test/**/*.test.ts`],
@@ -15,8 +20,8 @@ export default defineConfig({
         testTimeout: 30_000,
         hookTimeout: 30_000
       },
-      resolve: { conditions: ["@executor/source", "node", "import", "default"] },
-      ssr: { resolve: { conditions: ["@executor/source", "node", "import", "default"] } }
+      resolve: { conditions },
+      ssr: { resolve: { conditions } }
     }))
   }
 })

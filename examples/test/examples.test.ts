@@ -43,4 +43,8 @@ describe("the examples print what they promise", () => {
       ].join("\n")
     )
   })
+
+  it("the promise entry", async () => {
+    expect(await output("promise")).toBe(["result: 42", "asked: approval greetings.send", "sent: true", ""].join("\n"))
+  })
 })
