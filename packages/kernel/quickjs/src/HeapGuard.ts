@@ -58,9 +58,12 @@ const wrapper = (callee: number, parameters: number): ReadonlyArray<number> => {
   return [...length(body.length), ...body]
 }
 
+/** "\0asm", version 1. */
+const header = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]
+
 const moduleBytes = (): Uint8Array<ArrayBuffer> =>
   new Uint8Array([
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    ...header,
     ...section(
       1,
       vector([

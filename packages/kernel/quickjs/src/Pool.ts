@@ -39,8 +39,10 @@ const graceMs = 250
 const watchMs = 50
 /** A run that has computed longer than this waits for the holder rather than compute it all again elsewhere. */
 const maxRepeatedCpuMs = 1_000
-/** Moves of one run; a run that is on every thread that dies is likely why. */
+/** How often a run is moved out of the way of others, which has to end if all of them compute. */
 const maxMoves = 3
+/** How often a run is saved from a thread that died; one that is on every such thread is likely why. */
+const maxRescues = 3
 
 export interface PoolOptions {
   readonly workers: number
@@ -75,6 +77,7 @@ export class Pool {
   private readonly members = new Set<Member>()
   private readonly placed = new Map<Run, { readonly member: Member; readonly placement: Placement }>()
   private readonly moves = new WeakMap<Run, number>()
+  private readonly rescues = new WeakMap<Run, number>()
   private queue: Array<Run> = []
   private modules: Promise<CompiledModules> | undefined
   private watch: NodeJS.Timeout | undefined
@@ -284,7 +287,7 @@ export class Pool {
     const limit = placement.run?.options.limits.cpuTimeMs ?? Infinity
     const overdue =
       (cpu[inside] ?? 0) + stuckMs > limit + graceMs ||
-      (placement.stopping !== undefined && now - placement.stopping > graceMs)
+      (placement.stopping !== undefined && Math.min(now - placement.stopping, stuckMs) > graceMs)
     if (overdue) {
       this.kill(member, placement)
     } else if (!member.held) {
@@ -304,7 +307,7 @@ export class Pool {
       this.placed.delete(run)
       run.endAtLimit("cpuTimeMs")
     }
-    this.moveAll(member, culprit)
+    this.rescueAll(member, culprit)
   }
 
   private onExit(member: Member, error: Error | undefined): void {
@@ -316,7 +319,7 @@ export class Pool {
     }
     const culprit = member.placements[Atomics.load(member.thread.shared.cells, 0) - 1]
     this.fail(culprit, `The sandbox worker that ran the program ended: ${why}. Running it again may help.`)
-    this.moveAll(member, culprit)
+    this.rescueAll(member, culprit)
   }
 
   private fail(placement: Placement | undefined, message: string): void {
@@ -326,29 +329,31 @@ export class Pool {
     run.end({ _tag: "Failed", message })
   }
 
-  private moveAll(member: Member, except: Placement | undefined): void {
+  private rescueAll(member: Member, except: Placement | undefined): void {
     for (const placement of member.placements) {
       if (placement?.run === undefined || placement === except) continue
       this.placed.delete(placement.run)
       placement.run.deliver = undefined
-      this.requeue(placement.run)
+      this.rescue(placement.run)
     }
     this.placeQueued()
   }
 
   private move(run: Run, member: Member, placement: Placement): void {
-    if (run.history === undefined || (this.moves.get(run) ?? 0) >= maxMoves) return
+    const moves = this.moves.get(run) ?? 0
+    if (run.history === undefined || moves >= maxMoves) return
+    this.moves.set(run, moves + 1)
     this.detach(run, member, placement)
-    this.requeue(run)
+    this.queue.unshift(run)
   }
 
-  private requeue(run: Run): void {
-    const moves = (this.moves.get(run) ?? 0) + 1
-    this.moves.set(run, moves)
-    if (run.history === undefined || moves > maxMoves) {
+  private rescue(run: Run): void {
+    const rescues = this.rescues.get(run) ?? 0
+    if (run.history === undefined || rescues >= maxRescues) {
       run.end({ _tag: "Failed", message: "The sandbox worker that ran the program ended. Running it again may help." })
       return
     }
+    this.rescues.set(run, rescues + 1)
     this.queue.unshift(run)
   }
 }

@@ -82,7 +82,9 @@ export class Slot {
       ending: undefined
     }
     this.run = run
-    this.environment.shared.cpu[this.index] = 0
+    const { cells, cpu } = this.environment.shared
+    if (Atomics.load(cells, 2 + this.index) === message.runId) return this.abort(message.runId)
+    cpu[this.index] = 0
     if (this.sandbox?.begin(message.limits, message.startTime) !== true) {
       const sandbox = await this.takeSandbox(message.limits)
       this.sandbox = sandbox

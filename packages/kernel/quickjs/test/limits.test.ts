@@ -116,8 +116,8 @@ describe("limits", () => {
 
     it.effect("limits are positive whole numbers", () =>
       Effect.sync(() => {
-        expect(() => Limits.with({ cpuTimeMs: 0 })).toThrow()
-        expect(() => Limits.with({ toolCalls: 1.5 })).toThrow()
+        expect(() => Limits.with({ cpuTimeMs: 0 })).toThrow("cpuTimeMs")
+        expect(() => Limits.with({ toolCalls: 1.5 })).toThrow("toolCalls")
         expect(Limits.with({ wallTimeMs: null }).wallTimeMs).toBeNull()
       })
     )

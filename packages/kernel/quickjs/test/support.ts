@@ -7,7 +7,7 @@ import {
   sleepPath
 } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
-import { Effect, Layer } from "effect"
+import { Effect, type Layer } from "effect"
 
 /** A few tools: `echo` gives back its input, `fail` rejects, `never` stays open. */
 export const tools: SandboxToolInvoker = {
