@@ -2,8 +2,8 @@
  * The database as the stores see it: schema-driven, neutral of any database, effectful.
  *
  * An adapter stores flat rows of the tables of a {@link DBSchema}. Everything a store asks for is carried to the
- * database as a {@link Where}, an order and a limit, so that cost follows the page and not the table. Column names are the
- * schema's snake case names. Use `MemoryAdapter.layer` for tests, `@executor/storage-drizzle` for SQLite.
+ * database as a {@link Where}, an order and a limit, so that cost follows the page and not the table. Column names are
+ * the schema's snake case names. Use `MemoryAdapter.layer` for tests, `@executor/storage-drizzle` for SQLite.
  *
  * There is no interactive transaction: a unit of work is a list of {@link WriteOperation}s that are applied together or
  * not at all. SQLite runs such a unit in one synchronous step, Postgres in one round trip, and no adapter ever holds a
@@ -86,7 +86,9 @@ export interface FindOptions {
   readonly limit?: number
 }
 
-/** What rows are grouped by: the value of a column, or the bucket of an integer column (`floor(value / size) * size`). */
+/**
+ * What rows are grouped by: the value of a column, or the bucket of an integer column (`floor(value / size) * size`).
+ */
 export type GroupBy =
   | { readonly column: string }
   | { readonly bucket: { readonly column: string; readonly size: number } }

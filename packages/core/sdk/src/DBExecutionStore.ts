@@ -2,8 +2,8 @@
  * The `ExecutionStore` over any `DBAdapter`.
  *
  * Each write is one unit of work. What must happen together is written together: a tool call with the count on its
- * execution, an answer only where the question still waits. So a crash leaves nothing half written, and the first answer
- * wins without a lock.
+ * execution, an answer only where the question still waits. So a crash leaves nothing half written, and the first
+ * answer wins without a lock.
  */
 import { Clock, Effect, Layer } from "effect"
 import { DBAdapter, DBError, type Value, type Where, type WriteOperation } from "./DBAdapter.ts"

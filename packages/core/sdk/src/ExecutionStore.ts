@@ -1,8 +1,8 @@
 /**
  * The history: every execution, tool call and interaction, over any `DBAdapter`.
  *
- * The engine writes it while an execution runs; people and hosts read it. The same rows are the journal that a paused or
- * interrupted execution is continued from, so the order of writes is part of the contract: a tool call is recorded
+ * The engine writes it while an execution runs; people and hosts read it. The same rows are the journal that a paused
+ * or interrupted execution is continued from, so the order of writes is part of the contract: a tool call is recorded
  * (`running`) before any effect, and finished before the code can see its outcome.
  *
  * Every method names the scope; a row of another scope is not found.
@@ -158,7 +158,9 @@ export const ListMeta = Schema.Struct({
   interactionCounts: Schema.Struct({ withElicitation: Schema.Int, withoutElicitation: Schema.Int }),
   /** The width of a bucket of the timeline, in milliseconds. */
   chartBucketMs: Schema.Int,
-  /** Executions per bucket and status over the time range (or from the oldest to the newest), empty buckets included. */
+  /**
+   * Executions per bucket and status over the time range (or from the oldest to the newest), empty buckets included.
+   */
   chartData: Schema.Array(Schema.Struct({ bucketStart: Schema.Int, counts: StatusCounts }))
 })
 export type ListMeta = typeof ListMeta.Type

@@ -2,9 +2,9 @@
  * The `DBAdapter` that keeps rows in memory: for tests, for trying things out, and as the plain meaning that the
  * conformance suite compares other adapters with.
  *
- * Every operation is one synchronous step, so units of work never see each other half done. Rows are gone when the adapter
- * is. Conditions on the primary key or on a foreign key are looked up; everything else reads the whole table, which is why
- * a long history belongs in a database.
+ * Every operation is one synchronous step, so units of work never see each other half done. Rows are gone when the
+ * adapter is. Conditions on the primary key or on a foreign key are looked up; everything else reads the whole table,
+ * which is why a long history belongs in a database.
  */
 import { Effect, Layer } from "effect"
 import * as AdapterSchema from "./AdapterSchema.ts"

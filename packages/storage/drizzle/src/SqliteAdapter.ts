@@ -1,10 +1,10 @@
 /**
  * The `DBAdapter` for SQLite: one file, several processes, no server.
  *
- * `make({ file })` opens (and creates, and migrates) a database in a scope. The file uses a write-ahead log, so readers and
- * the one writer of the moment do not wait for each other; writers of other processes are waited for without holding up
- * the event loop. Writes submitted together are committed together. After a crash, at any moment, the file holds
- * every unit of work whole or not at all.
+ * `make({ file })` opens (and creates, and migrates) a database in a scope. The file uses a write-ahead log, so readers
+ * and the one writer of the moment do not wait for each other; writers of other processes are waited for without
+ * holding up the event loop. Writes submitted together are committed together. After a crash, at any moment, the file
+ * holds every unit of work whole or not at all.
  *
  * Reads and writes run on the thread that asks for them. They are short where the conditions are served by an index of
  * `coreSchema`.
@@ -21,7 +21,9 @@ import { makeWriter } from "./internal/writer.ts"
 export interface SqliteOptions {
   /** A path, made with mode 0600 if there is no such file in its folder; or `:memory:`. */
   readonly file: string
-  /** How long to wait for a lock of another process before failing as `unavailable`, in milliseconds; 5000 by default. */
+  /**
+   * How long to wait for a lock of another process before failing as `unavailable`, in milliseconds; 5000 by default.
+   */
   readonly lockWaitMillis?: number | undefined
 }
 

@@ -1,6 +1,6 @@
 /**
- * Removing old executions. Both bounds are positions in one order, the time of ending: what is to go is the beginning of
- * that order, up to the nearer bound.
+ * Removing old executions. Both bounds are positions in one order, the time of ending: what is to go is the beginning
+ * of that order, up to the nearer bound.
  */
 import { Effect } from "effect"
 import type { DBAdapter, DBError, Where } from "../DBAdapter.ts"

@@ -1,6 +1,6 @@
 /**
- * Conditions, orders and groups of `DBAdapter` as functions over rows: the plain meaning that every database is compared
- * with.
+ * Conditions, orders and groups of `DBAdapter` as functions over rows: the plain meaning that every database is
+ * compared with.
  */
 import {
   columnOf,

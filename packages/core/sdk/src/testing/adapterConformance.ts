@@ -1,6 +1,6 @@
 /**
- * What every `DBAdapter` must do, as a suite of tests. An adapter passes if it gives exactly what the contract says, and
- * for random queries and writes exactly what the memory adapter gives.
+ * What every `DBAdapter` must do, as a suite of tests. An adapter passes if it gives exactly what the contract says,
+ * and for random queries and writes exactly what the memory adapter gives.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"

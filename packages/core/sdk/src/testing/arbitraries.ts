@@ -1,6 +1,6 @@
 /**
- * Random rows and queries over `coreSchema`. Values come from small sets, so that conditions meet rows, keys collide and
- * orders have ties; the texts are those that databases get wrong.
+ * Random rows and queries over `coreSchema`. Values come from small sets, so that conditions meet rows, keys collide
+ * and orders have ties; the texts are those that databases get wrong.
  */
 import * as fc from "fast-check"
 import { type Column, compile, type Table } from "../AdapterSchema.ts"

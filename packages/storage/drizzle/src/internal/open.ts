@@ -1,9 +1,9 @@
 /**
  * Opening a database file: made if absent, brought up to date, refused if it is somebody else's.
  *
- * A file carries two numbers in its header: the application it belongs to, and how many migrations it has had. So opening
- * one that is up to date reads two numbers and nothing else. Several processes may open a fresh file at once: the numbers are
- * read again under the write lock, and whoever comes second finds the work done.
+ * A file carries two numbers in its header: the application it belongs to, and how many migrations it has had. So
+ * opening one that is up to date reads two numbers and nothing else. Several processes may open a fresh file at once:
+ * the numbers are read again under the write lock, and whoever comes second finds the work done.
  */
 import { DBError } from "@executor/sdk"
 import Database from "better-sqlite3"

@@ -14,7 +14,9 @@ export const runUnit = (statements: Statements, operations: ReadonlyArray<WriteO
     const changed = operation.op === "update" ? update(statements, operation) : remove(statements, operation)
     if (operation.expect === undefined || operation.expect === changed) return changed
     throw new WriteConflict({
-      message: `Expected to change ${operation.expect} rows of "${operation.table}", and found ${changed}. Nothing was written.`,
+      message:
+        `Expected to change ${operation.expect} rows of "${operation.table}", and found ${changed}. ` +
+        "Nothing was written.",
       operation: index,
       expected: operation.expect,
       changed

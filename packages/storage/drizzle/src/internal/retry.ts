@@ -1,9 +1,9 @@
 /**
  * Waiting for a lock that another process holds, without holding up this one.
  *
- * SQLite itself can only wait by blocking the thread. So it is given a few milliseconds (which saves a turn of the event
- * loop where locks are short), and after that the statement is tried again later, with the event loop free between.
- * Timers are real ones: the other process does not know of a test's clock.
+ * SQLite itself can only wait by blocking the thread. So it is given a few milliseconds (which saves a turn of the
+ * event loop where locks are short), and after that the statement is tried again later, with the event loop free
+ * between. Timers are real ones: the other process does not know of a test's clock.
  */
 import type { DBError } from "@executor/sdk"
 import { Effect } from "effect"

@@ -1,13 +1,14 @@
 /**
  * Units of work, in the order in which they were submitted, grouped into transactions.
  *
- * A commit costs more than a statement, so the units that were submitted in one turn of the event loop share one. A group is first run without
- * savepoints, for failure is rare; if a unit fails, the group is undone and run again with a savepoint around each unit,
- * so that a failed unit takes back its own writes and no others. Callers learn the outcome after the commit, never before.
+ * A commit costs more than a statement, so the units that were submitted in one turn of the event loop share one. A
+ * group is first run without savepoints, for failure is rare; if a unit fails, the group is undone and run again with a
+ * savepoint around each unit, so that a failed unit takes back its own writes and no others. Callers learn the outcome
+ * after the commit, never before.
  *
- * BEGIN..COMMIT is one synchronous step. A group ends after a few milliseconds, and what is left goes to the next turn, so
- * that a burst of writes does not hold up the event loop. When another process holds the lock, the queue keeps its order
- * and is tried again; a unit that has waited too long fails as `unavailable`.
+ * BEGIN..COMMIT is one synchronous step. A group ends after a few milliseconds, and what is left goes to the next turn,
+ * so that a burst of writes does not hold up the event loop. When another process holds the lock, the queue keeps its
+ * order and is tried again; a unit that has waited too long fails as `unavailable`.
  *
  * A unit that is interrupted while it is queued is not written. One that has been written stays written.
  */
@@ -18,7 +19,9 @@ import { isOneStatement, runUnit } from "./operations.ts"
 import { retryDelayMillis } from "./retry.ts"
 import type { Statements } from "./statements.ts"
 
-/** A group ends after this time; the commit comes on top, and 5 ms is what the event loop should stand still at most. */
+/**
+ * A group ends after this time; the commit comes on top, and 5 ms is what the event loop should stand still at most.
+ */
 const groupMillis = 3
 
 type Outcome = Effect.Effect<ReadonlyArray<number>, DBError | WriteConflict>
