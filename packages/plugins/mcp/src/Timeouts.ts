@@ -1,5 +1,5 @@
 /**
- * The time a call may take.
+ * The time that starting and a call may take.
  */
 import { SourceUnavailable, ToolFailed } from "@executor/sdk"
 import { Effect } from "effect"
@@ -7,6 +7,21 @@ import type { Call } from "./Questions.ts"
 
 /** A server that did not answer a call in time must answer a simple request in this time (or that of a call), or it hangs. */
 export const answerTimeoutMillis = 5000
+
+/** Fails when a server takes longer than `millis` for what it does first: `start`, `list its tools`. */
+export const withinStartTime =
+  (namespace: string, what: string, millis: number) =>
+  <A, R>(effect: Effect.Effect<A, SourceUnavailable, R>): Effect.Effect<A, SourceUnavailable, R> =>
+    Effect.timeoutOrElse(effect, {
+      duration: millis,
+      orElse: () =>
+        Effect.fail(
+          new SourceUnavailable({
+            namespace,
+            message: `${namespace}: its server did not ${what} within ${millis} ms (the setting startTimeoutMillis)`
+          })
+        )
+    })
 
 /** Time is counted in steps, so that a step during which a person is thinking can be left out. */
 const steps = 20

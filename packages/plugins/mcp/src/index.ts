@@ -1,7 +1,7 @@
 /**
  * MCP servers as sources.
  */
-export { idempotencyMetaKey } from "./Connection.ts"
+export { idempotencyMetaKey } from "./Calls.ts"
 export { mcpPlugin, mcpPluginId } from "./McpPlugin.ts"
 export { defaultCallTimeoutMillis, defaultStartTimeoutMillis, McpSourceConfig } from "./McpSourceConfig.ts"
 export { type Call, makeQuestions, type Questions } from "./Questions.ts"
