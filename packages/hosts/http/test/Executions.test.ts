@@ -1,7 +1,7 @@
-import type { ExecutionWithInteractionRecord } from "@executor/api"
-import type { ExecutionEvent } from "@executor/execution"
+import type { ExecutionLimits, ExecutionWithInteractionRecord } from "@executor/api"
+import type { ExecutionEvent, ExecutionOptions } from "@executor/execution"
 import { createExecutor, type ExecutionId } from "@executor/sdk"
-import { assert, describe, it, layer } from "@effect/vitest"
+import { assert, describe, expectTypeOf, it, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Option, Stream } from "effect"
 import { openDatabase, startServer, temporaryFolder, TestServer } from "./support.ts"
 
@@ -71,6 +71,12 @@ layer(TestServer.layer, { excludeTestServices: true })("executions over HTTP", (
 
       const tool = yield* server.run(`await tools.shop.fail()`)
       assert.include(tool.json.error.message, "out of stock")
+    })
+  )
+
+  it.effect("knows every limit of the engine", () =>
+    Effect.sync(() => {
+      expectTypeOf<keyof ExecutionLimits>().toEqualTypeOf<keyof NonNullable<ExecutionOptions["limits"]>>()
     })
   )
 
