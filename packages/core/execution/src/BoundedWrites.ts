@@ -9,7 +9,7 @@
  * A write that ends without ever suspending, as on SQLite, costs no timer. All others share one watch: a single fiber
  * that looks every {@link watchIntervalMs} for those whose time ran out, and sleeps while there are none.
  */
-import { type Cause, Clock, Context, Effect, type Exit } from "effect"
+import { type Cause, Clock, Context, Effect, type Exit, type Fiber, type Scope } from "effect"
 
 /** How a write ended. */
 export type WriteResult =
@@ -39,12 +39,13 @@ interface Outstanding {
   readonly expire: (waitedMs: number) => void
 }
 
-/** Makes a runner of writes; `context` gives them (and the watch) their services, such as the clock. */
-export const make = (context: Context.Context<never>): BoundedWrites => {
+/** Makes a runner of writes. When the scope closes the watch ends, and with it the bound. */
+export const make = Effect.gen(function* () {
+  const context = yield* Effect.context<Scope.Scope>()
   const runFork = Effect.runForkWith(context)
   const clock = Context.get(context, Clock.Clock)
   const outstanding = new Set<Outstanding>()
-  let watching = false
+  let watching: Fiber.Fiber<void> | undefined
 
   const watch = Effect.gen(function* () {
     while (outstanding.size > 0) {
@@ -55,17 +56,17 @@ export const make = (context: Context.Context<never>): BoundedWrites => {
         if (waitedMs >= write.waitMs) write.expire(waitedMs)
       }
     }
-    watching = false
+    watching = undefined
   })
 
   const add = (write: Outstanding) => {
     outstanding.add(write)
-    if (watching) return
-    watching = true
-    runFork(watch)
+    watching ??= runFork(watch)
   }
 
-  return {
+  yield* Effect.addFinalizer(() => Effect.sync(() => watching?.interruptUnsafe()))
+
+  const writes: BoundedWrites = {
     run: (write, waitMs, onEnd) =>
       Effect.suspend(() => {
         const fiber = runFork(write)
@@ -96,7 +97,8 @@ export const make = (context: Context.Context<never>): BoundedWrites => {
         })
       })
   }
-}
+  return writes
+})
 
 const resultOf = (exit: Exit.Exit<unknown, unknown>): WriteResult =>
   exit._tag === "Success" ? written : { _tag: "Failed", cause: exit.cause }

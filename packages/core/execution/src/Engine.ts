@@ -66,7 +66,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     executor,
     codeExecutor,
     builtins: BuiltinTools.make(executor),
-    writes: BoundedWrites.make(yield* Effect.context<never>()),
+    writes: yield* BoundedWrites.make,
     events,
     owner: options.owner ?? uuidV7Unsafe(),
     onDrop: () => dropped++,
@@ -94,7 +94,8 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     const context = yield* Effect.context<never>()
     const execution = makeLiveExecution(parts, submission, context, inline)
     executions.set(execution.id, execution)
-    Effect.runForkWith(context)(run(execution), { uninterruptible: true })
+    const life = Effect.catchCause(run(execution), (bug) => finish(execution, Exit.failCause(bug)))
+    Effect.runForkWith(context)(life, { uninterruptible: true })
     return execution
   })
 
@@ -111,13 +112,20 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     yield* closeCalls(execution)
     yield* execution.interactions.close
     yield* recorder.drained
+    yield* finish(execution, exit)
+  })
 
+  const finish = Effect.fnUntraced(function* (
+    execution: LiveExecution,
+    exit: Exit.Exit<ExecuteResult, CodeExecutionError>
+  ) {
+    const { id: executionId, journal, recorder, startedAt } = execution
     const completedAt = execution.now()
     const { finished, row } = yield* conclude({
       executionId,
       exit,
       stopped: execution.stopped(),
-      toolCallCount: execution.journal.count(),
+      toolCallCount: journal.count(),
       startedAt,
       completedAt
     })
@@ -144,12 +152,10 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       sandbox.addObserver((exit) => resume(Effect.succeed(exit)))
       execution.onStop(() => {
         sandbox.interruptUnsafe()
-        runFork(
-          Effect.andThen(
-            Effect.sleep(sandboxStopMs),
-            Effect.sync(() => resume(Effect.succeed(Exit.interrupt())))
-          )
-        )
+        if (sandbox.pollUnsafe() !== undefined) return
+        const giveUp = Effect.sync(() => resume(Effect.succeed(Exit.interrupt())))
+        const timer = runFork(Effect.andThen(Effect.sleep(sandboxStopMs), giveUp))
+        sandbox.addObserver(() => timer.interruptUnsafe())
       })
     })
   }
@@ -174,22 +180,30 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   const toEndOrPause = (execution: LiveExecution) =>
     Effect.callback<ExecutionOutcome>((resume) => {
       const forgetEnd = execution.onEnd((finished) => resume(Effect.succeed(finished)))
-      const forgetPause = execution.progress.onWaiting(() => resume(Effect.succeed(pausedNow(execution))))
+      const forgetPause = execution.progress.onWaiting(() => {
+        forgetEnd()
+        resume(Effect.succeed(pausedNow(execution)))
+      })
       return Effect.sync(() => {
         forgetEnd()
         forgetPause()
       })
     })
 
+  /** Ties an execution to whoever waits for it. */
+  const toEndOrGone = (execution: LiveExecution) =>
+    Effect.onInterrupt(toEnd(execution), () => {
+      execution.stop({ _tag: "Cancelled", message: "Its caller went away before it ended." })
+      return toEnd(execution)
+    })
+
   return {
     execute: Effect.fn("ExecutionEngine.execute")(function* (code, options = {}) {
       const { onElicitation: handler, trigger } = options
       const inline = handler === undefined ? nobody : { handler, answeredBy: trigger?.kind ?? "sdk" }
-      const execution = yield* start(code, options, inline)
-      return yield* Effect.onInterrupt(toEnd(execution), () => {
-        execution.stop({ _tag: "Cancelled", message: "Its caller went away before it ended." })
-        return toEnd(execution)
-      })
+      return yield* Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(start(code, options, inline), (execution) => restore(toEndOrGone(execution)))
+      )
     }),
     executeWithPause: Effect.fn("ExecutionEngine.executeWithPause")(function* (code, options = {}) {
       return yield* toEndOrPause(yield* start(code, options, undefined))
