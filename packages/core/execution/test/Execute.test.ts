@@ -2,12 +2,12 @@
  * Executions that run to their end, and what is recorded of them.
  */
 import type { ExecutionRefused } from "@executor/execution"
-import { CodeExecutor } from "@executor/kernel"
+import { CodeExecutionError, CodeExecutor } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { tool, ToolFailed } from "@executor/sdk"
 import { assert, describe, layer } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Schema, Stream } from "effect"
-import { engineOf, executorOf, historyOf, memory, sqlite } from "./support/harness.ts"
+import { engineOf, executorOf, historyOf, memory, quietly, sqlite } from "./support/harness.ts"
 
 const add = tool({
   name: "add",
@@ -163,11 +163,36 @@ layer(QuickJsExecutor.layer(), live)("execute", (it) => {
         })
       })
       const { engine } = yield* engineOf([breaks])
-      const finished = yield* engine.execute("try { await tools.t.breaks() } catch (e) { return [e.name, e.message] }")
+      const finished = yield* quietly(
+        engine.execute("try { await tools.t.breaks() } catch (e) { return [e.name, e.message] }")
+      )
       const [name, message] = finished.result as [string, string]
       assert.strictEqual(name, "InternalError")
       assert.notInclude(message, "secret")
       assert.include(message, `${finished.executionId}:0`)
+    })
+  )
+
+  it.effect("a sandbox that fails or dies ends the execution as failed, and leaks nothing", () =>
+    Effect.gen(function* () {
+      const ends = (exit: Effect.Effect<never, CodeExecutionError>) =>
+        Effect.gen(function* () {
+          const codeExecutor = CodeExecutor.of({ build: "broken", execute: () => exit })
+          const { engine, history } = yield* engineOf([], { codeExecutor })
+          const { error, executionId, status } = yield* engine.execute("return 1")
+          const row = yield* history.row(executionId)
+          assert.deepStrictEqual([status, row.status], ["failed", "failed"])
+          assert.strictEqual(row.errorText, `${error?.name}: ${error?.message}`)
+          return [error?.name, error?.message.replace(executionId, "<id>")]
+        })
+      assert.deepStrictEqual(yield* ends(Effect.fail(new CodeExecutionError({ message: "The worker died." }))), [
+        "CodeExecutionError",
+        "The worker died."
+      ])
+      const [name, message] = yield* quietly(ends(Effect.die(new Error("secret /etc/passwd"))))
+      assert.strictEqual(name, "InternalError")
+      assert.include(message, `"<id>"`)
+      assert.notInclude(message, "secret")
     })
   )
 

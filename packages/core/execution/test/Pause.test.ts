@@ -6,7 +6,7 @@ import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { type ElicitationRequest, ExecutionId, ExecutionInteractionId, tool } from "@executor/sdk"
 import { assert, describe, layer } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Schema } from "effect"
-import { engineOf, sqlite } from "./support/harness.ts"
+import { engineOf, quietly, sqlite } from "./support/harness.ts"
 
 const write = tool({
   name: "write",
@@ -324,9 +324,11 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("executeWithPause 
         const [row] = yield* history.rows
         yield* engine.resume(row!.id, { action: "accept", resolvedBy: "web" })
         assert.strictEqual((yield* Fiber.join(running)).result, "wrote 1")
-        const died = yield* engine.execute("return await tools.t.write({ n: 1 })", {
-          onElicitation: () => Effect.die(new Error("broken prompt"))
-        })
+        const died = yield* quietly(
+          engine.execute("return await tools.t.write({ n: 1 })", {
+            onElicitation: () => Effect.die(new Error("broken prompt"))
+          })
+        )
         assert.strictEqual(died.error?.name, "ElicitationDeclined")
       })
     )

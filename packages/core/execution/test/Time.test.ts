@@ -1,6 +1,7 @@
 /**
  * Time: what counts against the wall time, what waits follow, and that stopping never waits for long.
  */
+import { CodeExecutor } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { tool } from "@executor/sdk"
 import { assert, layer } from "@effect/vitest"
@@ -96,6 +97,25 @@ layer(QuickJsExecutor.layer())("time", (it) => {
         (yield* history.calls(row!.id)).map(({ status }) => status),
         ["in_doubt"]
       )
+    })
+  )
+
+  it.effect("a sandbox that does not let go is left behind after five seconds", () =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const codeExecutor = CodeExecutor.of({
+        build: "stuck",
+        execute: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.uninterruptible(Effect.never))
+      })
+      const { engine, history } = yield* engineOf([], { codeExecutor })
+      const caller = yield* Effect.forkChild(engine.execute("return 1"), { startImmediately: true })
+      yield* Deferred.await(begun)
+      const gone = yield* Effect.forkChild(Fiber.interrupt(caller), { startImmediately: true })
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(gone)
+      const [row] = yield* history.rows
+      assert.strictEqual(row?.status, "cancelled")
+      assert.strictEqual(row?.durationMs, 5000)
     })
   )
 })

@@ -13,7 +13,7 @@ import {
 } from "@executor/sdk"
 import { CodeExecutor } from "@executor/kernel"
 import { SqliteAdapter } from "@executor/storage-drizzle"
-import { Effect } from "effect"
+import { Effect, Logger } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -63,3 +63,6 @@ export const historyOf = (executor: Executor) => {
     )
   }
 }
+
+/** Runs what logs an error on purpose. */
+export const quietly = Effect.provide(Logger.layer([]))
