@@ -98,6 +98,10 @@ export class StdioProcess implements Transport {
   start(): Promise<void> {
     const { command, args, env, cwd } = this.#options
     return new Promise((resolve, reject) => {
+      if (this.#closing) {
+        reject(new Error("was closed before it was started"))
+        return
+      }
       const child = spawn(command, args, {
         env,
         cwd,
@@ -150,10 +154,11 @@ export class StdioProcess implements Transport {
   }
 
   async close(): Promise<void> {
+    const first = !this.#closing
+    this.#closing = true
     const child = this.#child
     if (child === undefined || this.ended !== undefined) return
-    if (!this.#closing) {
-      this.#closing = true
+    if (first) {
       child.stdin.end()
       if (!(await this.#endsWithin(closeGraceMillis))) {
         signalGroup(child, "SIGTERM")
