@@ -19,6 +19,8 @@ export default defineConfig([
     external: ["better-sqlite3"],
     output: {
       dir: "dist",
+      // Chunks are named by their content, so those of earlier builds would pile up.
+      cleanDir: true,
       format: "esm",
       entryFileNames: "[name].js",
       chunkFileNames: "chunks/[name]-[hash].js",

@@ -1,18 +1,22 @@
 #!/usr/bin/env node
 /**
- * Starts the command on a Node that it works on. This file must run on any Node that is still about: the database driver
- * crashes an old one outright, so nothing is imported before the version is known.
+ * Starts the command on a Node that it works on. The database driver crashes an old Node outright, so nothing is imported
+ * before the version is known.
  */
-var supported = function (version) {
-  var parts = version.split(".").map(Number)
-  return parts[0] > 22 || (parts[0] === 22 && parts[1] >= 19)
+const [major, minor] = process.versions.node.split(".").map(Number)
+
+const start = async () => {
+  if (major < 22 || (major === 22 && minor < 19)) return import("./on-own-node.js")
+  const { enableCompileCache } = await import("node:module")
+  enableCompileCache()
+  return import("../dist/main.js")
 }
 
-if (supported(process.versions.node)) {
-  import("node:module").then(function (module) {
-    if (module.enableCompileCache) module.enableCompileCache()
-    return import("../dist/main.js")
-  })
-} else {
-  import("./on-own-node.js")
-}
+start().catch((error) => {
+  console.error(
+    error?.code === "ERR_MODULE_NOT_FOUND"
+      ? "executor is not built, or one of its packages is missing. In its repository: npm run build"
+      : `executor cannot start: ${error?.message ?? error}`
+  )
+  process.exit(1)
+})

@@ -2,9 +2,9 @@
  * The data folder: the database, the configuration, the server's token and the log, for their owner only.
  */
 import { Effect } from "effect"
-import { chmod, mkdir, stat } from "node:fs/promises"
+import { mkdir, stat } from "node:fs/promises"
 import { homedir } from "node:os"
-import { isAbsolute, join, resolve } from "node:path"
+import { dirname, isAbsolute, join, resolve } from "node:path"
 import { CommandFailed } from "./Failure.ts"
 
 /** Environment variables by name. */
@@ -29,21 +29,45 @@ export const locate = (flag: string | undefined, env: Environment): string => {
   return join(base, "executor")
 }
 
-const failed = (folder: string, cause: unknown): CommandFailed =>
+const failed = (folder: string, why: string): CommandFailed =>
   new CommandFailed({
-    message: `The data folder ${folder} cannot be used (${cause instanceof Error && "code" in cause ? String(cause.code) : "unknown error"}). Choose another with --data-dir or EXECUTOR_DATA_DIR.`
+    message: `The data folder ${folder} cannot be used (${why}). Choose another with --data-dir or EXECUTOR_DATA_DIR.`
   })
+
+const codeOf = (cause: unknown): string | undefined =>
+  cause instanceof Error && "code" in cause ? String(cause.code) : undefined
+
+/**
+ * Makes the folder with the folders above it. Not with `recursive`, which never comes back where a parent exists and nothing can be
+ * made in it (`/proc`).
+ */
+const makeFolder = async (folder: string): Promise<void> => {
+  const make = () =>
+    mkdir(folder, { mode: 0o700 }).catch((cause: unknown) => {
+      if (codeOf(cause) !== "EEXIST") throw cause
+    })
+  try {
+    await make()
+  } catch (cause) {
+    const parent = dirname(folder)
+    const parentIsThere = await stat(parent).then(
+      () => true,
+      () => false
+    )
+    if (codeOf(cause) !== "ENOENT" || parentIsThere) throw cause
+    await makeFolder(parent)
+    await make()
+  }
+}
 
 /** Makes the folder where there is none, readable by its owner only. One that exists is left as it is. */
 export const ensure = Effect.fnUntraced(function* (folder: string) {
-  yield* Effect.tryPromise({
+  const isFolder = yield* Effect.tryPromise({
     try: async () => {
-      const created = await mkdir(folder, { recursive: true, mode: 0o700 })
-      // The umask may have taken bits that the owner needs.
-      if (created !== undefined) await chmod(folder, 0o700)
+      await makeFolder(folder)
+      return (await stat(folder)).isDirectory()
     },
-    catch: (cause) => failed(folder, cause)
+    catch: (cause) => failed(folder, codeOf(cause) ?? "unknown error")
   })
-  const stats = yield* Effect.tryPromise({ try: () => stat(folder), catch: (cause) => failed(folder, cause) })
-  if (!stats.isDirectory()) return yield* failed(folder, undefined)
+  if (!isFolder) return yield* failed(folder, "it is no folder")
 })

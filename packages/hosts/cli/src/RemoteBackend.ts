@@ -7,8 +7,9 @@
 import { type ExecutionOutcomeRecord, type ExecutorClient, makeClient } from "@executor/api"
 import type { FinishedExecution } from "@executor/execution"
 import { ExecutionId } from "@executor/sdk"
-import { NodeHttpClient } from "@effect/platform-node"
-import { Effect, Predicate, type Schema, Stream } from "effect"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import { Effect, Predicate, Schedule, type Schema, Stream } from "effect"
+import * as HttpClient from "effect/http/HttpClient"
 import { randomBytes } from "node:crypto"
 import type { Backend, Outcome } from "./Backend.ts"
 import { CommandFailed, type Failure, UsageError } from "./Failure.ts"
@@ -94,11 +95,18 @@ const recordedTraceparent = (triggerMetaJson: string | null): unknown => {
   return Predicate.hasProperty(meta, "traceparent") ? meta.traceparent : undefined
 }
 
-const cancelByTrace = Effect.fnUntraced(function* (client: ExecutorClient, traceparent: string) {
+const findByTrace = Effect.fnUntraced(function* (client: ExecutorClient, traceparent: string) {
   const { executions } = yield* client.executions.list({
     query: { status: ["pending", "running", "waiting_for_interaction"], trigger: ["cli"], limit: 100 }
   })
-  const found = executions.find(({ execution }) => recordedTraceparent(execution.triggerMetaJson) === traceparent)
+  return executions.find(({ execution }) => recordedTraceparent(execution.triggerMetaJson) === traceparent)
+})
+
+/** A submission that has just been sent may not be in the history yet, so it is looked for a few times. */
+const cancelByTrace = Effect.fnUntraced(function* (client: ExecutorClient, traceparent: string) {
+  const found = yield* findByTrace(client, traceparent).pipe(
+    Effect.repeat({ until: Predicate.isNotUndefined, schedule: Schedule.spaced("100 millis"), times: 5 })
+  )
   if (found !== undefined) yield* client.executions.cancel({ params: { id: found.execution.id } })
 })
 
@@ -132,6 +140,8 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
           .pipe(
             Effect.map(toOutcome),
             mapped,
+            // The client would put a trace of its own in the place of this one.
+            Effect.provideService(HttpClient.TracerPropagationEnabled, false),
             Effect.onInterrupt(() => giveUp(cancelByTrace(client, traceparent)))
           )
       }),

@@ -30,8 +30,9 @@ export const read = Effect.fn("ToolArguments.read")(function* (
     })
   }
   if (second !== undefined) {
+    const stray = words.find((word) => !isKeyValue(word)) ?? second
     return yield* new UsageError({
-      message: `Expected one JSON argument, or key=value for each; "${words.find((word) => !isKeyValue(word)) ?? second}" is neither alone.`
+      message: `"${stray}" is no key=value, and JSON has to be the only argument (quote it): executor call ${path} '{"key": "value"}'`
     })
   }
   if (first === "-") return yield* checked("Standard input", yield* readText("-"))

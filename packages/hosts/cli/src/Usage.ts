@@ -33,9 +33,25 @@ const errorText = (error: CliError.NonShowHelpErrors): string => {
 
 const isGroup = (doc: HelpDoc.HelpDoc): boolean => (doc.subcommands ?? []).length > 0
 
+const withoutOptionalValue = (flag: HelpDoc.FlagDoc): HelpDoc.FlagDoc => ({
+  ...flag,
+  type: flag.type === "[=boolean]" ? "boolean" : flag.type
+})
+
+/** The help as text: without the types that say nothing (`string`, the optional value of a switch). */
+const format = (doc: HelpDoc.HelpDoc, colors: boolean): string => {
+  const tidy: HelpDoc.HelpDoc = {
+    ...doc,
+    flags: doc.flags.map(withoutOptionalValue),
+    ...(doc.args === undefined ? {} : { args: doc.args.map((arg) => ({ ...arg, type: "" })) })
+  }
+  const text = CliOutput.defaultFormatter({ colors }).formatHelpDoc(tidy).trim()
+  // The last group of commands is not set off from the examples.
+  const examples = colors ? "\u001b[1mEXAMPLES" : "EXAMPLES"
+  return `${text.replace(`\n${examples}`, `\n\n${examples}`).replace(`\n\n\n${examples}`, `\n\n${examples}`)}\n`
+}
+
 const presenter = (output: Output["Service"]): CliOutput.Presenter => {
-  const format = (doc: HelpDoc.HelpDoc, color: boolean): string =>
-    `${CliOutput.defaultFormatter({ colors: color }).formatHelpDoc(doc).trim()}\n`
   const present = Effect.fnUntraced(function* (event: CliOutput.Presenter.Event) {
     switch (event._tag) {
       case "Version":

@@ -149,7 +149,7 @@ layer(layerCommand, live)("call", (it) => {
         [["shop.add", "a=x", "b=1"], "expected a number"],
         [["shop.add", "a=1", "c=1"], 'no property "c"'],
         [["shop.add", "{a:1}"], "not JSON"],
-        [["shop.add", "{}", "{}"], "neither alone"],
+        [["shop.add", "{}", "{}"], "no key=value"],
         [["shop..add"], "no tool path"],
         [["shop.add", "@none.json"], "there is no such file"]
       ] as const

@@ -81,7 +81,6 @@ export const call = Command.make(
   {
     tool: Argument.String("tool").pipe(Argument.withDescription("The tool's path, such as github.issues.create")),
     arguments: Argument.String("arguments").pipe(
-      Argument.withMetavar("json|key=value|-|@file"),
       Argument.withDescription("The arguments: JSON, key=value for each property, - for standard input, or @file"),
       Argument.variadic()
     ),

@@ -1,0 +1,192 @@
+/**
+ * The built command on its own, over a data folder.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { chmod, readFile, stat, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { everythingServer, history, makeCli, start, untilNewest } from "./support.ts"
+
+const mode = (path: string) => Effect.promise(async () => (await stat(path)).mode & 0o777)
+
+describe("executor", () => {
+  it.live("works on a folder that is not there yet, and keeps it to its owner", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const ended = yield* cli.run(["run", "--json", "-e", "return { sum: 1 + 1 }"])
+      assert.strictEqual(ended.code, 0)
+      assert.strictEqual(ended.stderr, "")
+      assert.deepStrictEqual(JSON.parse(ended.stdout).result, { sum: 2 })
+      assert.strictEqual(yield* mode(cli.folder), 0o700)
+      assert.strictEqual(yield* mode(join(cli.folder, "executor.db")), 0o600)
+      const [execution] = yield* history(cli)
+      assert.strictEqual(execution?.triggerKind, "cli")
+      assert.strictEqual(JSON.parse(execution?.triggerMetaJson ?? "{}").client.name, "executor")
+    })
+  )
+
+  it.live("strips types, and reads code and arguments from standard input", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const code = "const add = (a: number, b: number): number => a + b\nreturn add(20, 22)"
+      assert.deepStrictEqual(yield* cli.run(["run", "-"], { stdin: code }), { code: 0, stdout: "42\n", stderr: "" })
+      const wrong = yield* cli.run(["run", "-e", "const x = ;"])
+      assert.strictEqual(wrong.code, 1)
+      assert.notMatch(wrong.stderr, /\n\s+at .*\.(js|ts):/)
+    })
+  )
+
+  it.live("lets several processes work on one new folder at once", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const numbers = [1, 2, 3, 4, 5, 6]
+      const ended = yield* Effect.forEach(numbers, (n) => cli.run(["run", "-e", `return ${n}`]), {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(
+        ended,
+        numbers.map((n) => ({ code: 0, stdout: `${n}\n`, stderr: "" }))
+      )
+      const rows = yield* history(cli)
+      assert.deepStrictEqual(
+        new Set(rows.map((row) => `${row.code} ${row.status}`)),
+        new Set(numbers.map((n) => `return ${n} completed`))
+      )
+    })
+  )
+
+  it.live.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143]
+  ] as const)("cancels what runs at %s and ends with %i", ([signal, code]) =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const { child, ended } = yield* cli.start(["run", "-e", "await new Promise((done) => setTimeout(done, 600_000))"])
+      yield* untilNewest(cli, "running")
+      child.kill(signal)
+      const { code: actual, stdout } = yield* ended
+      assert.deepStrictEqual([actual, stdout], [code, ""])
+      const [row] = yield* history(cli)
+      assert.strictEqual(row?.status, "cancelled")
+    })
+  )
+
+  it.live("is quiet when its reader goes away", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const { child, ended } = yield* cli.start(["run", "-e", "return 'x'.repeat(1_000_000)"])
+      child.stdout?.once("data", () => child.stdout?.destroy())
+      const { code, stderr } = yield* ended
+      assert.deepStrictEqual([code, stderr], [0, ""])
+    })
+  )
+
+  it.live("writes a defect down and shows its id only", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      yield* cli.run(["executions", "list"])
+      const crash = `data:text/javascript,setTimeout(() => { throw new Error("inside") }, 200)`
+      const ended = yield* cli.run(["run", "-e", "await new Promise((done) => setTimeout(done, 600_000))"], {
+        env: { NODE_OPTIONS: `--import=${encodeURI(crash)}` }
+      })
+      assert.deepStrictEqual([ended.code, ended.stdout], [1, ""])
+      assert.notInclude(ended.stderr, "inside.")
+      assert.notInclude(ended.stderr, "Error: inside")
+      const log = join(cli.folder, "executor.log")
+      const [id = "none"] = /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(ended.stderr) ?? []
+      assert.include(yield* Effect.promise(() => readFile(log, "utf8")), id)
+      assert.strictEqual(yield* mode(log), 0o600)
+    })
+  )
+
+  it.live("runs on its own Node where the machine's is too old", () =>
+    Effect.gen(function* () {
+      const onOwnNode = fileURLToPath(new URL("../bin/on-own-node.js", import.meta.url))
+      const { ended } = yield* start(process.execPath, [onOwnNode, "--version"], { stdin: "" })
+      const { code, stdout } = yield* ended
+      assert.strictEqual(code, 0)
+      assert.match(stdout, /^\d+\.\d+\.\d+\n$/)
+    })
+  )
+})
+
+describe("sources", () => {
+  it.live("are MCP servers whose tools can be found, called and removed", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const added = yield* cli.run(["sources", "add", "mcp", "everything", "--", ...everythingServer])
+      assert.deepStrictEqual([added.code, added.stdout], [0, ""], added.stderr)
+      assert.include((yield* cli.run(["sources", "list"])).stdout, "everything")
+      assert.include((yield* cli.run(["search", "sum", "of", "two", "numbers"])).stdout, "everything.get-sum")
+      assert.include((yield* cli.run(["describe", "everything.get-sum"])).stdout, "First number")
+      const sum = yield* cli.run(["call", "everything.get-sum", "a=2", "b=40"])
+      assert.deepStrictEqual([sum.code, sum.stderr], [0, ""])
+      assert.include(sum.stdout, "42")
+      const toggle = ["call", "everything.toggle-simulated-logging"]
+      const refused = yield* cli.run(toggle)
+      assert.deepStrictEqual([refused.code, refused.stdout], [1, ""])
+      assert.include(refused.stderr, "answered with cancel")
+      assert.strictEqual((yield* cli.run([...toggle, "--approve", "everything.*"])).code, 0)
+      assert.strictEqual((yield* cli.run(["doctor", "--sources"])).code, 0)
+      assert.strictEqual((yield* cli.run(["sources", "refresh", "everything"])).code, 0)
+      assert.strictEqual((yield* cli.run(["sources", "remove", "everything"])).code, 0)
+      assert.deepStrictEqual(JSON.parse((yield* cli.run(["sources", "list", "--json"])).stdout), { sources: [] })
+    })
+  )
+
+  it.live("that cannot be started are not added", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const ended = yield* cli.run(["sources", "add", "mcp", "nothing", "--", "executor-test-no-such-program"])
+      assert.deepStrictEqual([ended.code, ended.stdout], [1, ""])
+      assert.include(ended.stderr, "there is no such program")
+      assert.deepStrictEqual(JSON.parse((yield* cli.run(["sources", "list", "--json"])).stdout), { sources: [] })
+    })
+  )
+})
+
+describe("doctor", () => {
+  const doctor = Effect.fnUntraced(function* (cli: Effect.Success<ReturnType<typeof makeCli>>) {
+    const { code, stdout } = yield* cli.run(["doctor", "--json"])
+    const { checks, ok }: { ok: boolean; checks: ReadonlyArray<{ name: string; status: string; detail: string }> } =
+      JSON.parse(stdout)
+    return { code, ok, problems: checks.filter((check) => check.status === "problem").map((check) => check.name) }
+  })
+
+  it.live("finds nothing where there is nothing", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      assert.deepStrictEqual(yield* doctor(cli), { code: 0, ok: true, problems: [] })
+      yield* cli.run(["run", "-e", "1"])
+      assert.deepStrictEqual(yield* doctor(cli), { code: 0, ok: true, problems: [] })
+    })
+  )
+
+  it.live("finds executions whose process was killed, a folder open to others, and bad settings", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const { child, ended } = yield* cli.start(["run", "-e", "await new Promise((done) => setTimeout(done, 600_000))"])
+      yield* untilNewest(cli, "running")
+      assert.deepStrictEqual((yield* doctor(cli)).problems, [])
+      child.kill("SIGKILL")
+      yield* ended
+      assert.deepStrictEqual(yield* doctor(cli), { code: 1, ok: false, problems: ["abandoned executions"] })
+      yield* Effect.promise(() => chmod(cli.folder, 0o755))
+      yield* Effect.promise(() => writeFile(join(cli.folder, "config.json"), '{ "cpuLimit": "soon" }'))
+      assert.deepStrictEqual((yield* doctor(cli)).problems, ["data folder", "settings", "abandoned executions"])
+    })
+  )
+
+  it.live("finds a damaged database", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      yield* cli.run(["run", "-e", "1"])
+      const file = join(cli.folder, "executor.db")
+      const bytes = yield* Effect.promise(() => readFile(file))
+      bytes.fill(0x55, 4096, bytes.length)
+      yield* Effect.promise(() => writeFile(file, bytes))
+      assert.deepStrictEqual(yield* doctor(cli), { code: 1, ok: false, problems: ["database"] })
+    })
+  )
+})

@@ -1,0 +1,163 @@
+/**
+ * The built command as a server and as its client, and as an MCP server.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Client } from "@modelcontextprotocol/sdk/client/index.js"
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
+import { Effect } from "effect"
+import { bin, everythingServer, history, makeCli, serve, start, untilNewest } from "./support.ts"
+
+const toggle = 'return await tools.everything["toggle-simulated-logging"]({})'
+
+const withSource = Effect.fnUntraced(function* () {
+  const cli = yield* makeCli()
+  const added = yield* cli.run(["sources", "add", "mcp", "everything", "--", ...everythingServer])
+  assert.strictEqual(added.code, 0, added.stderr)
+  return cli
+})
+
+describe("executor serve", () => {
+  it.live("does for a client what the command does alone, and ends well when it is stopped", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const { run, server, url } = yield* serve(cli)
+      const ended = yield* run(["run", "--json", "-e", "console.log('hi'); return { a: 1 }"])
+      assert.deepStrictEqual([ended.code, ended.stderr], [0, ""])
+      const { durationMs, executionId, logs, ...rest } = JSON.parse(ended.stdout)
+      assert.deepStrictEqual(rest, { status: "completed", result: { a: 1 }, toolCallCount: 0 })
+      assert.deepStrictEqual([typeof durationMs, logs[0].message], ["number", "hi"])
+      const [row] = yield* history(cli)
+      assert.deepStrictEqual([row?.id, row?.triggerKind], [executionId, "cli"])
+      const got = yield* run(["executions", "get", executionId, "--json"])
+      assert.strictEqual(JSON.parse(got.stdout).execution.id, executionId)
+      assert.include((yield* run(["executions", "list", "--trigger", "cli"])).stdout, executionId)
+      const loop = yield* run(["run", "-e", "for (;;) {}", "--cpu-limit", "50ms"])
+      assert.deepStrictEqual([loop.code, /50 ms/.test(loop.stderr)], [1, true])
+      assert.strictEqual((yield* run(["executions", "list", "--cursor", "x"])).code, 2)
+      assert.strictEqual((yield* run(["executions", "get", "nope"])).code, 1)
+      const stranger = yield* cli.run(["--server", url, "--token", "wrong", "run", "-e", "1"])
+      assert.deepStrictEqual([stranger.code, stranger.stdout], [1, ""])
+      assert.include(stranger.stderr, "token")
+      server.child.kill("SIGTERM")
+      assert.strictEqual((yield* server.ended).code, 0)
+      const gone = yield* run(["run", "-e", "1"])
+      assert.strictEqual(gone.code, 1)
+      assert.include(gone.stderr, "cannot be reached")
+    })
+  )
+
+  it.live("keeps an execution that waits for a person, until one answers", () =>
+    Effect.gen(function* () {
+      const cli = yield* withSource()
+      const { run } = yield* serve(cli)
+      const paused = yield* run(["run", "--json", "-e", toggle])
+      assert.strictEqual(paused.code, 3)
+      const { durationMs, executionId, interaction, ...rest } = JSON.parse(paused.stdout)
+      assert.deepStrictEqual(rest, { status: "waiting_for_interaction", logs: [], toolCallCount: 1 })
+      assert.strictEqual(typeof durationMs, "number")
+      assert.strictEqual(interaction.request.toolPath, "everything.toggle-simulated-logging")
+      assert.include(paused.stderr, `executor resume ${executionId} --accept`)
+      const resumed = yield* run(["resume", executionId, "--accept", "--interaction", interaction.id, "--json"])
+      assert.deepStrictEqual([resumed.code, JSON.parse(resumed.stdout).status], [0, "completed"])
+      const again = yield* run(["resume", executionId, "--accept"])
+      assert.deepStrictEqual([again.code, again.stdout], [1, ""])
+
+      const declined = JSON.parse((yield* run(["run", "--json", "-e", toggle])).stdout)
+      const answered = yield* run(["resume", declined.executionId, "--decline", "--json"])
+      assert.deepStrictEqual([answered.code, JSON.parse(answered.stdout).error.name], [1, "ElicitationDeclined"])
+
+      const cancelled = JSON.parse((yield* run(["run", "--json", "-e", toggle])).stdout)
+      assert.strictEqual((yield* run(["cancel", cancelled.executionId])).code, 0)
+      assert.strictEqual((yield* run(["cancel", cancelled.executionId])).code, 1)
+      const [row] = yield* history(cli)
+      assert.deepStrictEqual([row?.id, row?.status], [cancelled.executionId, "cancelled"])
+    })
+  )
+
+  it.live("ends an execution whose client is interrupted", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const { url } = yield* serve(cli)
+      const code = "await new Promise((done) => setTimeout(done, 600_000))"
+      const { child, ended } = yield* cli.start(["--server", url, "run", "-e", code])
+      yield* untilNewest(cli, "running")
+      child.kill("SIGINT")
+      assert.strictEqual((yield* ended).code, 130)
+      yield* untilNewest(cli, "cancelled")
+    })
+  )
+
+  it.live("wants a token unless it is told otherwise, and never on the network without", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const { run } = yield* serve(cli, "--no-auth")
+      assert.strictEqual((yield* run(["--token", "anything", "run", "-e", "return 1"])).stdout, "1\n")
+      const open = yield* cli.run(["serve", "--host", "0.0.0.0", "--port", "0", "--no-auth"])
+      assert.deepStrictEqual([open.code, open.stdout], [1, ""])
+      const first = yield* cli.run(["token"])
+      assert.match(first.stdout, /^\S{20,}\n$/)
+      assert.deepStrictEqual(yield* cli.run(["token"]), first)
+    })
+  )
+})
+
+describe("executor mcp", () => {
+  it.live("runs code for an MCP client, with nothing but the protocol on stdout", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const env = Object.fromEntries(
+        Object.entries(cli.env).filter((entry): entry is [string, string] => entry[1] !== undefined)
+      )
+      const client = new Client({ name: "test-client", version: "9.8.7" })
+      yield* Effect.acquireRelease(
+        Effect.promise(() =>
+          client.connect(new StdioClientTransport({ command: process.execPath, args: [bin, "mcp"], env }))
+        ),
+        () => Effect.promise(() => client.close())
+      )
+      const { tools } = yield* Effect.promise(() => client.listTools())
+      assert.deepStrictEqual(tools.map((tool) => tool.name).toSorted(), ["execute", "resume"])
+      const answer = yield* Effect.promise(() =>
+        client.callTool({ name: "execute", arguments: { code: "console.log('noise'); return 6 * 7" } })
+      )
+      assert.include(JSON.stringify(answer.content), "42")
+      const [row] = yield* history(cli)
+      assert.strictEqual(row?.triggerKind, "mcp")
+      assert.deepStrictEqual(JSON.parse(row?.triggerMetaJson ?? "{}").client, { name: "test-client", version: "9.8.7" })
+    })
+  )
+})
+
+describe("a terminal", () => {
+  /** Runs a command line at a pseudo terminal, with its standard output into a file that is printed last. */
+  const atTerminal = (cli: Effect.Success<ReturnType<typeof makeCli>>, line: string) =>
+    start(
+      "script",
+      process.platform === "darwin" ? ["-q", "/dev/null", "sh", "-c", line] : ["-qec", line, "/dev/null"],
+      { env: { ...cli.env, TERM: "xterm", SHELL: "/bin/sh" } }
+    )
+
+  it.live("is where a person is asked, on stderr, and answers", () =>
+    Effect.gen(function* () {
+      const cli = yield* withSource()
+      const file = `${cli.folder}/out.txt`
+      const command = `'${process.execPath}' '${bin}' run -e '${toggle.replaceAll('"', "`")}'`
+      const line = `${command.replaceAll("`", '"')} > '${file}'`
+      const yes = yield* atTerminal(cli, line)
+      yield* yes.shows("Approve?")
+      yes.child.stdin?.write("y")
+      const ended = yield* yes.ended
+      assert.strictEqual(ended.code, 0, ended.stdout)
+      assert.include(ended.stdout, "everything.toggle-simulated-logging wants your approval")
+      const [row] = yield* history(cli)
+      assert.strictEqual(row?.status, "completed")
+
+      const interrupted = yield* atTerminal(cli, line)
+      yield* interrupted.shows("Approve?")
+      interrupted.child.stdin?.write("\u0003")
+      assert.strictEqual((yield* interrupted.ended).code, 130)
+      const [cancelled] = yield* history(cli)
+      assert.strictEqual(cancelled?.status, "cancelled")
+    })
+  )
+})
