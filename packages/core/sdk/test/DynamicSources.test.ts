@@ -137,7 +137,10 @@ describe("sources", () => {
       world.tools = [
         definition("echo", {
           description: `Ec\u0000ho\u202E \u{E0041}${"x".repeat(10_000)}`,
-          inputSchema: { type: "object", properties: { n: { description: "a\u200Bb", enum: ["a\u200Bb"] } } }
+          inputSchema: {
+            type: "object",
+            properties: { n: { description: "a\u200Bb", enum: ["a\u200Bb"] }, default: { title: "a\u200Bb" } }
+          }
         })
       ]
       const it = yield* executor(MemoryAdapter.make())
@@ -147,7 +150,7 @@ describe("sources", () => {
       assert.lengthOf(schema.description, 4096)
       assert.deepStrictEqual(schema.inputSchema, {
         type: "object",
-        properties: { n: { description: "ab", enum: ["a\u200Bb"] } }
+        properties: { n: { description: "ab", enum: ["a\u200Bb"] }, default: { title: "ab" } }
       })
     })
   )
@@ -364,6 +367,16 @@ describe("dynamic tools", () => {
         definition("nowhere", { inputSchema: { $ref: "#/$defs/none" } }),
         definition("endless", { inputSchema: endless }),
         definition("pattern", { inputSchema: { properties: { s: { type: "string", pattern: "^(a+)+$" } } } }),
+        definition("ids", {
+          inputSchema: {
+            $id: "//",
+            properties: {
+              id: { $id: "x", type: "number", example: { id: "//" } },
+              pattern: { $id: "x", type: "string" }
+            }
+          }
+        }),
+        definition("patterns", { inputSchema: { patternProperties: { "(": true }, additionalProperties: false } }),
         definition("unique", { inputSchema: { properties: { s: { type: "array", uniqueItems: true } } } })
       ]
       const it = yield* executor(MemoryAdapter.make())
@@ -374,6 +387,14 @@ describe("dynamic tools", () => {
         assert.include(error.message, "schema")
         yield* it.tools.schema(path)
       }
+      yield* it.tools.invoke("earth.ids", { id: 1, pattern: "x" })
+      const wrong = yield* Effect.flip(it.tools.invoke("earth.ids", { id: "1", pattern: 1 }))
+      assert(wrong instanceof ToolInputInvalid)
+      assert.sameMembers(
+        wrong.issues.map((issue) => issue.field),
+        ["id", "pattern"]
+      )
+      yield* it.tools.invoke("earth.patterns", { anything: 1 })
       yield* it.tools.invoke("earth.pattern", { s: `${"a".repeat(100)}!` })
       const items = Array.from({ length: 100_000 }, (_, index) => index)
       assert.instanceOf(yield* Effect.flip(it.tools.invoke("earth.unique", { s: items })), ToolInputInvalid)

@@ -10,6 +10,7 @@ import { Predicate } from "effect"
 import type { JsonSchema } from "../Tool.ts"
 import { copyJson, describeValue, type FieldIssue, formatField } from "./json.ts"
 import { printShortType } from "./printType.ts"
+import { dropped, rebuildSchema } from "./rebuildSchema.ts"
 import { locationTokens, resolveLocation } from "./schemaPointer.ts"
 
 /** `uniqueItems` compares every pair of items: a million comparisons take some milliseconds. */
@@ -31,7 +32,8 @@ export const makeJsonValidator = (schema: JsonSchema, options: { readonly truste
   if (typeof copied.value === "boolean") {
     return () => (copied.value === true ? [] : [{ field: "", message: "takes no arguments at all" }])
   }
-  const usable = options.trusted ? copied.value : withoutPatterns(copied.value)
+  const keep = { patterns: options.trusted, ids: refersToIds(JSON.stringify(copied.value)) }
+  const usable = checkable(copied.value, keep)
   const validator = attempt(() => new Validator(usable as CfSchema, draftOf(schema), false))
   const comparesItems = JSON.stringify(usable).includes('"uniqueItems":true')
   return (value, longestArray) => {
@@ -48,7 +50,7 @@ const attempt = <A>(f: () => A): A => {
     return f()
   } catch (error) {
     const message = error instanceof RangeError ? "it refers to itself without end" : String((error as Error).message)
-    throw new BrokenSchema((message.split("\n")[0] ?? "").trim())
+    throw new BrokenSchema((/^.*?(?=\n| {2}|$)/s.exec(message)?.[0] ?? "").trim())
   }
 }
 
@@ -58,20 +60,22 @@ const draftOf = (schema: JsonSchema): SchemaDraft => {
   return draft === undefined ? "2020-12" : draft === "4" ? "4" : "7"
 }
 
-const withoutPatterns = (schema: unknown): unknown => {
-  if (Array.isArray(schema)) return schema.map(withoutPatterns)
-  if (!Predicate.isObject(schema)) return schema
-  const entries = Object.entries(schema)
-  return Object.fromEntries(
-    entries
-      .filter(([key, value]) => !(key === "pattern" && typeof value === "string"))
-      .map(([key, value]): [string, unknown] => {
-        if (key === "patternProperties") return ["additionalProperties", true]
-        if (key === "enum" || key === "const" || key === "default") return [key, value]
-        return [key, withoutPatterns(value)]
-      })
-  )
-}
+/** Keywords that check nothing, but that the validator would search for schemas and ids. */
+const annotations = new Set(["title", "description", "default", "example", "examples"])
+
+/** The schema as it is checked. Ids are only wanted where a reference uses one, and are often wrong or given twice. */
+const checkable = (schema: unknown, keep: { readonly patterns: boolean; readonly ids: boolean }): unknown =>
+  rebuildSchema(schema, (key, value, owner) => {
+    if (annotations.has(key) || key.startsWith("x-")) return dropped
+    if (!keep.ids && (key === "$id" || key === "id")) return dropped
+    if (keep.patterns) return value
+    if (key === "pattern" || key === "patternProperties") return dropped
+    const restOfPatterns = key === "additionalProperties" || key === "unevaluatedProperties"
+    return restOfPatterns && Object.hasOwn(owner, "patternProperties") ? dropped : value
+  })
+
+/** Whether a reference leads to an id instead of a place inside the document. */
+const refersToIds = (json: string): boolean => /"\$(ref|recursiveRef|dynamicRef)":"(?!#("|\/))/.test(json)
 
 interface OutputUnit {
   readonly keyword: string

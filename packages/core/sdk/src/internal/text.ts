@@ -4,8 +4,8 @@
  * Lengths are capped, and characters that a reader cannot see are removed: control characters, direction overrides,
  * zero-width characters and the invisible tag block, all of which have been used to hide instructions in descriptions.
  */
-import { Predicate } from "effect"
 import { shorten } from "./json.ts"
+import { rebuildSchema } from "./rebuildSchema.ts"
 
 /** Long enough for real documentation of one operation; a model reads several of these at once. */
 export const maxDescriptionLength = 4096
@@ -23,20 +23,9 @@ export const cleanText = (text: string, length: number): string =>
   shorten(text.replaceAll("\r\n", "\n").replace(unseen, "").trim(), length)
 
 const prose = new Set(["title", "description", "$comment", "markdownDescription"])
-const data = new Set(["const", "enum", "default", "examples", "example"])
 
 /** A JSON Schema whose descriptions are clean; what is data in it stays as it is. */
-export const cleanSchema = (schema: unknown): unknown => {
-  if (Array.isArray(schema)) return schema.map(cleanSchema)
-  if (!Predicate.isObject(schema)) return schema
-  return Object.fromEntries(
-    Object.entries(schema).map(([key, value]) => [
-      key,
-      data.has(key)
-        ? value
-        : prose.has(key) && typeof value === "string"
-          ? cleanText(value, maxDescriptionLength)
-          : cleanSchema(value)
-    ])
+export const cleanSchema = (schema: unknown): unknown =>
+  rebuildSchema(schema, (key, value) =>
+    prose.has(key) && typeof value === "string" ? cleanText(value, maxDescriptionLength) : value
   )
-}
