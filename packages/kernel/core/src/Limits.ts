@@ -47,9 +47,17 @@ export class Limits extends Schema.Class<Limits>("Limits")({
     logBytes: 1024 * 1024
   })
 
-  /** The defaults with some changed. Throws on a value that is not a positive whole number. */
-  static readonly with = (changes: Partial<typeof Limits.Type>): Limits =>
-    new Limits({ ...Limits.defaults, ...changes })
+  /** The defaults with some changed. Throws a `RangeError` that names the limit when a value is not a positive whole number. */
+  static readonly with = (changes: { readonly [K in LimitName]?: (typeof Limits.Type)[K] | undefined }): Limits => {
+    const given = Object.entries(changes).filter(([, value]) => value !== undefined)
+    for (const [name, value] of given) {
+      const isNone = value === null && name === "wallTimeMs"
+      if (!isNone && !(typeof value === "number" && Number.isSafeInteger(value) && value > 0)) {
+        throw new RangeError(`The limit \`${name}\` must be a positive whole number, and was ${String(value)}`)
+      }
+    }
+    return new Limits({ ...Limits.defaults, ...Object.fromEntries(given) })
+  }
 }
 
 /** The name of a limit, as settings spell it. */

@@ -14,8 +14,9 @@
  * others on it are moved, and another worker may start in its place, up to `maxWorkers` in all.
  *
  * Stopping a program has two deadlines. The sandbox itself stops when its CPU time is over or its cell in shared memory says so;
- * but it only looks between operations, and one operation on a large value can take minutes. So {@link graceMs} later the
- * watchdog ends the thread. The others on it are moved.
+ * but it only looks between operations, and one operation on a large value can take minutes. It counts its looks in shared
+ * memory: when none came for {@link graceMs} although the program is to stop, the watchdog ends the thread. The
+ * others on it are moved.
  *
  * ## Moving
  *
@@ -23,7 +24,7 @@
  * elsewhere with the outcomes it had received; calls that it repeats are not made again (see `Run`).
  */
 import type { CompiledModules, EndMessage, FromWorker, GuestConstants } from "./Protocol.ts"
-import { slotsPerWorker } from "./Protocol.ts"
+import { cell, slotsPerWorker } from "./Protocol.ts"
 import type { Run } from "./Run.ts"
 import { WorkerThread } from "./WorkerThread.ts"
 
@@ -70,6 +71,9 @@ interface Member {
   /** The entry into a sandbox that the watchdog saw last, and when it saw it first. */
   entry: number
   entrySince: number
+  /** The same for when a program was last asked whether to stop. */
+  beat: number
+  beatSince: number
 }
 
 export class Pool {
@@ -218,7 +222,7 @@ export class Pool {
     run.deliver = undefined
     placement.run = undefined
     placement.stopping = performance.now()
-    Atomics.store(member.thread.shared.cells, 2 + placement.slot, placement.runId)
+    Atomics.store(member.thread.shared.cells, cell.stop(placement.slot), placement.runId)
     member.thread.post({ _tag: "abort", slot: placement.slot, runId: placement.runId })
     this.watching()
   }
@@ -245,7 +249,9 @@ export class Pool {
       ready: false,
       held: false,
       entry: -1,
-      entrySince: 0
+      entrySince: 0,
+      beat: 0,
+      beatSince: 0
     }
     this.members.add(member)
   }
@@ -273,8 +279,13 @@ export class Pool {
 
   private lookAt(member: Member, now: number): void {
     const { cells, cpu } = member.thread.shared
-    const inside = Atomics.load(cells, 0) - 1
-    const entry = Atomics.load(cells, 1)
+    const inside = Atomics.load(cells, cell.inside) - 1
+    const entry = Atomics.load(cells, cell.entries)
+    const beat = Atomics.load(cells, cell.beats)
+    if (beat !== member.beat || entry !== member.entry) {
+      member.beat = beat
+      member.beatSince = now
+    }
     if (inside < 0 || entry !== member.entry) {
       member.held = false
       member.entry = inside < 0 ? -1 : entry
@@ -285,10 +296,9 @@ export class Pool {
     const stuckMs = now - member.entrySince
     if (placement === undefined || stuckMs < heldAfterMs) return
     const limit = placement.run?.options.limits.cpuTimeMs ?? Infinity
-    const overdue =
-      (cpu[inside] ?? 0) + stuckMs > limit + graceMs ||
-      (placement.stopping !== undefined && Math.min(now - placement.stopping, stuckMs) > graceMs)
-    if (overdue) {
+    const overCpu = (cpu[inside] ?? 0) + stuckMs > limit + graceMs
+    const overStop = placement.stopping !== undefined && now - placement.stopping > graceMs
+    if ((overCpu || overStop) && now - member.beatSince > graceMs) {
       this.kill(member, placement)
     } else if (!member.held) {
       member.held = true
@@ -317,7 +327,7 @@ export class Pool {
       for (const placement of member.placements) this.fail(placement, `No sandbox worker could be started: ${why}`)
       return
     }
-    const culprit = member.placements[Atomics.load(member.thread.shared.cells, 0) - 1]
+    const culprit = member.placements[Atomics.load(member.thread.shared.cells, cell.inside) - 1]
     this.fail(culprit, `The sandbox worker that ran the program ended: ${why}. Running it again may help.`)
     this.rescueAll(member, culprit)
   }

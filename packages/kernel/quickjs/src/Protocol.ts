@@ -101,14 +101,26 @@ export interface GuestConstants {
 
 /** Shared memory of one worker. */
 export interface SharedState {
-  /** `[0]`: the slot that computes now, plus one, or 0. `[1]`: counts entries into a sandbox. `[2 + slot]`: the run to stop. */
+  /** See {@link cell}. */
   readonly cells: Int32Array<SharedArrayBuffer>
   /** CPU time that the execution in a slot has used, in milliseconds, up to its last exit from the sandbox. */
   readonly cpu: Float64Array<SharedArrayBuffer>
 }
 
+/** What the cells of shared memory hold. */
+export const cell = {
+  /** The slot that computes now, plus one, or 0. */
+  inside: 0,
+  /** Counts entries into a sandbox. */
+  entries: 1,
+  /** Counts the times that a program was asked whether to stop. While it goes on, the program can be stopped. */
+  beats: 2,
+  /** The run that shall stop, for each slot. */
+  stop: (slot: number): number => 3 + slot
+} as const
+
 /** Fresh shared memory, all zero. */
 export const makeSharedState = (): SharedState => ({
-  cells: new Int32Array(new SharedArrayBuffer(4 * (2 + slotsPerWorker))),
+  cells: new Int32Array(new SharedArrayBuffer(4 * cell.stop(slotsPerWorker))),
   cpu: new Float64Array(new SharedArrayBuffer(8 * slotsPerWorker))
 })

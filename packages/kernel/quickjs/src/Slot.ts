@@ -12,16 +12,17 @@ import { SourceSyntaxError, stripTypes, wrap } from "@executor/kernel/source"
 import { JSException } from "quickjs-wasi"
 import { failureOf, framesOf, syntaxFailure } from "./Failure.ts"
 import { Logs } from "./Logs.ts"
-import type {
-  CallMessage,
-  CompiledModules,
-  Ending,
-  FromWorker,
-  GuestConstants,
-  PlainLimits,
-  SettleMessage,
-  SharedState,
-  ToWorker
+import {
+  cell,
+  type CallMessage,
+  type CompiledModules,
+  type Ending,
+  type FromWorker,
+  type GuestConstants,
+  type PlainLimits,
+  type SettleMessage,
+  type SharedState,
+  type ToWorker
 } from "./Protocol.ts"
 import { type GuestHost, Sandbox } from "./Sandbox.ts"
 
@@ -41,7 +42,9 @@ interface Run {
   readonly start: Start
   readonly logs: Logs
   cpuMs: number
+  /** When its code was entered last, and what the thread had computed then. */
   enteredAt: number
+  cpuAtEntry: number
   seq: number
   inFlight: number
   waiting: Array<CallMessage>
@@ -49,6 +52,13 @@ interface Run {
   early: Array<SettleMessage> | undefined
   /** Set by what ends it; guest code does not run any more once it is. */
   ending: Ending | undefined
+}
+
+/** The CPU time of this thread, in milliseconds. Older versions of Node only have the clock. */
+const threadCpuMs = (): number => {
+  if (typeof process.threadCpuUsage !== "function") return performance.now()
+  const { system, user } = process.threadCpuUsage()
+  return (system + user) / 1000
 }
 
 /** Calls may wait this long for the program to stop computing before they are sent. */
@@ -75,6 +85,7 @@ export class Slot {
       logs: new Logs(message.limits.logBytes),
       cpuMs: 0,
       enteredAt: 0,
+      cpuAtEntry: 0,
       seq: 0,
       inFlight: 0,
       waiting: [],
@@ -83,7 +94,7 @@ export class Slot {
     }
     this.run = run
     const { cells, cpu } = this.environment.shared
-    if (Atomics.load(cells, 2 + this.index) === message.runId) return this.abort(message.runId)
+    if (Atomics.load(cells, cell.stop(this.index)) === message.runId) return this.abort(message.runId)
     cpu[this.index] = 0
     if (this.sandbox?.begin(message.limits, message.startTime) !== true) {
       const sandbox = await this.takeSandbox(message.limits)
@@ -171,17 +182,18 @@ export class Slot {
     const { cells, cpu } = this.environment.shared
     run.enteredAt = performance.now()
     this.inside = run
-    Atomics.add(cells, 1, 1)
-    Atomics.store(cells, 0, this.index + 1)
+    run.cpuAtEntry = threadCpuMs()
+    Atomics.add(cells, cell.entries, 1)
+    Atomics.store(cells, cell.inside, this.index + 1)
     try {
       guest()
     } catch (error) {
       run.ending ??= this.endingOf(run, error)
     }
     this.inside = undefined
-    run.cpuMs += performance.now() - run.enteredAt
+    run.cpuMs += threadCpuMs() - run.cpuAtEntry
     cpu[this.index] = run.cpuMs
-    Atomics.store(cells, 0, 0)
+    Atomics.store(cells, cell.inside, 0)
     if (this.sandbox?.outOfMemory === true && run.ending?._tag !== "Limit" && run.ending?._tag !== "Aborted") {
       run.ending = { _tag: "Limit", limit: "heapBytes" }
     }
@@ -283,7 +295,9 @@ export class Slot {
         const run = this.inside
         if (run === undefined) return false
         if (run.ending !== undefined) return true
-        if (Atomics.load(environment.shared.cells, 2 + index) === run.start.runId) {
+        const { cells } = environment.shared
+        Atomics.add(cells, cell.beats, 1)
+        if (Atomics.load(cells, cell.stop(index)) === run.start.runId) {
           run.ending = { _tag: "Aborted" }
           return true
         }
@@ -292,7 +306,9 @@ export class Slot {
           return true
         }
         const entered = performance.now() - run.enteredAt
-        if (run.cpuMs + entered > run.start.limits.cpuTimeMs) {
+        const limit = run.start.limits.cpuTimeMs
+        // The clock on the wall is cheaper to read, and never behind.
+        if (run.cpuMs + entered > limit && run.cpuMs + threadCpuMs() - run.cpuAtEntry > limit) {
           run.ending = { _tag: "Limit", limit: "cpuTimeMs" }
           return true
         }

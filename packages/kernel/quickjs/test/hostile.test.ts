@@ -6,7 +6,7 @@ import { CodeExecutor, Limits, type ExecuteResult } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { tools } from "./support.ts"
+import { tools, withLoopGap } from "./support.ts"
 
 interface Hostile {
   readonly name: string
@@ -274,27 +274,7 @@ const programs: ReadonlyArray<Hostile> = [
 
 /** Little CPU time where that is what ends it, so that the suite is quick; enough of it where something else must. */
 const limitsOf = ({ ends }: Hostile): Limits =>
-  Limits.with({ cpuTimeMs: ends === cpu ? 300 : 5_000, heapBytes: 48 * 1024 * 1024, toolCalls: 5_000 })
-
-/** The longest gap between two turns of the loop while the effect runs, beyond the interval itself. */
-const withLoopGap = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<readonly [A, number], E, R> =>
-  Effect.suspend(() => {
-    const interval = 2
-    let worst = 0
-    let last = performance.now()
-    const timer = setInterval(() => {
-      const now = performance.now()
-      worst = Math.max(worst, now - last - interval)
-      last = now
-    }, interval)
-    return Effect.map(
-      Effect.ensuring(
-        effect,
-        Effect.sync(() => clearInterval(timer))
-      ),
-      (a) => [a, worst] as const
-    )
-  })
+  Limits.with({ cpuTimeMs: ends === cpu ? 300 : 10_000, heapBytes: 48 * 1024 * 1024, toolCalls: 5_000 })
 
 const check = (ends: Hostile["ends"], result: ExecuteResult): void => {
   if ("result" in ends) {
