@@ -72,7 +72,7 @@ export const make = (
   const scopeId = parts.executor.scopes[0]
   const clock = Context.get(context, Clock.Clock)
   const startedAt = clock.currentTimeMillisUnsafe()
-  const seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
+  const seed = randomSeed()
   const runFork = Effect.runForkWith(context)
 
   let latest = startedAt
@@ -176,4 +176,16 @@ export const make = (
 const parentOf = ({ trigger }: Submission): ExecutionId | null => {
   const parent = trigger.meta?.parentExecutionId
   return parent === undefined || parent === "" ? null : ExecutionId.make(parent)
+}
+
+const seeds = new Uint32Array(256)
+let seedsUsed = seeds.length
+
+/** Drawn many at a time: asking the system for a few bytes costs as much as asking for a thousand. */
+const randomSeed = (): number => {
+  if (seedsUsed === seeds.length) {
+    crypto.getRandomValues(seeds)
+    seedsUsed = 0
+  }
+  return seeds[seedsUsed++] ?? 0
 }

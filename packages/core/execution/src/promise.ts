@@ -77,15 +77,13 @@ export const createExecutionEngine = async (
   options: PromiseExecutionEngineOptions
 ): Promise<PromiseExecutionEngine> => {
   const scope = Scope.makeUnsafe()
+  const make = Effect.gen(function* () {
+    const context = yield* Layer.build(options.codeExecutor)
+    const codeExecutor = yield* Effect.provide(CodeExecutor, context)
+    return yield* createEffectEngine({ executor: options.executor.effect, codeExecutor, limits: options.limits })
+  })
   const engine = await runPromise(
-    Scope.provide(
-      Effect.gen(function* () {
-        const context = yield* Layer.build(options.codeExecutor)
-        const codeExecutor = yield* Effect.provide(CodeExecutor, context)
-        return yield* createEffectEngine({ executor: options.executor.effect, codeExecutor, limits: options.limits })
-      }),
-      scope
-    )
+    Effect.onError(Scope.provide(make, scope), (cause) => Scope.close(scope, Exit.failCause(cause)))
   )
   const close = () => Effect.runPromise(Scope.close(scope, Exit.void))
   return {
