@@ -2,10 +2,12 @@
  * The built command as a server and as its client, and as an MCP server.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Client } from "@modelcontextprotocol/sdk/client/index.js"
-import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
+import { Client } from "@modelcontextprotocol/client"
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
+import { Client as OlderClient } from "@modelcontextprotocol/sdk/client/index.js"
+import { StdioClientTransport as OlderTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { Effect } from "effect"
-import { bin, everythingServer, history, makeCli, serve, start, untilNewest } from "./support.ts"
+import { bin, everythingServer, history, inspector, makeCli, serve, start, untilNewest } from "./support.ts"
 
 const toggle = 'return await tools.everything["toggle-simulated-logging"]({})'
 
@@ -102,28 +104,65 @@ describe("executor serve", () => {
 })
 
 describe("executor mcp", () => {
-  it.live("runs code for an MCP client, with nothing but the protocol on stdout", () =>
+  const environment = (cli: Effect.Success<ReturnType<typeof makeCli>>) =>
+    Object.fromEntries(Object.entries(cli.env).filter((entry): entry is [string, string] => entry[1] !== undefined))
+
+  const clientInfo = { name: "test-client", version: "9.8.7" }
+  const code = "console.log('noise'); return 6 * 7"
+
+  interface AnyClient {
+    readonly listTools: () => Promise<{ readonly tools: ReadonlyArray<{ readonly name: string }> }>
+    readonly callTool: (params: { name: string; arguments: { code: string } }) => Promise<object>
+    readonly close: () => Promise<void>
+  }
+
+  interface Server {
+    readonly command: string
+    readonly args: Array<string>
+    readonly env: Record<string, string>
+  }
+
+  const connectOlder = async (server: Server): Promise<AnyClient> => {
+    const client = new OlderClient(clientInfo)
+    await client.connect(new OlderTransport(server))
+    return client
+  }
+
+  const connectModern = async (server: Server): Promise<AnyClient> => {
+    const client = new Client(clientInfo, { versionNegotiation: { mode: { pin: "2026-07-28" } } })
+    await client.connect(new StdioClientTransport(server))
+    return client
+  }
+
+  it.live.each([
+    { era: "2025", connect: connectOlder },
+    { era: "2026", connect: connectModern }
+  ])("runs code for a client of the era of $era", ({ connect }) =>
     Effect.gen(function* () {
       const cli = yield* makeCli()
-      const env = Object.fromEntries(
-        Object.entries(cli.env).filter((entry): entry is [string, string] => entry[1] !== undefined)
-      )
-      const client = new Client({ name: "test-client", version: "9.8.7" })
-      yield* Effect.acquireRelease(
-        Effect.promise(() =>
-          client.connect(new StdioClientTransport({ command: process.execPath, args: [bin, "mcp"], env }))
-        ),
-        () => Effect.promise(() => client.close())
+      const client = yield* Effect.acquireRelease(
+        Effect.promise(() => connect({ command: process.execPath, args: [bin, "mcp"], env: environment(cli) })),
+        (client) => Effect.promise(() => client.close())
       )
       const { tools } = yield* Effect.promise(() => client.listTools())
       assert.deepStrictEqual(tools.map((tool) => tool.name).toSorted(), ["execute", "resume"])
-      const answer = yield* Effect.promise(() =>
-        client.callTool({ name: "execute", arguments: { code: "console.log('noise'); return 6 * 7" } })
-      )
-      assert.include(JSON.stringify(answer.content), "42")
+      const answer = yield* Effect.promise(() => client.callTool({ name: "execute", arguments: { code } }))
+      assert.include(JSON.stringify(answer), "42")
       const [row] = yield* history(cli)
       assert.strictEqual(row?.triggerKind, "mcp")
-      assert.deepStrictEqual(JSON.parse(row?.triggerMetaJson ?? "{}").client, { name: "test-client", version: "9.8.7" })
+      assert.deepStrictEqual(JSON.parse(row?.triggerMetaJson ?? "{}").client, clientInfo)
+    })
+  )
+
+  it.live("runs code for the inspector in its command-line mode", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const [node = "", ...words] = [...inspector, process.execPath, bin, "mcp"]
+      const call = ["--method", "tools/call", "--tool-name", "execute", "--tool-arg", `code=${code}`]
+      const { ended } = yield* start(node, [...words, ...call], { env: cli.env, stdin: "" })
+      const { code: exitCode, stderr, stdout } = yield* ended
+      assert.strictEqual(exitCode, 0, stderr)
+      assert.strictEqual(JSON.parse(stdout).structuredContent.result, 42)
     })
   )
 })

@@ -12,14 +12,20 @@ import { fileURLToPath } from "node:url"
 /** The command's file. */
 export const bin = fileURLToPath(new URL("../bin/executor.js", import.meta.url))
 
+const require = createRequire(import.meta.url)
+
 /** A real MCP server from npm, as the words after `--`. */
 export const everythingServer = [
   process.execPath,
-  join(
-    dirname(createRequire(import.meta.url).resolve("@modelcontextprotocol/server-everything/package.json")),
-    "dist/index.js"
-  ),
+  join(dirname(require.resolve("@modelcontextprotocol/server-everything/package.json")), "dist/index.js"),
   "stdio"
+]
+
+/** The inspector's command-line mode, as a program with its first words. */
+export const inspector = [
+  process.execPath,
+  join(dirname(require.resolve("@modelcontextprotocol/inspector/package.json")), "clients/launcher/build/index.js"),
+  "--cli"
 ]
 
 /** How a process ended. */

@@ -7,6 +7,7 @@
  */
 import type { InteractionAnswer, PausedExecution } from "@executor/execution"
 import { Effect } from "effect"
+import { Prompt } from "effect/cli"
 import { Backend, type Outcome } from "./Backend.ts"
 import type { Failure } from "./Failure.ts"
 import * as Output from "./Output.ts"
@@ -26,7 +27,7 @@ const nobodyToAsk = (execution: PausedExecution): string => {
 /** Runs to the end, or to a question that has to wait on a server. */
 export const converse = Effect.fn("Conversation.converse")(function* (first: Effect.Effect<Outcome, Failure>) {
   const backend = yield* Backend
-  const { canAsk } = yield* Output.Output
+  const { canAsk, stderr } = yield* Output.Output
   const progress = withProgress(backend.activity)
   let outcome = yield* progress(first)
   while (outcome._tag === "Paused") {
@@ -42,6 +43,7 @@ export const converse = Effect.fn("Conversation.converse")(function* (first: Eff
     // Whoever leaves a question open has left the execution: nothing else would ever end it.
     const abandon = Effect.ignore(backend.cancel(id))
     outcome = yield* ask(interaction.request).pipe(
+      Effect.provideService(Prompt.Theme, Prompt.makeTheme({ colors: stderr.color })),
       Effect.onInterrupt(() => abandon),
       Effect.catchTag("QuitError", () => Effect.andThen(abandon, Effect.interrupt)),
       Effect.flatMap(answered),

@@ -1,7 +1,7 @@
 /**
  * The command as a process: its streams, its signals, and the code it ends with.
  *
- * The first Ctrl-C (or SIGTERM) interrupts what runs, so that an execution is recorded as cancelled and sources are closed; a
+ * The first Ctrl-C (or SIGTERM, or the end of the terminal) interrupts what runs, so that an execution is recorded as cancelled and sources are closed; a
  * second one ends the process at once.
  */
 import { Effect, Latch, Layer } from "effect"
@@ -62,6 +62,7 @@ export const main = (composition: Composition["Service"]): void => {
   }
   process.on("SIGINT", onSignal)
   process.on("SIGTERM", onSignal)
+  process.on("SIGHUP", onSignal)
 
   const program = runCli(args, {
     version: composition.version,
@@ -71,7 +72,7 @@ export const main = (composition: Composition["Service"]): void => {
   Effect.runCallback(program, {
     onExit: (exit) => {
       const code = exit._tag === "Success" ? exit.value : exitCodes.failed
-      end(code === exitCodes.interrupted && signal === "SIGTERM" ? 128 + constants.signals.SIGTERM : code)
+      end(code === exitCodes.interrupted && signal !== undefined ? 128 + constants.signals[signal] : code)
     }
   })
 }

@@ -166,6 +166,19 @@ layer(layerCommand, live)("call", (it) => {
     })
   )
 
+  it.effect("takes arguments that are larger than a program may be, up to their own limit", () =>
+    Effect.gen(function* () {
+      const call = (length: number) =>
+        run(["call", "shop.order-now", "-", "--approve", "shop.*", "--json"], {
+          stdin: JSON.stringify({ item: "x".repeat(length) })
+        })
+      assert.strictEqual((yield* call(300_000)).code, 0)
+      const large = yield* call(2_000_000)
+      assert.deepStrictEqual([large.code, JSON.parse(large.stdout).error.limit], [1, "argumentsBytes"])
+      assert.include(large.stderr, "--argument-limit")
+    })
+  )
+
   it.effect("hands over a key that a literal would take for the prototype", () =>
     Effect.gen(function* () {
       const ended = yield* run([

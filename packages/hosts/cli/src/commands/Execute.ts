@@ -1,6 +1,7 @@
 /**
  * The commands that run something: `run`, `call`, `resume` and `cancel`.
  */
+import { Limits } from "@executor/kernel"
 import { ExecutionId, ExecutionInteractionId } from "@executor/sdk"
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -12,6 +13,7 @@ import { parseJsonObject, readText } from "../Input.ts"
 import * as Output from "../Output.ts"
 import { Process } from "../Process.ts"
 import { report } from "../Report.ts"
+import type { LimitChanges } from "../Settings.ts"
 import { type Opened, open } from "../Target.ts"
 import * as ToolArguments from "../ToolArguments.ts"
 
@@ -75,6 +77,12 @@ export const run = Command.make(
   ])
 )
 
+/** The arguments of a call have a limit of their own, and the program that carries them is not the person's code. */
+const withRoomFor = (code: string, limits: LimitChanges): LimitChanges => {
+  const bytes = Buffer.byteLength(code)
+  return bytes > Limits.defaults.sourceBytes ? { ...limits, sourceBytes: bytes } : limits
+}
+
 /** `executor call`. */
 export const call = Command.make(
   "call",
@@ -96,7 +104,8 @@ export const call = Command.make(
       input,
       Effect.fnUntraced(function* ({ backend, limits }) {
         const args = yield* ToolArguments.read(input.tool, input.arguments, backend.describeTool(input.tool))
-        return backend.submit(ToolArguments.program(input.tool, args), { approve: input.approve, limits })
+        const code = ToolArguments.program(input.tool, args)
+        return backend.submit(code, { approve: input.approve, limits: withRoomFor(code, limits) })
       })
     )
   })
