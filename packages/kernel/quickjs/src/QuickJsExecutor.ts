@@ -19,9 +19,10 @@ import {
   sleepPath
 } from "@executor/kernel"
 import { Clock, Effect, Fiber, Layer } from "effect"
+import { createHash } from "node:crypto"
 import { availableParallelism } from "node:os"
 import { assetUrls, compileAssets } from "./Assets.ts"
-import { preludeHash } from "./guest/prelude.ts"
+import { preludeText } from "./guest/prelude.ts"
 import { Pool } from "./Pool.ts"
 import { Run, type RunEnd } from "./Run.ts"
 
@@ -42,6 +43,9 @@ export interface QuickJsExecutorOptions {
   /** A folder that holds the WebAssembly files. Defaults to where `quickjs-wasi` is installed. */
   readonly assetsUrl?: URL | undefined
 }
+
+/** Changes whenever the prelude does, as a journal may only be replayed on the prelude that wrote it. */
+const preludeHash = createHash("sha256").update(preludeText).digest("hex").slice(0, 12)
 
 /** Names the engine, the stripper and the prelude of this build. */
 export const build = `quickjs-wasi-3.6.2 amaro-1.2.1 prelude-${preludeHash}`

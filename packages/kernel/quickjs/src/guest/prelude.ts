@@ -4,13 +4,9 @@
  * It is text rather than a module because it runs in QuickJS, not here: whatever a bundler or a test runner does to
  * modules must not reach it.
  */
-import { createHash } from "node:crypto"
 import { encodeText } from "./encode.ts"
 import { globalsText } from "./globals.ts"
 import { programText } from "./program.ts"
 
 /** An expression: a function from the host's functions to `{ run, deliver }`. */
 export const preludeText = `(host) => {"use strict";\n${encodeText}\n${programText}\n${globalsText}\nreturn { run, deliver } }`
-
-/** Changes whenever the prelude does, as a journal may only be replayed on the prelude that wrote it. */
-export const preludeHash = createHash("sha256").update(preludeText).digest("hex").slice(0, 12)
