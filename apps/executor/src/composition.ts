@@ -14,8 +14,9 @@ import { readFileSync } from "node:fs"
 import { stat } from "node:fs/promises"
 import { join } from "node:path"
 
+// This module is a chunk of the bundle, in dist/chunks.
 const { version }: { readonly version: string } = JSON.parse(
-  readFileSync(new URL("../package.json", import.meta.url), "utf8")
+  readFileSync(new URL("../../package.json", import.meta.url), "utf8")
 )
 
 /** The only scope of a data folder. */
@@ -24,15 +25,6 @@ const scopeName = "default"
 const load = <A>(module: () => Promise<A>): Effect.Effect<A> => Effect.promise(module)
 
 const toFailed = (error: { readonly message: string }): CommandFailed => new CommandFailed({ message: error.message })
-
-const makeCodeExecutor = Effect.gen(function* () {
-  const { QuickJsExecutor } = yield* load(() => import("@executor/runtime-quickjs"))
-  return yield* QuickJsExecutor.make({
-    prewarm: 1,
-    workerUrl: new URL("worker.js", import.meta.url),
-    assetsUrl: new URL("assets/", import.meta.url)
-  })
-})
 
 const openLocal = Effect.fn("composition.openLocal")(function* (options: {
   readonly dataFolder: string
@@ -51,12 +43,16 @@ const openLocal = Effect.fn("composition.openLocal")(function* (options: {
   const executor = yield* createExecutor({ scopes: [ScopeId.make(scopeName)], adapter, plugins: [mcpPlugin()] })
   const engine = yield* Effect.cached(
     Effect.gen(function* () {
-      const [codeExecutor, { createExecutionEngine }, { Limits }] = yield* Effect.all(
-        [makeCodeExecutor, load(() => import("@executor/execution")), load(() => import("@executor/kernel"))],
+      const [{ sandbox }, { createExecutionEngine }, { Limits }] = yield* Effect.all(
+        [
+          load(() => import("./sandbox.ts")),
+          load(() => import("@executor/execution")),
+          load(() => import("@executor/kernel"))
+        ],
         { concurrency: "unbounded" }
       )
       const limits = Limits.with(options.limits)
-      return yield* createExecutionEngine({ executor, codeExecutor, limits, owner: makeOwner() })
+      return yield* createExecutionEngine({ executor, codeExecutor: sandbox(), limits, owner: makeOwner() })
     }).pipe(Scope.provide(scope))
   )
   const parts: LocalParts = { adapter, executor, engine }
