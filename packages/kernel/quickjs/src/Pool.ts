@@ -5,7 +5,8 @@
  *
  * The first worker starts with the first execution, others as load comes, up to `workers`. A worker takes eight executions that
  * are active; one that has only waited for its calls for a while (for a person, perhaps) does not count, so waiting ones
- * never keep others out. What finds no place waits in a queue.
+ * never keep others out. What finds no place waits in a queue. A worker without executions for `idleMs` ends, the last one too:
+ * it and its sandboxes hold tens of megabytes, and starting one again takes a tenth of a second.
  *
  * ## Long computations
  *
@@ -48,6 +49,7 @@ const maxRescues = 3
 export interface PoolOptions {
   readonly workers: number
   readonly maxWorkers: number
+  readonly idleMs: number
   readonly workerUrl: URL
   readonly compile: () => Promise<CompiledModules>
   readonly constants: GuestConstants
@@ -66,6 +68,8 @@ interface Member {
   readonly thread: WorkerThread
   readonly placements: Array<Placement | undefined>
   count: number
+  /** Ends the worker; runs while it has no executions. */
+  idle: NodeJS.Timeout | undefined
   ready: boolean
   held: boolean
   /** The entry into a sandbox that the watchdog saw last, and when it saw it first. */
@@ -115,11 +119,10 @@ export class Pool {
 
   close(): void {
     this.closed = true
-    for (const member of this.members) member.thread.terminate()
+    for (const member of this.members) this.retire(member)
     const runs = [...this.placed.keys(), ...this.queue]
     this.queue = []
     for (const run of runs) run.end({ _tag: "Failed", message: "The sandbox pool was closed while the program ran" })
-    this.members.clear()
     this.placed.clear()
     clearInterval(this.watch)
     this.watch = undefined
@@ -171,7 +174,10 @@ export class Pool {
     this.nextRunId = (this.nextRunId % 0x7fffffff) + 1
     const placement: Placement = { runId, slot, run, stopping: undefined }
     member.placements[slot] = placement
-    if (member.count++ === 0) member.thread.keepsProcessAlive = true
+    if (member.count++ === 0) {
+      member.thread.keepsProcessAlive = true
+      clearTimeout(member.idle)
+    }
     this.placed.set(run, { member, placement })
     const { code, limits, seed, startTime } = run.options
     member.thread.shared.cpu[slot] = 0
@@ -204,16 +210,26 @@ export class Pool {
       this.placed.delete(run)
       run.onEnd(message)
     }
-    if (member.count === 0 && this.members.size > this.options.workers) {
-      this.members.delete(member)
-      member.thread.terminate()
-    }
+    if (member.count === 0 && this.members.size > this.options.workers) this.retire(member)
     this.placeQueued()
   }
 
   private vacate(member: Member, placement: Placement): void {
     member.placements[placement.slot] = undefined
-    if (--member.count === 0) member.thread.keepsProcessAlive = false
+    if (--member.count > 0) return
+    member.thread.keepsProcessAlive = false
+    this.idles(member)
+  }
+
+  private idles(member: Member): void {
+    member.idle = setTimeout(() => this.retire(member), this.options.idleMs)
+    member.idle.unref()
+  }
+
+  private retire(member: Member): void {
+    this.members.delete(member)
+    clearTimeout(member.idle)
+    member.thread.terminate()
   }
 
   /** The run leaves its place; the place is free once the worker says so. */
@@ -246,6 +262,7 @@ export class Pool {
       }),
       placements: [],
       count: 0,
+      idle: undefined,
       ready: false,
       held: false,
       entry: -1,
@@ -254,6 +271,7 @@ export class Pool {
       beatSince: 0
     }
     this.members.add(member)
+    this.idles(member)
   }
 
   private watching(): void {
@@ -310,8 +328,7 @@ export class Pool {
   }
 
   private kill(member: Member, culprit: Placement): void {
-    this.members.delete(member)
-    member.thread.terminate()
+    this.retire(member)
     const { run } = culprit
     if (run !== undefined) {
       this.placed.delete(run)
@@ -322,6 +339,7 @@ export class Pool {
 
   private onExit(member: Member, error: Error | undefined): void {
     if (!this.members.delete(member)) return
+    clearTimeout(member.idle)
     const why = error?.message ?? "its thread ended"
     if (!member.ready) {
       for (const placement of member.placements) this.fail(placement, `No sandbox worker could be started: ${why}`)

@@ -6,7 +6,9 @@
  *
  * The host sends `start`, then one `settle` for each `call`, in the order in which the program is to see them, and perhaps
  * `abort`. The worker sends `call`s in the order of their `seq`, then exactly one `end`, also after `abort`. After
- * `end` the slot is free: messages are handled in order, so the next `start` finds it restored.
+ * `end` the slot is free: messages are handled in order, so the next `start` finds it restored. Whenever it has handled what the
+ * host sent in one turn, and an execution has come to rest thereby, it sends `idle` after the calls. `idle` says how many `settle`s
+ * the program had received, so that the host can tell whether it has sent more since.
  *
  * Messages are coalesced: what one turn of either side produces travels as one array. Text crosses as JSON
  * strings that neither thread parses on the way.
@@ -51,9 +53,22 @@ export type ToWorker =
       readonly limits: PlainLimits
       readonly seed: number
       readonly startTime: number
+      /** Present when the program repeats what it did elsewhere. */
+      readonly repeats?: Repetition | undefined
     }
   | SettleMessage
   | { readonly _tag: "abort"; readonly slot: number; readonly runId: number }
+
+/**
+ * What a program that starts again had done elsewhere. What it repeats is charged as it was then, so that its CPU time does not depend
+ * on how often it is started.
+ */
+export interface Repetition {
+  /** The outcomes that it had received. */
+  readonly received: number
+  /** The CPU time that it had used up to the last of them, in milliseconds. */
+  readonly cpuMs: number
+}
 
 /** The outcome of the call `seq`; `json` is its value, or the rejection when it failed. */
 export interface SettleMessage {
@@ -75,6 +90,14 @@ export interface CallMessage {
   readonly argsJson: string | undefined
 }
 
+/** Nothing is left to run in the execution until an outcome arrives; it has received so many. */
+export interface IdleMessage {
+  readonly _tag: "idle"
+  readonly slot: number
+  readonly runId: number
+  readonly received: number
+}
+
 export interface EndMessage {
   readonly _tag: "end"
   readonly slot: number
@@ -83,7 +106,7 @@ export interface EndMessage {
   readonly logs: FlatLogs
 }
 
-export type FromWorker = { readonly _tag: "ready" } | CallMessage | EndMessage
+export type FromWorker = { readonly _tag: "ready" } | CallMessage | IdleMessage | EndMessage
 
 /** What a worker is started with. */
 export interface WorkerData {

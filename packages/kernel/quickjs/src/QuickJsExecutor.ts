@@ -2,8 +2,8 @@
  * The default sandbox: QuickJS compiled to WebAssembly, in a pool of worker threads.
  *
  * Use {@link layer} to provide the kernel's `CodeExecutor`, or {@link make} inside a scope. Making it is cheap: the first worker
- * starts with the first execution, or at once with `prewarm`. Idle workers do not keep a process alive, running
- * executions do. When the scope closes, workers end and executions that still run fail.
+ * starts with the first execution, or at once with `prewarm`, and workers end when they have been idle for a while. Idle workers do
+ * not keep a process alive, running executions do. When the scope closes, workers end and executions that still run fail.
  *
  * A program that is bundled into one file passes `workerUrl` (the bundled `worker` entry of this package) and `assetsUrl` (a
  * folder with the files of {@link assetUrls}).
@@ -36,6 +36,8 @@ export interface QuickJsExecutorOptions {
   readonly maxWorkers?: number | undefined
   /** Workers to start at once, rather than on first use. */
   readonly prewarm?: number | undefined
+  /** A worker without executions for this many milliseconds ends. Defaults to 30 s. */
+  readonly idleWorkerMs?: number | undefined
   /** Limits of an execution that brings none. */
   readonly limits?: Limits | undefined
   /** The worker's entry. Defaults to the one beside this module. */
@@ -52,6 +54,9 @@ export const build = `quickjs-wasi-3.6.2 amaro-1.2.1 prelude-${preludeHash}`
 
 const maxDefaultWorkers = 4
 
+/** Longer than the pauses within a burst of work, short enough that a server between two bursts is small. */
+const defaultIdleWorkerMs = 30_000
+
 const defaultWorkerUrl = (): URL =>
   new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
 
@@ -65,6 +70,7 @@ export const make = Effect.fnUntraced(function* (options: QuickJsExecutorOptions
         new Pool({
           workers,
           maxWorkers: options.maxWorkers ?? workers * 4,
+          idleMs: options.idleWorkerMs ?? defaultIdleWorkerMs,
           workerUrl: options.workerUrl ?? defaultWorkerUrl(),
           compile: () => compileAssets(options.assetsUrl),
           constants: { sleepPath, maxDepth }

@@ -4,10 +4,13 @@ import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { execFile } from "node:child_process"
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
+import { once } from "node:events"
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
+import type { Worker } from "node:worker_threads"
 import { rolldown } from "rolldown"
 import { tools, value } from "./support.ts"
 
@@ -63,6 +66,29 @@ describe("the pool", () => {
       yield* Scope.close(scope, Exit.void)
       expect((yield* Fiber.join(running)).message).toContain("closed")
       expect((yield* Effect.flip(executor.execute("return 1", tools))).message).toContain("closed")
+    })
+  )
+
+  it.live("ends workers that are idle, and starts others when they are needed", () =>
+    Effect.gen(function* () {
+      const ended: Array<Promise<unknown>> = []
+      const onWorker = (message: unknown) => {
+        const { worker } = message as { readonly worker: Worker }
+        ended.push(once(worker, "exit"))
+      }
+      subscribe("worker_threads", onWorker)
+      yield* Effect.addFinalizer(() => Effect.sync(() => unsubscribe("worker_threads", onWorker)))
+      const executor = yield* QuickJsExecutor.make({ workers: 1, prewarm: 1, idleWorkerMs: 1 })
+      const allEnded = Effect.promise(() => Promise.all(ended))
+      // One that was started ahead and never used ends too.
+      yield* allEnded
+      for (const started of [2, 3]) {
+        // The worker of an execution that waits is not idle, however long it waits.
+        const waiting = yield* executor.execute("await new Promise((r) => setTimeout(r, 100)); return 1", tools)
+        expect(waiting.result).toBe(1)
+        expect(ended).toHaveLength(started)
+        yield* allEnded
+      }
     })
   )
 
