@@ -3,18 +3,15 @@
  * every npm script that needs them, on whatever Node the machine has, so it imports nothing but Node itself.
  */
 import { spawnSync } from "node:child_process"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
-import { createHash } from "node:crypto"
-import { join } from "node:path"
+import { statSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
 
-const root = join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "..")
-const stamp = join(root, "node_modules", ".installed-lockfile")
-const lockfileHash = createHash("sha256")
-  .update(readFileSync(join(root, "package-lock.json")))
-  .digest("hex")
+const root = join(dirname(fileURLToPath(import.meta.url)), "..")
+const modified = (path) => statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs ?? 0
 
-const current = existsSync(stamp) ? readFileSync(stamp, "utf8") : ""
-if (current !== lockfileHash) {
+// npm writes this file at the end of each install.
+if (modified("node_modules/.package-lock.json") < modified("package-lock.json")) {
   console.error("Installing dependencies (npm ci) ...")
   const install = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: root,
@@ -25,5 +22,4 @@ if (current !== lockfileHash) {
     console.error("npm ci failed; its output is above.")
     process.exit(1)
   }
-  writeFileSync(stamp, lockfileHash)
 }
