@@ -16,6 +16,14 @@
  *   whichever becomes ready first; without numbers they are delivered as they come;
  * - `Date.now()` inside is the time of the last settlement (`at`), or the start time before the first;
  *   `Math.random()` and `crypto.randomUUID()` draw from the seed. There is no other source of nondeterminism.
+ *
+ * ## Idle
+ *
+ * Between two settlements a program comes to rest: its microtasks are drained, and the calls that it made have reached the invoker
+ * (all of them, or as many as may be under way at once). Nothing more happens inside until a settlement arrives. The runtime then
+ * tells the host, by `onIdle`, how many settlements the program had received by that time. The number makes it exact although
+ * the two run side by side: a host that has produced as many knows that the program is idle now, and one that has produced
+ * more knows that the program has yet to receive the others, and that it will be told again. A program that ends is not idle.
  */
 import { Context, type Effect } from "effect"
 import type { CodeExecutionError } from "./CodeExecutionError.ts"
@@ -134,6 +142,11 @@ export interface ExecuteOptions {
   readonly seed?: number | undefined
   /** `Date.now()` before the first settlement, in milliseconds since the epoch. Now if absent. */
   readonly startTime?: number | undefined
+  /**
+   * Called whenever the program has become idle, with the number of settlements it has received so far, after the invoker was
+   * given the calls made until then. A runtime always calls it; it may tell the same number more than once. It must not throw.
+   */
+  readonly onIdle?: ((received: number) => void) | undefined
 }
 
 /**

@@ -4,96 +4,89 @@
  * ## How many
  *
  * The first worker starts with the first execution, others as load comes, up to `workers`. A worker takes eight executions that
- * are active; one that has only waited for its calls for a while (for a person, perhaps) does not count, so waiting ones
- * never keep others out. What finds no place waits in a queue. A worker without executions for `idleMs` ends, the last one too:
- * it and its sandboxes hold tens of megabytes, and starting one again takes a tenth of a second.
+ * are active; one whose program is idle, and only waits for its calls (for a person, perhaps), does not count. What finds no
+ * place waits in a queue. A worker without executions for `idleMs` ends, the last one too: it and its sandboxes hold tens of
+ * megabytes, and starting one again takes a tenth of a second.
+ *
+ * ## Starting again
+ *
+ * A program does the same again when it is given the same outcomes in the same order. So an execution can leave its place and be
+ * started again in another one with the outcomes it had received; calls that it repeats are not made again (see `Run`). This is
+ * how executions that wait never keep others out, however many they are, and how a stuck worker harms only the program that is stuck.
+ *
+ * ## Setting aside
+ *
+ * When work is queued and every place is taken, idle executions are set aside, those first that have been idle longest: they give
+ * up their places, and queue for new ones when their next outcome comes (see `SetAside`). Starting again costs the CPU time that they
+ * have used so far, so one has to have waited {@link worthMs} for each millisecond of that, and one that has used more than
+ * {@link maxRepeatedCpuMs}, or received more than is kept, stays where it is. If all places are taken by such, more workers
+ * start, up to `maxWorkers`; if those are full of them too, new executions are refused after {@link refuseAfterMs}.
  *
  * ## Long computations
  *
  * A worker is one thread: while one program computes, the others on it stand still. A watchdog looks at the workers' shared
- * memory. A worker that has been inside one program for {@link heldAfterMs} is *held*: it gets no new executions, the
- * others on it are moved, and another worker may start in its place, up to `maxWorkers` in all.
+ * memory. A worker that has been inside one program for a tenth of a second is *held*: it gets no new executions, the idle ones on it
+ * are set aside, the active ones are moved, and another worker may start in its place, up to `maxWorkers` in all.
  *
  * Stopping a program has two deadlines. The sandbox itself stops when its CPU time is over or its cell in shared memory says so;
  * but it only looks between operations, and one operation on a large value can take minutes. It counts its looks in shared
- * memory: when none came for {@link graceMs} although the program is to stop, the watchdog ends the thread. The
- * others on it are moved.
- *
- * ## Moving
- *
- * A program does the same again when it is given the same outcomes in the same order. So moving it is starting it again
- * elsewhere with the outcomes it had received; calls that it repeats are not made again (see `Run`).
+ * memory: when none came for a while although the program is to stop, the watchdog ends the thread. The others on it are
+ * started again elsewhere.
  */
+import { activePerWorker, Member, type Placement } from "./Member.ts"
 import type { CompiledModules, EndMessage, FromWorker, GuestConstants } from "./Protocol.ts"
-import { cell, slotsPerWorker } from "./Protocol.ts"
 import type { Run } from "./Run.ts"
-import { WorkerThread } from "./WorkerThread.ts"
+import { SetAside } from "./SetAside.ts"
 
-/** Active executions that share a worker. */
-const activePerWorker = 8
-/** An execution that has only waited this long is not active. */
-const parkedAfterMs = 1_000
-/** Inside one program for this long, a worker is held. */
-const heldAfterMs = 100
-/** From the moment a program should have stopped to the end of its thread. */
-const graceMs = 250
 /** How often the watchdog looks, while anything runs. */
 const watchMs = 50
-/** A run that has computed longer than this waits for the holder rather than compute it all again elsewhere. */
+/** A run that has computed longer than this keeps its place rather than compute it all again elsewhere. */
 const maxRepeatedCpuMs = 1_000
+/** A run is set aside after waiting this long for each millisecond it has to compute again: a tenth more work at worst. */
+const worthMs = 10
+/** Starting a run again costs this much beside what it computes, in milliseconds. */
+const startMs = 1
+/** Another worker starts rather than wait longer than this until a run can be set aside. */
+const patienceMs = 250
+/** Executions that nothing can make a place for are refused after this time, in which a call of another may have ended. */
+const refuseAfterMs = 5_000
 /** How often a run is moved out of the way of others, which has to end if all of them compute. */
 const maxMoves = 3
 /** How often a run is saved from a thread that died; one that is on every such thread is likely why. */
 const maxRescues = 3
 
+const threadEnded = "The sandbox worker that ran the program ended"
+
 export interface PoolOptions {
   readonly workers: number
   readonly maxWorkers: number
+  /** Executions that one worker can hold at once. */
+  readonly slots: number
+  /** What is kept of all executions that are set aside, in UTF-16 units. */
+  readonly maxSetAside: number
   readonly idleMs: number
   readonly workerUrl: URL
   readonly compile: () => Promise<CompiledModules>
   readonly constants: GuestConstants
 }
 
-interface Placement {
-  readonly runId: number
-  readonly slot: number
-  /** Absent once nobody waits for it here. */
-  run: Run | undefined
-  /** Since when it has been told to stop. */
-  stopping: number | undefined
-}
-
-interface Member {
-  readonly thread: WorkerThread
-  readonly placements: Array<Placement | undefined>
-  count: number
-  /** Ends the worker; runs while it has no executions. */
-  idle: NodeJS.Timeout | undefined
-  ready: boolean
-  held: boolean
-  /** The entry into a sandbox that the watchdog saw last, and when it saw it first. */
-  entry: number
-  entrySince: number
-  /** The same for when a program was last asked whether to stop. */
-  beat: number
-  beatSince: number
-}
-
 export class Pool {
   private readonly options: PoolOptions
   private readonly members = new Set<Member>()
   private readonly placed = new Map<Run, { readonly member: Member; readonly placement: Placement }>()
+  private readonly setAside: SetAside
   private readonly moves = new WeakMap<Run, number>()
   private readonly rescues = new WeakMap<Run, number>()
   private queue: Array<Run> = []
+  /** Since when nothing could make a place for what is queued. */
+  private fullSince: number | undefined
   private modules: Promise<CompiledModules> | undefined
   private watch: NodeJS.Timeout | undefined
-  private nextRunId = 1
   private closed = false
 
   constructor(options: PoolOptions) {
     this.options = options
+    this.setAside = new SetAside(options.maxSetAside)
   }
 
   /** Starts workers ahead of their use. */
@@ -110,17 +103,16 @@ export class Pool {
   /** Frees what the run holds; its program is stopped if it still runs. */
   release(run: Run): void {
     const at = this.placed.get(run)
-    if (at === undefined) {
-      this.queue = this.queue.filter((queued) => queued !== run)
-      return
-    }
-    this.detach(run, at.member, at.placement)
+    if (at !== undefined) return this.detach(run, at.member, at.placement)
+    if (this.setAside.delete(run)) return
+    const queued = this.queue.indexOf(run)
+    if (queued !== -1) this.queue.splice(queued, 1)
   }
 
   close(): void {
     this.closed = true
     for (const member of this.members) this.retire(member)
-    const runs = [...this.placed.keys(), ...this.queue]
+    const runs = [...this.placed.keys(), ...this.setAside.clear(), ...this.queue]
     this.queue = []
     for (const run of runs) run.end({ _tag: "Failed", message: "The sandbox pool was closed while the program ran" })
     this.placed.clear()
@@ -133,9 +125,13 @@ export class Pool {
       const member = this.roomiest()
       if (member === undefined || member.count > 0) this.startWorkerIfAllowed()
       const target = member ?? this.roomiest()
-      if (target === undefined) break
+      if (target === undefined) {
+        this.makeRoom(performance.now())
+        break
+      }
+      this.fullSince = undefined
       const run = this.queue.shift()
-      if (run !== undefined) this.place(run, target)
+      if (run !== undefined) this.placed.set(run, { member: target, placement: target.place(run) })
     }
     this.watching()
   }
@@ -144,9 +140,9 @@ export class Pool {
     let best: Member | undefined
     let least = Infinity
     for (const member of this.members) {
-      if (member.held) continue
-      const active = member.count < activePerWorker ? member.count : this.activeCount(member)
-      if (active >= activePerWorker || member.count >= slotsPerWorker) continue
+      if (member.held || member.isFull) continue
+      const active = member.count < activePerWorker ? member.count : member.active
+      if (active >= activePerWorker) continue
       const load = member.ready ? active : active + activePerWorker
       if (load < least) {
         least = load
@@ -156,35 +152,65 @@ export class Pool {
     return best
   }
 
-  private activeCount(member: Member): number {
-    const now = performance.now()
-    let active = 0
-    for (const placement of member.placements) {
-      if (placement === undefined) continue
-      const { run } = placement
-      if (run === undefined || run.openCallCount === 0 || now - run.lastActive < parkedAfterMs) active++
+  /** Sees to it that what is queued gets a place, if it is places that are wanting and not the time of the processor. */
+  private makeRoom(now: number): void {
+    let wanted = this.queue.length
+    let soonestMs = Infinity
+    for (const member of this.members) {
+      const { active, leaving } = member
+      // A place will be free without more ado: an active run ends or becomes idle.
+      if (member.held || !member.isFull || active > 0 || leaving > 0) soonestMs = 0
+      if (member.held || !member.isFull) continue
+      wanted -= leaving
+      let room = activePerWorker - active - leaving
+      for (const placement of idleLongest(member)) {
+        if (room <= 0 || wanted <= 0) break
+        const ms = this.worthSettingAsideIn(member, placement, now)
+        soonestMs = Math.min(soonestMs, ms)
+        if (ms > 0) continue
+        this.putAside(member, placement)
+        room--
+        wanted--
+      }
     }
-    return active
+    if (soonestMs !== Infinity) this.fullSince = undefined
+    if (soonestMs > patienceMs && this.members.size < this.options.maxWorkers) this.startWorker()
+    else if (soonestMs === Infinity) this.refuseNew(now)
   }
 
-  private place(run: Run, member: Member): void {
-    const free = member.placements.findIndex((placement) => placement === undefined)
-    const slot = free === -1 ? member.placements.length : free
-    const runId = this.nextRunId
-    this.nextRunId = (this.nextRunId % 0x7fffffff) + 1
-    const placement: Placement = { runId, slot, run, stopping: undefined }
-    member.placements[slot] = placement
-    if (member.count++ === 0) {
-      member.thread.keepsProcessAlive = true
-      clearTimeout(member.idle)
-    }
-    this.placed.set(run, { member, placement })
-    const { code, limits, seed, startTime } = run.options
-    member.thread.shared.cpu[slot] = 0
-    member.thread.post({ _tag: "start", slot, runId, code, limits: { ...limits }, seed, startTime })
-    for (const outcome of run.history ?? []) member.thread.post({ _tag: "settle", slot, runId, ...outcome })
-    run.lastActive = performance.now()
-    run.deliver = (outcome) => member.thread.post({ _tag: "settle", slot, runId, ...outcome })
+  /** How long until it is worth to set a run aside, in milliseconds; never, if it could not start again. */
+  private worthSettingAsideIn(member: Member, placement: Placement, now: number): number {
+    const { idleSince, run } = placement
+    if (run === undefined || idleSince === undefined || !this.setAside.takes(run)) return Infinity
+    const cpuMs = member.cpuMs(placement)
+    if (cpuMs > maxRepeatedCpuMs) return Infinity
+    return Math.max(0, idleSince + (cpuMs + startMs) * worthMs - now)
+  }
+
+  private putAside(member: Member, placement: Placement): void {
+    const { run } = placement
+    if (run === undefined) return
+    this.detach(run, member, placement)
+    this.keepAside(run, member, placement)
+  }
+
+  private keepAside(run: Run, member: Member, placement: Placement): void {
+    run.repeats = { received: placement.given, cpuMs: member.cpuMs(placement) }
+    this.setAside.add(run, () => {
+      this.queue.push(run)
+      this.placeQueued()
+    })
+  }
+
+  private refuseNew(now: number): void {
+    this.fullSince ??= now
+    if (now - this.fullSince < refuseAfterMs) return
+    const message =
+      `The sandbox is full: its ${this.members.size} workers are taken by executions that wait for their calls, and have ` +
+      "computed or received too much to be set aside. Try again when some have ended, or raise `maxWorkers` or `setAsideBytes`."
+    const refused = this.queue.filter((run) => !run.begun)
+    this.queue = this.queue.filter((run) => run.begun)
+    for (const run of refused) run.end({ _tag: "Failed", message })
   }
 
   private receive(member: Member, message: FromWorker): void {
@@ -194,52 +220,46 @@ export class Pool {
     }
     const placement = member.placements[message.slot]
     if (placement?.runId !== message.runId) return
-    if (message._tag === "call") {
-      placement.run?.onCall(message)
-    } else {
-      this.onEnd(member, placement, message)
+    switch (message._tag) {
+      case "call":
+        return placement.run?.onCall(message)
+      case "idle":
+        if (!member.rests(placement, message)) return
+        placement.run?.onIdle(message.received)
+        if (this.queue.length > 0) this.placeQueued()
+        return
+      case "end":
+        return this.onEnd(member, placement, message)
     }
   }
 
   private onEnd(member: Member, placement: Placement, message: EndMessage): void {
     const { run } = placement
-    this.vacate(member, placement)
-    member.held = false
-    member.entrySince = performance.now()
+    member.vacate(placement)
     if (run !== undefined) {
       this.placed.delete(run)
       run.onEnd(message)
     }
-    if (member.count === 0 && this.members.size > this.options.workers) this.retire(member)
     this.placeQueued()
+    if (member.count > 0) return
+    if (this.members.size > this.options.workers) this.retire(member)
+    else this.retireLater(member)
   }
 
-  private vacate(member: Member, placement: Placement): void {
-    member.placements[placement.slot] = undefined
-    if (--member.count > 0) return
-    member.thread.keepsProcessAlive = false
-    this.idles(member)
-  }
-
-  private idles(member: Member): void {
-    member.idle = setTimeout(() => this.retire(member), this.options.idleMs)
-    member.idle.unref()
+  private retireLater(member: Member): void {
+    member.retirement = setTimeout(() => this.retire(member), this.options.idleMs)
+    member.retirement.unref()
   }
 
   private retire(member: Member): void {
     this.members.delete(member)
-    clearTimeout(member.idle)
+    clearTimeout(member.retirement)
     member.thread.terminate()
   }
 
-  /** The run leaves its place; the place is free once the worker says so. */
   private detach(run: Run, member: Member, placement: Placement): void {
     this.placed.delete(run)
-    run.deliver = undefined
-    placement.run = undefined
-    placement.stopping = performance.now()
-    Atomics.store(member.thread.shared.cells, cell.stop(placement.slot), placement.runId)
-    member.thread.post({ _tag: "abort", slot: placement.slot, runId: placement.runId })
+    member.leave(placement)
     this.watching()
   }
 
@@ -252,26 +272,16 @@ export class Pool {
 
   private startWorker(): void {
     this.modules ??= this.options.compile()
-    const member: Member = {
-      thread: new WorkerThread({
-        url: this.options.workerUrl,
-        modules: this.modules,
-        constants: this.options.constants,
-        onMessage: (message) => this.receive(member, message),
-        onExit: (error) => this.onExit(member, error)
-      }),
-      placements: [],
-      count: 0,
-      idle: undefined,
-      ready: false,
-      held: false,
-      entry: -1,
-      entrySince: 0,
-      beat: 0,
-      beatSince: 0
-    }
+    const member = new Member({
+      url: this.options.workerUrl,
+      modules: this.modules,
+      constants: this.options.constants,
+      slots: this.options.slots,
+      onMessage: (member, message) => this.receive(member, message),
+      onExit: (member, error) => this.onExit(member, error)
+    })
     this.members.add(member)
-    this.idles(member)
+    this.retireLater(member)
   }
 
   private watching(): void {
@@ -291,39 +301,21 @@ export class Pool {
 
   private look(): void {
     const now = performance.now()
-    for (const member of this.members) this.lookAt(member, now)
+    for (const member of this.members) {
+      const seen = member.look(now)
+      if (seen?._tag === "Stuck") this.kill(member, seen.placement)
+      else if (seen !== undefined && !member.held) this.hold(member, seen.placement, now)
+    }
     this.placeQueued()
   }
 
-  private lookAt(member: Member, now: number): void {
-    const { cells, cpu } = member.thread.shared
-    const inside = Atomics.load(cells, cell.inside) - 1
-    const entry = Atomics.load(cells, cell.entries)
-    const beat = Atomics.load(cells, cell.beats)
-    if (beat !== member.beat || entry !== member.entry) {
-      member.beat = beat
-      member.beatSince = now
-    }
-    if (inside < 0 || entry !== member.entry) {
-      member.held = false
-      member.entry = inside < 0 ? -1 : entry
-      member.entrySince = now
-      return
-    }
-    const placement = member.placements[inside]
-    const stuckMs = now - member.entrySince
-    if (placement === undefined || stuckMs < heldAfterMs) return
-    const limit = placement.run?.options.limits.cpuTimeMs ?? Infinity
-    const overCpu = (cpu[inside] ?? 0) + stuckMs > limit + graceMs
-    const overStop = placement.stopping !== undefined && now - placement.stopping > graceMs
-    if ((overCpu || overStop) && now - member.beatSince > graceMs) {
-      this.kill(member, placement)
-    } else if (!member.held) {
-      member.held = true
-      for (const other of member.placements) {
-        if (other?.run === undefined || other === placement || (cpu[other.slot] ?? 0) > maxRepeatedCpuMs) continue
-        this.move(other.run, member, other)
-      }
+  private hold(member: Member, holder: Placement, now: number): void {
+    member.held = true
+    for (const placement of member.placements) {
+      if (placement?.run === undefined || placement === holder) continue
+      if (member.cpuMs(placement) > maxRepeatedCpuMs) continue
+      if (this.worthSettingAsideIn(member, placement, now) === 0) this.putAside(member, placement)
+      else this.move(placement.run, member, placement)
     }
   }
 
@@ -339,14 +331,14 @@ export class Pool {
 
   private onExit(member: Member, error: Error | undefined): void {
     if (!this.members.delete(member)) return
-    clearTimeout(member.idle)
+    clearTimeout(member.retirement)
     const why = error?.message ?? "its thread ended"
     if (!member.ready) {
       for (const placement of member.placements) this.fail(placement, `No sandbox worker could be started: ${why}`)
       return
     }
-    const culprit = member.placements[Atomics.load(member.thread.shared.cells, cell.inside) - 1]
-    this.fail(culprit, `The sandbox worker that ran the program ended: ${why}. Running it again may help.`)
+    const culprit = member.inside
+    this.fail(culprit, `${threadEnded}: ${why}. Running it again may help.`)
     this.rescueAll(member, culprit)
   }
 
@@ -359,10 +351,12 @@ export class Pool {
 
   private rescueAll(member: Member, except: Placement | undefined): void {
     for (const placement of member.placements) {
-      if (placement?.run === undefined || placement === except) continue
-      this.placed.delete(placement.run)
-      placement.run.deliver = undefined
-      this.rescue(placement.run)
+      const run = placement?.run
+      if (placement === undefined || run === undefined || placement === except) continue
+      this.placed.delete(run)
+      run.deliver = undefined
+      if (placement.idleSince !== undefined && this.setAside.takes(run)) this.keepAside(run, member, placement)
+      else this.rescue(run)
     }
     this.placeQueued()
   }
@@ -371,6 +365,7 @@ export class Pool {
     const moves = this.moves.get(run) ?? 0
     if (run.history === undefined || moves >= maxMoves) return
     this.moves.set(run, moves + 1)
+    run.repeats = undefined
     this.detach(run, member, placement)
     this.queue.unshift(run)
   }
@@ -378,10 +373,18 @@ export class Pool {
   private rescue(run: Run): void {
     const rescues = this.rescues.get(run) ?? 0
     if (run.history === undefined || rescues >= maxRescues) {
-      run.end({ _tag: "Failed", message: "The sandbox worker that ran the program ended. Running it again may help." })
+      run.end({ _tag: "Failed", message: `${threadEnded}. Running it again may help.` })
       return
     }
     this.rescues.set(run, rescues + 1)
+    run.repeats = undefined
     this.queue.unshift(run)
   }
 }
+
+/** The places whose runs are idle, those first that have been longest. */
+const idleLongest = (member: Member): ReadonlyArray<Placement> =>
+  member.placements
+    .filter((placement) => placement !== undefined)
+    .filter(({ idleSince, run }) => idleSince !== undefined && run !== undefined)
+    .toSorted((a, b) => (a.idleSince ?? 0) - (b.idleSince ?? 0))

@@ -24,6 +24,7 @@ import { availableParallelism } from "node:os"
 import { assetUrls, compileAssets } from "./Assets.ts"
 import { preludeText } from "./guest/prelude.ts"
 import { Pool } from "./Pool.ts"
+import { slotsPerWorker } from "./Protocol.ts"
 import { Run, type RunEnd } from "./Run.ts"
 
 export { assetUrls }
@@ -32,12 +33,19 @@ export { assetUrls }
 export interface QuickJsExecutorOptions {
   /** Worker threads. Defaults to the number of cores, at most 4. */
   readonly workers?: number | undefined
-  /** Worker threads when some are held by long computations. Defaults to four times `workers`. */
+  /** Worker threads when some are held by long computations, or full of executions that wait and cannot be set aside. Defaults to four times `workers`. */
   readonly maxWorkers?: number | undefined
   /** Workers to start at once, rather than on first use. */
   readonly prewarm?: number | undefined
   /** A worker without executions for this many milliseconds ends. Defaults to 30 s. */
   readonly idleWorkerMs?: number | undefined
+  /** Executions that a worker holds at once, each in a sandbox of its own. Defaults to 64, which is the most. */
+  readonly slotsPerWorker?: number | undefined
+  /**
+   * Memory for what is kept of executions that wait without a worker: their sources and the outcomes of their calls. Those that do
+   * not fit keep their sandboxes. Defaults to 128 MB.
+   */
+  readonly setAsideBytes?: number | undefined
   /** Limits of an execution that brings none. */
   readonly limits?: Limits | undefined
   /** The worker's entry. Defaults to the one beside this module. */
@@ -53,6 +61,9 @@ const preludeHash = createHash("sha256").update(preludeText).digest("hex").slice
 export const build = `quickjs-wasi-3.6.2 amaro-1.2.1 prelude-${preludeHash}`
 
 const maxDefaultWorkers = 4
+
+/** A hundred thousand executions that wait for an answer, with sources and outcomes of the ordinary size; UTF-16 units. */
+const defaultSetAside = 64 * 1024 * 1024
 
 /** Longer than the pauses within a burst of work, short enough that a server between two bursts is small. */
 const defaultIdleWorkerMs = 30_000
@@ -70,6 +81,8 @@ export const make = Effect.fnUntraced(function* (options: QuickJsExecutorOptions
         new Pool({
           workers,
           maxWorkers: options.maxWorkers ?? workers * 4,
+          slots: Math.min(Math.max(options.slotsPerWorker ?? slotsPerWorker, 1), slotsPerWorker),
+          maxSetAside: options.setAsideBytes === undefined ? defaultSetAside : Math.floor(options.setAsideBytes / 2),
           idleMs: options.idleWorkerMs ?? defaultIdleWorkerMs,
           workerUrl: options.workerUrl ?? defaultWorkerUrl(),
           compile: () => compileAssets(options.assetsUrl),
@@ -96,6 +109,7 @@ export const make = Effect.fnUntraced(function* (options: QuickJsExecutorOptions
           startTime: executeOptions.startTime ?? now(),
           fork,
           now,
+          onIdle: executeOptions.onIdle,
           onEnd: (end) => {
             clearTimeout(wallTimer)
             pool.release(run)

@@ -3,6 +3,10 @@
  *
  * Each call is a fiber. An outcome with a place in the order (a `Settlement`) waits until all before it are there; one
  * without is delivered as it comes, at the time of the clock.
+ *
+ * A run keeps the outcomes handed over so far, so that its program can start again in another place: given the same outcomes in the
+ * same order it does the same again. Calls that it repeats are known by their number and are not made again. Between two places a
+ * run keeps every outcome, however large; in a place it gives up keeping them beyond {@link maxHistory}, and stays there.
  */
 import {
   encodeJson,
@@ -19,7 +23,7 @@ import {
   type ToolRejection
 } from "@executor/kernel"
 import { Cause, Effect, Exit, type Fiber } from "effect"
-import type { CallMessage, EndMessage, FlatLogs, SettleMessage } from "./Protocol.ts"
+import type { CallMessage, EndMessage, FlatLogs, Repetition, SettleMessage } from "./Protocol.ts"
 
 /** An outcome on its way to the program. */
 export type Outcome = Pick<SettleMessage, "seq" | "failed" | "json" | "at">
@@ -37,10 +41,11 @@ export interface RunOptions {
   readonly startTime: number
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   readonly now: () => number
+  readonly onIdle: ((received: number) => void) | undefined
   readonly onEnd: (end: RunEnd) => void
 }
 
-/** Text of outcomes that is kept, in UTF-16 units; a run that has received more cannot be moved. */
+/** Text of outcomes that is kept, in UTF-16 units: enough for nearly all programs, and handed over again within milliseconds. */
 const maxHistory = 4 * 1024 * 1024
 
 /** Arguments longer than this are read in slices. */
@@ -53,15 +58,22 @@ export class Run {
   readonly options: RunOptions
   /** Hands an outcome to the worker. Set while the run has a slot. */
   deliver: ((outcome: Outcome) => void) | undefined
+  /** Called instead, without the outcome, while the run is set aside: it wants a slot again. */
+  wake: (() => void) | undefined
   /** All outcomes handed over so far, in order: with them the run can start again elsewhere. Absent if they are too large. */
   history: Array<Outcome> | undefined = []
-  /** When the worker last said something, or was told something. */
-  lastActive = performance.now()
+  /** Whether it has ever had a slot. */
+  begun = false
+  /** What it had done when it was set aside, which it repeats when it starts again. */
+  repeats: Repetition | undefined
   private readonly fibers = new Map<number, Fiber.Fiber<unknown, unknown>>()
   private readonly early = new Map<number, Outcome>()
   private nextSettleSeq = 0
   private nextCall = 0
   private historySize = 0
+  private received = 0
+  /** The program was idle after so many outcomes, which the host learns once it was given all calls. */
+  private idleAfter = -1
   private readonly backlog: Array<CallMessage> = []
   private lastAt: number
   private ended = false
@@ -84,9 +96,13 @@ export class Run {
     return this.fibers.size
   }
 
+  /** What is kept of the run to start it again, in UTF-16 units. */
+  get size(): number {
+    return this.options.code.length + this.historySize
+  }
+
   onCall(message: CallMessage): void {
     if (this.ended) return
-    this.lastActive = performance.now()
     const { seq } = message
     // A run that was started again repeats the calls it had made.
     if (seq < this.nextCall) return
@@ -107,9 +123,21 @@ export class Run {
       return Effect.flatMap(message.argsJson === undefined ? Effect.undefined : parseJson(message.argsJson), (args) => {
         if (!this.ended) this.startCall(message, () => args)
         this.backlog.shift()
+        if (this.backlog.length === 0) this.tellIdle()
         return this.startBacklog()
       })
     })
+  }
+
+  /** The program has come to rest. One that repeats what it did elsewhere rests in between, which is nobody's concern. */
+  onIdle(received: number): void {
+    if (received !== this.received) return
+    this.idleAfter = received
+    if (this.backlog.length === 0) this.tellIdle()
+  }
+
+  private tellIdle(): void {
+    if (!this.ended && this.idleAfter === this.received) this.options.onIdle?.(this.received)
   }
 
   private startCall(message: CallMessage, readArgs: () => unknown): void {
@@ -221,13 +249,14 @@ export class Run {
   }
 
   private hand(outcome: Outcome): void {
-    this.lastActive = performance.now()
+    this.received++
     this.lastAt = Math.max(this.lastAt, outcome.at)
     const timed = { ...outcome, at: this.lastAt }
     this.historySize += outcome.json?.length ?? 0
-    if (this.historySize > maxHistory) this.history = undefined
+    if (this.historySize > maxHistory && this.deliver !== undefined) this.history = undefined
     this.history?.push(timed)
-    this.deliver?.(timed)
+    if (this.deliver === undefined) this.wake?.()
+    else this.deliver(timed)
   }
 }
 

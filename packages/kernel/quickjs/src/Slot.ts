@@ -6,6 +6,8 @@
  *
  * A call is numbered when it is made. At most `toolCallsInFlight` of them are with the host at once; the others wait here, in
  * order, and go when an outcome comes in.
+ *
+ * An execution that is stopped while its code does not run leaves its sandbox whole, to be restored like after any other end.
  */
 import type { ExecutionFailure, LimitName } from "@executor/kernel"
 import { SourceSyntaxError, stripTypes, wrap } from "@executor/kernel/source"
@@ -20,6 +22,7 @@ import {
   type FromWorker,
   type GuestConstants,
   type PlainLimits,
+  type Repetition,
   type SettleMessage,
   type SharedState,
   type ToWorker
@@ -45,7 +48,13 @@ interface Run {
   /** When its code was entered last, and what the thread had computed then. */
   enteredAt: number
   cpuAtEntry: number
+  /** What is left to be repeated; see {@link Repetition}. */
+  repeats: Repetition | undefined
   seq: number
+  /** Outcomes handed to the program. */
+  received: number
+  /** With how many of them the host was last told that it is idle. */
+  toldIdle: number
   inFlight: number
   waiting: Array<CallMessage>
   /** Outcomes that came before the program had started, when it repeats what it had done elsewhere. */
@@ -86,7 +95,10 @@ export class Slot {
       cpuMs: 0,
       enteredAt: 0,
       cpuAtEntry: 0,
+      repeats: message.repeats,
       seq: 0,
+      received: 0,
+      toldIdle: -1,
       inFlight: 0,
       waiting: [],
       early: [],
@@ -132,6 +144,7 @@ export class Slot {
       run.early?.push(message)
       return
     }
+    run.received++
     run.inFlight--
     const next = run.waiting.shift()
     if (next !== undefined) this.send(run, next)
@@ -145,8 +158,16 @@ export class Slot {
   abort(runId: number): void {
     const { run } = this
     if (run === undefined || run.start.runId !== runId) return
-    run.ending ??= { _tag: "Aborted" }
-    this.finish(run)
+    run.ending = { _tag: "Aborted" }
+    this.finish(run, true)
+  }
+
+  /** Tells the host, at the end of a turn, that the execution has come to rest. */
+  tellIdle(): void {
+    const { run } = this
+    if (run === undefined || run.early !== undefined || run.toldIdle === run.received) return
+    run.toldIdle = run.received
+    this.environment.post({ _tag: "idle", slot: this.index, runId: run.start.runId, received: run.received })
   }
 
   /** No sandbox could be made for the execution. */
@@ -192,6 +213,10 @@ export class Slot {
     }
     this.inside = undefined
     run.cpuMs += threadCpuMs() - run.cpuAtEntry
+    if (run.repeats !== undefined && run.received >= run.repeats.received && goesOn?.() !== true) {
+      run.cpuMs = run.repeats.cpuMs
+      run.repeats = undefined
+    }
     cpu[this.index] = run.cpuMs
     Atomics.store(cells, cell.inside, 0)
     if (this.sandbox?.outOfMemory === true && run.ending?._tag !== "Limit" && run.ending?._tag !== "Aborted") {
@@ -213,7 +238,7 @@ export class Slot {
     return { _tag: "Broken", message: error instanceof Error ? error.message : String(error) }
   }
 
-  private finish(run: Run): void {
+  private finish(run: Run, undisturbed = false): void {
     const ending = run.ending ?? { _tag: "Aborted" }
     this.run = undefined
     this.environment.post({
@@ -223,7 +248,7 @@ export class Slot {
       ending,
       logs: run.logs.close(this.sandbox?.now ?? run.start.startTime)
     })
-    const clean = ending._tag === "Done" || ending._tag === "Failed"
+    const clean = undisturbed || ending._tag === "Done" || ending._tag === "Failed"
     if (!clean || this.sandbox?.restore() !== true) {
       this.sandbox = undefined
       // Made ahead, since nobody waits for it now. If it fails, so does the next start, which can report it.
@@ -306,7 +331,8 @@ export class Slot {
           return true
         }
         const entered = performance.now() - run.enteredAt
-        const limit = run.start.limits.cpuTimeMs
+        // What is repeated was within the limit, and may take somewhat longer this time.
+        const limit = run.start.limits.cpuTimeMs + (run.repeats?.cpuMs ?? 0)
         // The clock on the wall is cheaper to read, and never behind.
         if (run.cpuMs + entered > limit && run.cpuMs + threadCpuMs() - run.cpuAtEntry > limit) {
           run.ending = { _tag: "Limit", limit: "cpuTimeMs" }

@@ -31,17 +31,24 @@ const ready = (modules: CompiledModules): void => {
   post({ _tag: "ready" })
 }
 
+/** What a start has left to do after its first wait is not part of the turn it came in. */
+const start = async (slot: Slot, message: Extract<ToWorker, { readonly _tag: "start" }>): Promise<void> => {
+  try {
+    await slot.start(message)
+  } catch {
+    slot.broken(message.runId)
+  }
+  slot.tellIdle()
+  flush()
+}
+
 const handle = (message: ToWorker): void => {
   if (message._tag === "modules") return ready(message.modules)
   if (environment === undefined) return
   const slot = (slots[message.slot] ??= new Slot(message.slot, environment))
   switch (message._tag) {
     case "start":
-      // What a start has left to do after its first wait is not part of this turn.
-      return void slot
-        .start(message)
-        .catch(() => slot.broken(message.runId))
-        .then(flush)
+      return void start(slot, message)
     case "settle":
       return slot.settle(message)
     case "abort":
@@ -51,5 +58,6 @@ const handle = (message: ToWorker): void => {
 
 port.on("message", (batch: ReadonlyArray<ToWorker>) => {
   for (const message of batch) handle(message)
+  for (const message of batch) if (message._tag !== "modules") slots[message.slot]?.tellIdle()
   flush()
 })
