@@ -68,6 +68,9 @@ const defaultSetAside = 64 * 1024 * 1024
 /** Longer than the pauses within a burst of work, short enough that a server between two bursts is small. */
 const defaultIdleWorkerMs = 30_000
 
+/** The longest that one timer can wait, 25 days; a person may have more time than that. */
+const maxTimerMs = 0x7fff_ffff
+
 const defaultWorkerUrl = (): URL =>
   new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
 
@@ -125,7 +128,13 @@ export const make = Effect.fnUntraced(function* (options: QuickJsExecutorOptions
           return
         }
         if (limits.wallTimeMs !== null) {
-          wallTimer = setTimeout(() => run.endAtLimit("wallTimeMs"), limits.wallTimeMs)
+          const until = performance.now() + limits.wallTimeMs
+          const wait = (): void => {
+            const left = until - performance.now()
+            if (left <= 0) run.endAtLimit("wallTimeMs")
+            else wallTimer = setTimeout(wait, Math.min(left, maxTimerMs))
+          }
+          wait()
         }
         pool.submit(run)
         return Effect.suspend(() => {

@@ -57,6 +57,13 @@ describe("limits", () => {
       })
     )
 
+    it.effect("the wall time may be longer than a timer can wait", () =>
+      Effect.gen(function* () {
+        const month = limited({ wallTimeMs: 31 * 24 * 60 * 60 * 1000 })
+        expect(yield* value("await new Promise((r) => setTimeout(r, 20)); return 'rested'", month)).toBe("rested")
+      })
+    )
+
     it.effect("a settlement's text counts against the limit too", () =>
       Effect.gen(function* () {
         const invoker = {
