@@ -57,6 +57,8 @@ interface Run {
   toldIdle: number
   inFlight: number
   waiting: Array<CallMessage>
+  /** Text of their arguments, in UTF-16 units. */
+  waitingSize: number
   /** Outcomes that came before the program had started, when it repeats what it had done elsewhere. */
   early: Array<SettleMessage> | undefined
   /** Set by what ends it; guest code does not run any more once it is. */
@@ -101,6 +103,7 @@ export class Slot {
       toldIdle: -1,
       inFlight: 0,
       waiting: [],
+      waitingSize: 0,
       early: [],
       ending: undefined
     }
@@ -147,7 +150,10 @@ export class Slot {
     run.received++
     run.inFlight--
     const next = run.waiting.shift()
-    if (next !== undefined) this.send(run, next)
+    if (next !== undefined) {
+      run.waitingSize -= next.argsJson?.length ?? 0
+      this.send(run, next)
+    }
     sandbox.now = Math.max(sandbox.now, message.at)
     this.enter(run, () => {
       sandbox.deliver(message.seq, message.failed, message.json)
@@ -294,8 +300,14 @@ export class Slot {
           return -1
         }
         const message: CallMessage = { _tag: "call", slot: index, runId, seq: run.seq++, path, argsJson }
-        if (run.inFlight < limits.toolCallsInFlight) this.send(run, message)
-        else run.waiting.push(message)
+        if (run.inFlight < limits.toolCallsInFlight) {
+          this.send(run, message)
+        } else {
+          // Arguments that wait are outside the sandbox's memory, and still the program's.
+          run.waitingSize += argsJson?.length ?? 0
+          if (run.waitingSize > limits.heapBytes) ended({ _tag: "Limit", limit: "heapBytes" })
+          run.waiting.push(message)
+        }
         return message.seq
       },
       log: (level, message) => this.run?.logs.add(level, message, this.sandbox?.now ?? 0),

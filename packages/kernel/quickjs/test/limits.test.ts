@@ -92,6 +92,21 @@ describe("limits", () => {
       })
     )
 
+    it.effect("what waits its turn counts as memory", () =>
+      Effect.gen(function* () {
+        const flood =
+          "const half = 'x'.repeat(5e5); for (let i = 0; i < 200; i++) tools.never(half); await tools.never()"
+        expect((yield* error(flood, limited({ heapBytes: 16 * 1024 * 1024 }))).limit).toBe("heapBytes")
+        // What has had its turn does not.
+        const inTurn = "for (let i = 0; i < 60; i++) await Promise.all([tools.echo(half), tools.echo(half)])"
+        expect(
+          yield* value(`const half = 'x'.repeat(5e5); ${inTurn}; return 1`, {
+            ...limited({ heapBytes: 16 * 1024 * 1024, toolCallsInFlight: 1 })
+          })
+        ).toBe(1)
+      })
+    )
+
     it.effect("logs beyond the limit are dropped, and the last line says how many", () =>
       Effect.gen(function* () {
         const { error, logs } = yield* run(
