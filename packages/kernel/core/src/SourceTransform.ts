@@ -15,8 +15,9 @@
 const prefix = "(async()=>{"
 const suffix = "\n})"
 
-/** The program as an expression whose value is an async function. */
-export const wrap = (source: string): string => prefix + source + suffix
+/** The program as an expression whose value is an async function. A first line for a shell (`#!`) becomes a comment. */
+export const wrap = (source: string): string =>
+  prefix + (source.startsWith("#!") ? `//${source.slice(2)}` : source) + suffix
 
 /** A place in the submitted source: `line` and `column` from 1, columns in UTF-16 units as editors count them. */
 export interface SourcePosition {

@@ -31,6 +31,14 @@ describe("stripTypes", () => {
     })
   )
 
+  it.effect("reads past a first line for a shell", () =>
+    Effect.gen(function* () {
+      const source = "#!/usr/bin/env x\nreturn 1 as number"
+      expect(yield* strip(source)).toHaveLength(wrap(source).length)
+      expect((yield* failure("#!/usr/bin/env x\n  enum A {}")).position).toEqual({ line: 2, column: 3 })
+    })
+  )
+
   it.effect("places an error that is behind the program at its end", () =>
     Effect.gen(function* () {
       expect((yield* failure("const x: number = {\n  a: [1")).position).toEqual({ line: 2, column: 8 })

@@ -56,6 +56,7 @@ describe("an execution", () => {
         ).toBe(1)
         expect(yield* value("const a = 1, b = 2, c = 3; return [a < b > (c)]")).toEqual([false])
         expect(yield* value("return 1 // a comment at the end")).toBe(1)
+        expect(yield* value("#!/usr/bin/env executor\nconst a: number = 1\nreturn a")).toBe(1)
       })
     )
 
