@@ -235,6 +235,11 @@ const programs: ReadonlyArray<Hostile> = [
     ends: cpu
   },
   {
+    name: "functions of the prelude, on the stack of a getter",
+    code: "const seen = []; Error.prepareStackTrace = (_, sites) => { for (const s of sites) seen.push(typeof s.getFunction) }; await tools.echo({ get a() { new Error().stack } }); return [...new Set(seen)]",
+    ends: { result: ["undefined"] }
+  },
+  {
     name: "a getter that throws in arguments",
     code: "try { await tools.echo({ get a() { throw new Error('mine') } }) } catch (e) { return e.message }",
     ends: { result: "mine" }

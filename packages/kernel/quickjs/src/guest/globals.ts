@@ -129,6 +129,12 @@ hide(globalThis, "crypto", {
 hide(globalThis, "performance", { now() { return dateNow() - started }, get timeOrigin() { return started } })
 delete globalThis.SharedArrayBuffer
 
+// Programs may format stacks, but not reach the prelude's functions through them.
+const formatStack = Error.prepareStackTrace
+Error.prepareStackTrace = (_, sites) => sites
+delete getPrototypeOf(new NativeError().stack[0]).getFunction
+Error.prepareStackTrace = formatStack
+
 const { get: searchOf, set: setSearch } = Object.getOwnPropertyDescriptor(URL.prototype, "search")
 const searchParamsText = URLSearchParams.prototype.toString
 const NativeURLSearchParams = URLSearchParams
