@@ -136,7 +136,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   })
 
   const runProgram = (execution: LiveExecution) => {
-    const { context, seed, startedAt: startTime, submission, toolCalls } = execution
+    const { context, progress, seed, startedAt: startTime, submission, toolCalls } = execution
     const runFork = Effect.runForkWith(context)
     return Effect.callback<Exit.Exit<ExecuteResult, CodeExecutionError>>((resume) => {
       if (execution.stopped() !== undefined) return resume(Effect.succeed(Exit.interrupt()))
@@ -145,7 +145,8 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
           codeExecutor.execute(submission.code, toolCalls.invoker, {
             limits: withoutWallTime(submission.limits),
             seed,
-            startTime
+            startTime,
+            onIdle: progress.codeRests
           })
         )
       )

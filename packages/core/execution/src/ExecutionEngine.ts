@@ -137,8 +137,8 @@ export interface ExecutionEngine {
   ) => Effect.Effect<FinishedExecution, ExecutionRefused>
   /**
    * Runs to the end or to the first moment when nothing goes on but waiting for a person: all tool calls under way wait for
-   * answers, and the code has had a moment to make others. A `setTimeout` of the code does not count as going on. The
-   * execution is not tied to its caller: when the caller is interrupted, it goes on.
+   * answers, and the code is idle, so that it makes no others before one is answered. A `setTimeout` of the code does not count as
+   * going on. The execution is not tied to its caller: when the caller is interrupted, it goes on.
    */
   readonly executeWithPause: (
     code: string,

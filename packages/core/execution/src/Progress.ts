@@ -1,22 +1,20 @@
 /**
  * Whether an execution goes on, or does nothing but wait for a person.
  *
- * It **waits** while at least one question is open and nothing else can bring it further: no tool call is under way except those
- * that wait for an answer themselves, and the code has been quiet for {@link quietMs}, the time it gets to make another call
- * (so that two questions of one `Promise.all` are shown together). A timer of the code does not count as going on: a race of an approval
- * against a `setTimeout` shows its question at once.
+ * It **waits** while at least one question is open and nothing else can bring it further:
  *
- * On entering that state the row says `waiting_for_interaction`, and only then the callers that wait for a pause are told; on leaving
- * it the row says `running`. Status writes of one execution are made one after the other, and a state that was left before
- * its turn came is skipped: a host that answers at once costs no write.
+ * - no tool call is under way, except those that wait for an answer themselves;
+ * - the code is idle: it has received every settlement there is, and had nothing left to run when it said so. So it has made all
+ *   the calls it can, and two questions of one `Promise.all` are always shown together.
+ *
+ * A timer of the code is neither: a race of an approval against a `setTimeout` shows its question at once. When the timer fires, the code
+ * goes on for a moment, and is not said to wait before it is idle again.
+ *
+ * On entering that state the row says `waiting_for_interaction`, and only then the callers that wait for a pause are told; it says
+ * `running` again once a call goes on or no question is left. Status writes of one execution are made one after the other, and a
+ * state that was left before its turn came is skipped: a host that answers at once costs no write, nor does a timer.
  */
 import { Effect, type Fiber } from "effect"
-
-/**
- * How long the code gets, after the last thing that happened to it, to make another call. It is the real time of
- * another thread, so it does not follow the `Clock`.
- */
-export const quietMs = 50
 
 /** What `Progress` is made with. */
 export interface ProgressOptions {
@@ -32,6 +30,10 @@ export interface Progress {
   readonly callGoesOn: () => void
   /** A tool call ends, or begins to wait for an answer. */
   readonly callRests: () => void
+  /** There is one settlement more for the code, of a tool call or a timer. */
+  readonly codeGoesOn: () => void
+  /** The code had nothing left to run when it had received so many settlements. */
+  readonly codeRests: (received: number) => void
   readonly questionOpens: () => void
   readonly questionCloses: () => void
   /** Calls back once, as soon as the execution waits and its row says so, or now. Gives what takes the callback back. */
@@ -44,35 +46,23 @@ export interface Progress {
 export const make = (options: ProgressOptions): Progress => {
   let callsUnderWay = 0
   let openQuestions = 0
-  let quiet: ReturnType<typeof setTimeout> | undefined
-  let waiting = false
+  let settlements = 0
+  let idleAfter = -1
   let written: "running" | "waiting_for_interaction" = "running"
   let writing = false
   let closed = false
   const listeners = new Set<() => void>()
 
-  const changed = () => {
-    waiting = false
-    if (quiet !== undefined) clearTimeout(quiet)
-    quiet = undefined
-    if (!closed && openQuestions > 0 && callsUnderWay === 0) {
-      quiet = setTimeout(() => {
-        quiet = undefined
-        waiting = true
-        publish()
-      }, quietMs)
-    } else {
-      publish()
-    }
-  }
+  const waits = () => !closed && openQuestions > 0 && callsUnderWay === 0 && idleAfter >= settlements
 
   /** What the row should say and does not. */
   const unwritten = (): "running" | "waiting_for_interaction" | undefined => {
-    const wanted = waiting ? "waiting_for_interaction" : "running"
-    return closed || written === wanted ? undefined : wanted
+    if (closed) return undefined
+    if (written === "running") return waits() ? "waiting_for_interaction" : undefined
+    return openQuestions === 0 || callsUnderWay > 0 ? "running" : undefined
   }
 
-  const publish = () => {
+  const changed = () => {
     if (writing || closed) return
     if (unwritten() === undefined) return tell()
     writing = true
@@ -80,6 +70,8 @@ export const make = (options: ProgressOptions): Progress => {
   }
 
   const writeUntilTrue = Effect.gen(function* () {
+    // A question that its host answers at once is answered a turn later.
+    if (written === "running") yield* Effect.yieldNow
     for (let status = unwritten(); status !== undefined; status = unwritten()) {
       yield* options.writeStatus(status)
       written = status
@@ -89,7 +81,7 @@ export const make = (options: ProgressOptions): Progress => {
   })
 
   const tell = () => {
-    if (closed || !waiting || listeners.size === 0) return
+    if (listeners.size === 0 || !waits()) return
     const told = Array.from(listeners)
     listeners.clear()
     for (const listener of told) listener()
@@ -98,11 +90,18 @@ export const make = (options: ProgressOptions): Progress => {
   return {
     callGoesOn: () => {
       callsUnderWay++
-      if (openQuestions > 0 || waiting) changed()
+      changed()
     },
     callRests: () => {
       callsUnderWay--
-      if (openQuestions > 0) changed()
+      changed()
+    },
+    codeGoesOn: () => {
+      settlements++
+    },
+    codeRests: (received) => {
+      idleAfter = received
+      changed()
     },
     questionOpens: () => {
       if (openQuestions++ === 0) options.onThinking(true)
@@ -114,13 +113,12 @@ export const make = (options: ProgressOptions): Progress => {
     },
     onWaiting: (listener) => {
       listeners.add(listener)
-      if (written === "waiting_for_interaction") tell()
+      if (!writing && unwritten() === undefined) tell()
       return () => listeners.delete(listener)
     },
     close: () => {
       closed = true
       listeners.clear()
-      changed()
     }
   }
 }

@@ -73,7 +73,9 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
       Effect.suspend(() => perform(call)),
       limits
     )
-    return yield* journal.settle(call, outcome)
+    const settled = journal.settle(call, outcome)
+    progress.codeGoesOn()
+    return yield* settled
   })
 
   const invoke: SandboxToolInvoker["invoke"] = (invocation) =>

@@ -1,12 +1,11 @@
 /**
  * Executions that ask people: pausing, answering, and each answer reaching its question.
  */
-import type { ExecutionOutcome, PausedExecution } from "@executor/execution"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { type ElicitationRequest, ExecutionId, ExecutionInteractionId, tool } from "@executor/sdk"
 import { assert, describe, layer } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Schema } from "effect"
-import { engineOf, quietly, sqlite } from "./support/harness.ts"
+import { engineOf, paused, quietly, sqlite } from "./support/harness.ts"
 
 const write = tool({
   name: "write",
@@ -29,11 +28,6 @@ const form = tool({
       ({ action, content }) => ({ action, content: content ?? null })
     )
 })
-
-const paused = (outcome: ExecutionOutcome): PausedExecution => {
-  if (outcome.status !== "paused") assert.fail(`expected a pause, got ${outcome.status} ${outcome.error?.message}`)
-  return outcome.execution
-}
 
 const tagOf = <E extends { readonly _tag: string }>(effect: Effect.Effect<unknown, E>) =>
   Effect.map(Effect.flip(effect), ({ _tag }) => _tag)
@@ -171,44 +165,6 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("executeWithPause 
       assert.strictEqual(recorded?.purpose, "tool_input")
       assert.strictEqual(recorded?.responseJson, `{"action":"accept"}`)
       assert.strictEqual(recorded?.responsePrivateJson, `{"content":{"age":36}}`)
-    })
-  )
-
-  it.effect("a timer of the code does not hold back a question", () =>
-    Effect.gen(function* () {
-      const { engine } = yield* engineOf([write])
-      const code = "return await Promise.race([tools.t.write({ n: 1 }), new Promise((r) => setTimeout(r, 3600000))])"
-      const { id } = paused(yield* engine.executeWithPause(code))
-      const finished = yield* engine.resume(id, { action: "accept" })
-      if (finished.status === "paused") assert.fail("it has no more questions")
-      assert.strictEqual(finished.result, "wrote 1")
-    })
-  )
-
-  it.effect("a tool that still works holds back a question, since it may lead to another", () =>
-    Effect.gen(function* () {
-      const slow = tool({ name: "slow", description: "", handler: () => Effect.sleep("200 millis") })
-      const { engine } = yield* engineOf([write, slow])
-      const code = "await Promise.all([tools.t.write({ n: 1 }), tools.t.slow().then(() => tools.t.write({ n: 2 }))])"
-      const { id, interactions } = paused(yield* engine.executeWithPause(code))
-      assert.strictEqual(interactions.length, 2)
-      yield* engine.cancel(id)
-    })
-  )
-
-  it.effect("more questions than calls may be under way are asked in turn", () =>
-    Effect.gen(function* () {
-      const { engine } = yield* engineOf([write])
-      const code = "return await Promise.all([1, 2, 3].map((n) => tools.t.write({ n })))"
-      let outcome = yield* engine.executeWithPause(code, { limits: { toolCallsInFlight: 2 } })
-      assert.strictEqual(paused(outcome).interactions.length, 2)
-      let answers = 0
-      while (outcome.status === "paused") {
-        answers++
-        outcome = yield* engine.resume(outcome.execution.id, { action: "accept" })
-      }
-      assert.strictEqual(answers, 3)
-      assert.deepStrictEqual(outcome.result, ["wrote 1", "wrote 2", "wrote 3"])
     })
   )
 

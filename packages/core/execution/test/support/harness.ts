@@ -1,7 +1,12 @@
 /**
  * An engine on real parts: the QuickJS sandbox, and a history in memory or in an SQLite file.
  */
-import { createExecutionEngine, type ExecutionEngineOptions } from "@executor/execution"
+import {
+  createExecutionEngine,
+  type ExecutionEngineOptions,
+  type ExecutionOutcome,
+  type PausedExecution
+} from "@executor/execution"
 import {
   createExecutor,
   type DBAdapter,
@@ -13,6 +18,7 @@ import {
 } from "@executor/sdk"
 import { CodeExecutor } from "@executor/kernel"
 import { SqliteAdapter } from "@executor/storage-drizzle"
+import { assert } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -62,6 +68,12 @@ export const historyOf = (executor: Executor) => {
       executions.map(({ execution }) => execution)
     )
   }
+}
+
+/** The execution that waits; fails with one that has ended. */
+export const paused = (outcome: ExecutionOutcome): PausedExecution => {
+  if (outcome.status !== "paused") assert.fail(`expected a pause, got ${outcome.status} ${outcome.error?.message}`)
+  return outcome.execution
 }
 
 /** Runs what logs an error on purpose. */
