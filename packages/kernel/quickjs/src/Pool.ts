@@ -19,7 +19,8 @@
  * When work is queued and every place is taken, idle executions are set aside, those first that have been idle longest: they give
  * up their places, and queue for new ones when their next outcome comes (see `SetAside`). Starting again costs the CPU time that they
  * have used so far, so one has to have waited {@link worthMs} for each millisecond of that, and one that has used more than
- * {@link maxRepeatedCpuMs}, or received more than is kept, stays where it is. If all places are taken by such, more workers
+ * {@link maxRepeatedCpuMs}, or received more than is kept, stays where it is. One that has been idle for `idleMs` is set aside in any
+ * case, so that its worker can end. If all places are taken by such, more workers
  * start, up to `maxWorkers`; if those are full of them too, new executions are refused after {@link refuseAfterMs}.
  *
  * ## Long computations
@@ -304,9 +305,18 @@ export class Pool {
     for (const member of this.members) {
       const seen = member.look(now)
       if (seen?._tag === "Stuck") this.kill(member, seen.placement)
-      else if (seen !== undefined && !member.held) this.hold(member, seen.placement, now)
+      else if (seen === undefined) this.clearOut(member, now)
+      else if (!member.held) this.hold(member, seen.placement, now)
     }
     this.placeQueued()
+  }
+
+  /** Sets aside what has been idle for long, though nobody wants its place, so that its worker can end. */
+  private clearOut(member: Member, now: number): void {
+    for (const placement of member.placements) {
+      if (placement?.idleSince === undefined || now - placement.idleSince < this.options.idleMs) continue
+      if (this.worthSettingAsideIn(member, placement, now) === 0) this.putAside(member, placement)
+    }
   }
 
   private hold(member: Member, holder: Placement, now: number): void {

@@ -37,7 +37,10 @@ export interface QuickJsExecutorOptions {
   readonly maxWorkers?: number | undefined
   /** Workers to start at once, rather than on first use. */
   readonly prewarm?: number | undefined
-  /** A worker without executions for this many milliseconds ends. Defaults to 30 s. */
+  /**
+   * A worker without executions for this many milliseconds ends, and an execution that has only waited for so long gives its
+   * worker up until it goes on. Defaults to 30 s.
+   */
   readonly idleWorkerMs?: number | undefined
   /** Executions that a worker holds at once, each in a sandbox of its own. Defaults to 64, which is the most. */
   readonly slotsPerWorker?: number | undefined

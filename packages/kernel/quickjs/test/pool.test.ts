@@ -2,7 +2,7 @@
 import { CodeExecutor, Limits } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { execFile } from "node:child_process"
 import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { once } from "node:events"
@@ -82,13 +82,24 @@ describe("the pool", () => {
       const allEnded = Effect.promise(() => Promise.all(ended))
       // One that was started ahead and never used ends too.
       yield* allEnded
-      for (const started of [2, 3]) {
-        // The worker of an execution that waits is not idle, however long it waits.
-        const waiting = yield* executor.execute("await new Promise((r) => setTimeout(r, 100)); return 1", tools)
-        expect(waiting.result).toBe(1)
-        expect(ended).toHaveLength(started)
-        yield* allEnded
-      }
+      expect((yield* executor.execute("return 1", tools)).result).toBe(1)
+      expect(ended).toHaveLength(2)
+      yield* allEnded
+      // One whose executions all wait for long is not needed either, until one of them goes on.
+      const answer = yield* Deferred.make<number>()
+      const waiting = yield* Effect.forkChild(
+        executor.execute(
+          "return [await tools.ask(), Math.random()]",
+          { invoke: () => Deferred.await(answer) },
+          { seed: 1 }
+        ),
+        { startImmediately: true }
+      )
+      expect(ended).toHaveLength(3)
+      yield* allEnded
+      yield* Deferred.succeed(answer, 7)
+      expect((yield* Fiber.join(waiting)).result).toEqual([7, expect.any(Number)])
+      expect(ended).toHaveLength(4)
     })
   )
 
