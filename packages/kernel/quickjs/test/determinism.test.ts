@@ -1,8 +1,10 @@
 /**
  * Random programs of concurrent, data-dependent calls do the same again: they make the same calls in the same order and come to the
- * same result when they are given the same settlements, in whatever order the answers come in.
+ * same result when they are given the same settlements, in whatever order the answers come in, and also when they are set aside and
+ * started again on the way.
  */
 import { CodeExecutor, type ExecuteResult, Settlement, type SandboxToolInvoker } from "@executor/kernel"
+import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fc from "fast-check"
@@ -91,8 +93,8 @@ const recording = (seed: number) => {
   return { invoker, journal }
 }
 
-/** Answers from the journal, in an order of its own. */
-const replaying = (journal: ReadonlyArray<Recorded>, seed: number) => {
+/** Answers from the journal, in an order of its own, some of them after `slowMs`. */
+const replaying = (journal: ReadonlyArray<Recorded>, seed: number, slowMs = 0) => {
   const random = chance(seed)
   const calls: Array<string> = []
   const invoker: SandboxToolInvoker = {
@@ -102,6 +104,7 @@ const replaying = (journal: ReadonlyArray<Recorded>, seed: number) => {
         calls.push(describeCall(path, argsJson))
         const settlement = journal[seq]?.settlement
         if (settlement === undefined) return yield* Effect.never
+        if (slowMs > 0 && random() < 0.2) yield* Effect.sleep(slowMs)
         const ticks = Math.floor(random() ** 2 * 10)
         for (let i = 0; i < ticks; i++) yield* tick
         return settlement
@@ -139,6 +142,36 @@ describe("a program that is given the same settlements", () => {
             )
           )
           expect(calls).toBeGreaterThan(1000)
+        }),
+      120_000
+    )
+
+    it.effect(
+      "does so too where five share the place of one and are set aside in turn",
+      () =>
+        Effect.gen(function* () {
+          const roomy = yield* CodeExecutor
+          const cramped = yield* QuickJsExecutor.make({ workers: 1, maxWorkers: 1, slotsPerWorker: 1 })
+          const options = { seed: 42, startTime: 500 }
+          yield* Effect.promise(() =>
+            fc.assert(
+              fc.asyncProperty(program, fc.integer({ min: 0, max: 2 ** 31 }), async (block, seed) => {
+                const code = wrapped(block)
+                const { invoker, journal } = recording(seed)
+                const live = await Effect.runPromise(roomy.execute(code, invoker, options))
+                if (journal.length > 100) return
+                await Promise.all(
+                  [1, 2, 3, 4, 5].map(async (scramble) => {
+                    const again = replaying(journal, seed + scramble, 25)
+                    const replayed = await Effect.runPromise(cramped.execute(code, again.invoker, options))
+                    expect(again.calls).toEqual(journal.map(({ call }) => call))
+                    expect(outcome(replayed)).toEqual(outcome(live))
+                  })
+                )
+              }),
+              { numRuns: 30 }
+            )
+          )
         }),
       120_000
     )
