@@ -41,10 +41,11 @@ export const listMeta = Effect.fnUntraced(function* (
   const triggers = yield* between(
     adapter.countBy({ table, where: whereExecution(filters, "trigger"), by: [{ column: "trigger_kind" }] })
   )
-  const triggerCounts: Record<string, number> = {}
+  // Not an object yet: a kind may be called like something that every object has.
+  const triggerCounts = new Map<string, number>()
   for (const { count, keys } of triggers) {
     const kind = String(keys[0] ?? unknownTrigger)
-    triggerCounts[kind] = (triggerCounts[kind] ?? 0) + count
+    triggerCounts.set(kind, (triggerCounts.get(kind) ?? 0) + count)
   }
   const tools = yield* between(countTools(adapter, filters))
   const anyAsked = whereExecution(filters, "elicitation")
@@ -53,7 +54,7 @@ export const listMeta = Effect.fnUntraced(function* (
     totalRowCount: yield* count(whereExecution({ scopeId: filters.scopeId })),
     filterRowCount: yield* count(whereExecution(filters)),
     statusCounts: countsByStatus(statuses.map(({ count, keys }) => [keys[0], count])),
-    triggerCounts,
+    triggerCounts: Object.fromEntries(triggerCounts),
     toolFacets: tools.map(({ count, keys }) => ({ toolPath: String(keys[0]), count })),
     interactionCounts: {
       withElicitation: yield* count({ op: "and", conditions: [anyAsked, whereAsked(true)] }),

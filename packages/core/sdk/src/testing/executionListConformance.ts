@@ -31,7 +31,7 @@ const patterns = ["github.*", "github.issues.*", "github.issues", "ping", "ping.
 
 const anySample: fc.Arbitrary<Omit<Sample, "id">> = fc.record({
   status: fc.constantFrom(...statuses),
-  triggerKind: fc.constantFrom("cli", "http", "unknown", null),
+  triggerKind: fc.constantFrom("cli", "http", "constructor", "unknown", null),
   createdAt: fc.constantFrom(0, 1, 1000, 1001, 60_000, 86_400_000),
   durationMs: fc.constantFrom(0, 5, 5, 9, null),
   code: fc.constantFrom(...codes),
@@ -47,7 +47,7 @@ const anyTime = fc.constantFrom(0, 1, 1000, 1001, 60_000, 100_000_000)
 const anyFilters: fc.Arbitrary<ListExecutionsOptions> = fc
   .record({
     statusFilter: optional(fc.subarray([...statuses])),
-    triggerFilter: optional(fc.subarray(["cli", "http", "unknown"])),
+    triggerFilter: optional(fc.subarray(["cli", "http", "constructor", "unknown"])),
     toolPathFilter: optional(fc.subarray(patterns, { maxLength: 2 })),
     timeRange: optional(
       fc.record({ from: optional(anyTime), to: optional(anyTime) }).map(({ from, to }) => ({
@@ -134,9 +134,9 @@ const without = (options: ListExecutionsOptions, name: keyof ListExecutionsOptio
 }
 
 const counted = (keys: ReadonlyArray<string>): Record<string, number> => {
-  const counts: Record<string, number> = {}
-  for (const key of keys) counts[key] = (counts[key] ?? 0) + 1
-  return counts
+  const counts = new Map<string, number>()
+  for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1)
+  return Object.fromEntries(counts)
 }
 
 /** Declares the tests of lists over a store. */
