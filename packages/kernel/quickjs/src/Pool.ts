@@ -53,7 +53,7 @@ const patienceMs = 250
 const refuseAfterMs = 5_000
 /** How often a run is moved out of the way of others, which has to end if all of them compute. */
 const maxMoves = 3
-/** How often a run is saved from a thread that died; one that is on every such thread is likely why. */
+/** How often a run is saved from a thread that died for no known reason; one that is on every such thread is likely why. */
 const maxRescues = 3
 
 const threadEnded = "The sandbox worker that ran the program ended"
@@ -366,7 +366,7 @@ export class Pool {
       this.placed.delete(run)
       run.deliver = undefined
       if (placement.idleSince !== undefined && this.setAside.takes(run)) this.keepAside(run, member, placement)
-      else this.rescue(run)
+      else this.rescue(run, except !== undefined)
     }
     this.placeQueued()
   }
@@ -380,13 +380,13 @@ export class Pool {
     this.queue.unshift(run)
   }
 
-  private rescue(run: Run): void {
-    const rescues = this.rescues.get(run) ?? 0
-    if (run.history === undefined || rescues >= maxRescues) {
+  private rescue(run: Run, isInnocent: boolean): void {
+    const rescues = (this.rescues.get(run) ?? 0) + (isInnocent ? 0 : 1)
+    if (run.history === undefined || rescues > maxRescues) {
       run.end({ _tag: "Failed", message: `${threadEnded}. Running it again may help.` })
       return
     }
-    this.rescues.set(run, rescues + 1)
+    this.rescues.set(run, rescues)
     run.repeats = undefined
     this.queue.unshift(run)
   }

@@ -153,6 +153,31 @@ describe("the pool", () => {
     })
   )
 
+  it.live("saves a program from any number of threads that others have brought down", () =>
+    Effect.gen(function* () {
+      const executor = yield* QuickJsExecutor.make({ workers: 1, maxWorkers: 1 })
+      const limits = Limits.with({ cpuTimeMs: 20 })
+      const rounds = 8
+      const gates = yield* Effect.all(Array.from({ length: rounds }, () => Deferred.make<void>()))
+      const patient = yield* Effect.forkChild(
+        executor.execute(`for (let i = 0; i < ${rounds}; i++) await tools.next(i); return "saved"`, {
+          invoke: ({ args }) => Deferred.await(gates[Number(args)]!)
+        })
+      )
+      // One operation that takes minutes, so only the end of its thread stops it. The other has something to do at that time.
+      const stubborn = "const s = 'a'.repeat(1 << 24); await tools.next(); s.indexOf('a'.repeat(1 << 23) + 'b')"
+      for (const gate of gates) {
+        const { error } = yield* executor.execute(
+          stubborn,
+          { invoke: () => Deferred.succeed(gate, undefined) },
+          { limits }
+        )
+        expect(error?.limit).toBe("cpuTimeMs")
+      }
+      expect((yield* Fiber.join(patient)).result).toBe("saved")
+    })
+  )
+
   it.live("runs from one bundled file, with its worker and its WebAssembly elsewhere", () =>
     Effect.acquireUseRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "runtime-quickjs-"))),
