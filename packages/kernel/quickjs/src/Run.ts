@@ -304,9 +304,17 @@ const entriesOf = (flat: FlatLogs): ReadonlyArray<LogEntry> => {
   return entries
 }
 
-const textField = (error: unknown, field: string): string | undefined => {
-  if (typeof error !== "object" || error === null) return undefined
-  const value: unknown = Reflect.get(error, field)
+/** Errors come from tools, whose getters may fail. */
+const readField = (error: object, field: string): unknown => {
+  try {
+    return Reflect.get(error, field)
+  } catch {
+    return undefined
+  }
+}
+
+const textField = (error: object, field: string): string | undefined => {
+  const value = readField(error, field)
   return typeof value === "string" && value !== "" ? value : undefined
 }
 
@@ -319,7 +327,7 @@ const rejectionOf = (cause: Cause.Cause<unknown>): ToolRejection => {
   }
   const { error } = failure
   if (typeof error !== "object" || error === null) return { name: "Error", message: String(error) }
-  const data: unknown = Reflect.get(error, "data")
+  const data = readField(error, "data")
   return {
     name: textField(error, "name") ?? textField(error, "_tag") ?? "Error",
     message: textField(error, "message") ?? "The call failed",

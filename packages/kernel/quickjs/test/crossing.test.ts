@@ -113,6 +113,21 @@ describe("what crosses", () => {
       })
     )
 
+    it.effect("a failure that cannot be read arrives as a failure", () =>
+      Effect.gen(function* () {
+        const unreadable = new Proxy(
+          {},
+          {
+            get: () => {
+              throw new Error("secret of the host")
+            }
+          }
+        )
+        const result = yield* error("await tools.x()", { invoker: { invoke: () => Effect.fail(unreadable) } })
+        expect(result).toMatchObject({ name: "Error", message: "The call failed" })
+      })
+    )
+
     it.effect("a defect arrives without its details", () =>
       Effect.gen(function* () {
         const result = yield* error("await tools.die()")
