@@ -93,6 +93,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     const submission = yield* Submission.parse(code, options, limits)
     const context = yield* Effect.context<never>()
     const execution = makeLiveExecution(parts, submission, context, inline)
+    options.onStart?.(execution.id)
     executions.set(execution.id, execution)
     const life = Effect.catchCause(run(execution), (bug) => finish(execution, Exit.failCause(bug)))
     Effect.runForkWith(context)(life, { uninterruptible: true })

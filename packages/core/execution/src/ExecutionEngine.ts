@@ -33,6 +33,11 @@ export interface ExecutionOptions {
   readonly limits?: Partial<typeof Limits.Type> | undefined
   /** Tools whose approval is granted beforehand: paths, or patterns such as `github.*` and `*.create`. Nobody is asked for them. */
   readonly approve?: ReadonlyArray<string> | undefined
+  /**
+   * Called once with the execution's id when the submission is accepted, before anything runs or is recorded: with it the caller can
+   * follow the execution in `events`, and cancel it as soon as this has returned. If it throws, nothing runs.
+   */
+  readonly onStart?: ((executionId: ExecutionId) => void) | undefined
 }
 
 /** A question that waits for an answer. */

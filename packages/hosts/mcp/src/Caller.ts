@@ -63,8 +63,7 @@ export const fromRequest = (era: Era, server: Server, context: ServerContext): C
       kind: "mcp",
       meta: {
         ...(Option.isSome(client) ? { client: client.value } : {}),
-        ...(Option.isSome(traceparent) ? { traceparent: traceparent.value } : {}),
-        requestId: request.id
+        ...(Option.isSome(traceparent) ? { traceparent: traceparent.value } : {})
       }
     }
   }

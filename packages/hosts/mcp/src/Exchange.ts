@@ -212,7 +212,7 @@ const conclude = (
  */
 const run = <E>(
   exchange: Exchange,
-  begin: Effect.Effect<ExecutionOutcome, E>,
+  begin: (watch: Watch.Watch) => Effect.Effect<ExecutionOutcome, E>,
   options: {
     readonly known?: Watch.Known | undefined
     readonly rounds?: number | undefined
@@ -223,13 +223,15 @@ const run = <E>(
   const { engine, context } = exchange
   const refusals = options.refusals ?? new Map<ExecutionInteractionId, string>()
   return Watch.make(engine, context, options.known).pipe(
-    Effect.flatMap((executionId) =>
-      begin.pipe(
+    Effect.flatMap((watch) =>
+      begin(watch).pipe(
         Effect.flatMap((outcome) => answerQuestions(engine, outcome, options.answer, refusals)),
         Effect.map((outcome) => conclude(exchange, outcome, options.rounds ?? 0, refusals)),
-        Effect.onInterrupt(() =>
-          executionId.pipe(Effect.flatMap(engine.cancel), Effect.timeout(cancelTimeout), Effect.ignore)
-        )
+        Effect.onInterrupt(() => {
+          const executionId = watch.executionId()
+          if (executionId === undefined) return Effect.void
+          return engine.cancel(executionId).pipe(Effect.timeout(cancelTimeout), Effect.ignore)
+        })
       )
     ),
     Effect.scoped
@@ -241,13 +243,15 @@ const askLegacy = (exchange: Exchange) => (interaction: PendingInteraction) =>
 
 /** Runs code. */
 export const execute = (exchange: Exchange, code: string) =>
-  run(exchange, exchange.engine.executeWithPause(code, { trigger: exchange.caller.trigger }), {
-    answer: askLegacy(exchange)
-  })
+  run(
+    exchange,
+    ({ onStart }) => exchange.engine.executeWithPause(code, { trigger: exchange.caller.trigger, onStart }),
+    { answer: askLegacy(exchange) }
+  )
 
 /** Answers a question of an execution that waits. */
 export const resume = (exchange: Exchange, executionId: ExecutionId, answer: InteractionAnswer) =>
-  run(exchange, exchange.engine.resume(executionId, { ...answer, resolvedBy: "mcp" }), {
+  run(exchange, () => exchange.engine.resume(executionId, { ...answer, resolvedBy: "mcp" }), {
     known: { executionId, toolCallCount: 0 },
     answer: askLegacy(exchange)
   })
@@ -261,7 +265,7 @@ export const proceed = (exchange: Exchange, executionId: ExecutionId) => {
   if (waiting === undefined) return undefined
   exchange.asked.delete(executionId)
   const { execution, rounds, refusals } = waiting
-  return run(exchange, Effect.succeed<ExecutionOutcome>({ status: "paused", execution }), {
+  return run(exchange, () => Effect.succeed<ExecutionOutcome>({ status: "paused", execution }), {
     known: { executionId, toolCallCount: execution.toolCallCount },
     rounds,
     refusals,

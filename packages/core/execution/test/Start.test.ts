@@ -1,0 +1,57 @@
+/**
+ * The id of an execution is known to its caller before anything happens to it.
+ */
+import { QuickJsExecutor } from "@executor/runtime-quickjs"
+import type { ExecutionId } from "@executor/sdk"
+import { assert, layer } from "@effect/vitest"
+import { Effect, Exit, Fiber, Stream } from "effect"
+import { engineOf } from "./support/harness.ts"
+
+layer(QuickJsExecutor.layer(), { excludeTestServices: true })("onStart", (it) => {
+  it.effect("tells the id before the first event, and never for what is refused", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* engineOf([])
+      const seen: Array<string> = []
+      yield* engine.events.pipe(
+        Stream.runForEach(({ _tag, executionId }) => Effect.sync(() => seen.push(`${_tag} ${executionId}`))),
+        Effect.forkScoped({ startImmediately: true })
+      )
+      const onStart = (id: ExecutionId) => void seen.push(`onStart ${id}`)
+      const { executionId } = yield* engine.execute("return 1", { onStart })
+      yield* Effect.repeat(Effect.yieldNow, { until: () => seen.length === 3 })
+      assert.deepStrictEqual(
+        seen,
+        ["onStart", "ExecutionStarted", "ExecutionFinished"].map((tag) => `${tag} ${executionId}`)
+      )
+      yield* Effect.flip(engine.execute("", { onStart }))
+      assert.strictEqual(seen.length, 3)
+    })
+  )
+
+  it.effect("gives what cancels the execution while it runs", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* engineOf([])
+      let id: ExecutionId | undefined
+      const onStart = (started: ExecutionId) => {
+        id = started
+      }
+      const running = yield* Effect.forkChild(engine.executeWithPause("for (;;) {}", { onStart }), {
+        startImmediately: true
+      })
+      if (id === undefined) return assert.fail("it was not told")
+      yield* engine.cancel(id)
+      assert.strictEqual((yield* Fiber.join(running)).status, "cancelled")
+    })
+  )
+
+  it.effect("runs and records nothing when it throws", () =>
+    Effect.gen(function* () {
+      const { engine, history } = yield* engineOf([])
+      const onStart = () => {
+        throw new Error("the host is broken")
+      }
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(engine.execute("return 1", { onStart }))))
+      assert.deepStrictEqual(yield* history.rows, [])
+    })
+  )
+})
