@@ -157,12 +157,22 @@ describe("executor mcp", () => {
   it.live("runs code for the inspector in its command-line mode", () =>
     Effect.gen(function* () {
       const cli = yield* makeCli()
-      const [node = "", ...words] = [...inspector, process.execPath, bin, "mcp"]
+      // The inspector keeps the environment to itself, so the server would work on the data folder of whoever runs the test.
+      const [node = "", ...words] = [
+        ...inspector,
+        "-e",
+        `EXECUTOR_DATA_DIR=${cli.folder}`,
+        process.execPath,
+        bin,
+        "mcp"
+      ]
       const call = ["--method", "tools/call", "--tool-name", "execute", "--tool-arg", `code=${code}`]
       const { ended } = yield* start(node, [...words, ...call], { env: cli.env, stdin: "" })
       const { code: exitCode, stderr, stdout } = yield* ended
       assert.strictEqual(exitCode, 0, stderr)
       assert.strictEqual(JSON.parse(stdout).structuredContent.result, 42)
+      const [row] = yield* history(cli)
+      assert.deepStrictEqual([row?.triggerKind, row?.code], ["mcp", code])
     })
   )
 })
@@ -190,6 +200,12 @@ describe("a terminal", () => {
       assert.include(ended.stdout, "everything.toggle-simulated-logging wants your approval")
       const [row] = yield* history(cli)
       assert.strictEqual(row?.status, "completed")
+
+      const early = yield* atTerminal(cli, line)
+      early.child.stdin?.write("y")
+      yield* early.shows("Approve?")
+      early.child.stdin?.write("n")
+      assert.strictEqual((yield* early.ended).code, 1, "a key that was pressed before the question is no answer")
 
       const interrupted = yield* atTerminal(cli, line)
       yield* interrupted.shows("Approve?")

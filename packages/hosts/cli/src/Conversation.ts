@@ -19,8 +19,8 @@ const nobodyToAsk = (execution: PausedExecution): string => {
   const { request } = execution.interaction
   const advice =
     request.kind === "approval" && request.toolPath !== undefined
-      ? `Grant it beforehand with --approve '${request.toolPath}', run this in a terminal, or use a server (--server).`
-      : "Run this in a terminal, or use a server (--server)."
+      ? `Grant it beforehand with --approve '${request.toolPath}', keep standard input and stderr at a terminal to be asked, or use a server (--server) to answer later.`
+      : "Keep standard input and stderr at a terminal to be asked, or use a server (--server) to answer later."
   return `There is nobody to ask, so this question was answered with cancel: ${questionText(request)}\n${advice}`
 }
 
@@ -45,7 +45,12 @@ export const converse = Effect.fn("Conversation.converse")(function* (first: Eff
     outcome = yield* ask(interaction.request).pipe(
       Effect.provideService(Prompt.Theme, Prompt.makeTheme({ colors: stderr.color })),
       Effect.onInterrupt(() => abandon),
-      Effect.catchTag("QuitError", () => Effect.andThen(abandon, Effect.interrupt)),
+      Effect.catchTag("QuitError", () =>
+        abandon.pipe(
+          Effect.andThen(Output.notice(`\nThe question was left open, so execution ${id} was cancelled.`)),
+          Effect.andThen(Effect.interrupt)
+        )
+      ),
       Effect.flatMap(answered),
       // An answer that does not fit changes nothing, so the question is put again.
       Effect.catchTag("UsageError", (error) => Effect.as(Output.notice(error.message), outcome))

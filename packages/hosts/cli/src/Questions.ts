@@ -7,14 +7,20 @@
 import type { InteractionAnswer } from "@executor/execution"
 import type { ElicitationRequest } from "@executor/sdk"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
-import { Effect, FileSystem, Layer, Path, Predicate, Scope, Terminal } from "effect"
+import { Effect, FileSystem, Layer, Path, Predicate, Queue, Scope, Terminal } from "effect"
 import { Prompt } from "effect/cli"
 import { readings } from "./KeyValue.ts"
 import { notice, Output } from "./Output.ts"
 import { describe, type Resolved, resolve } from "./SchemaShape.ts"
 import { neutralise, neutraliseLine } from "./Text.ts"
 
-/** The terminal of this process, taken hold of when it is first used, with its display on stderr. */
+/** How long the system may take to hand over keys that were pressed already when the terminal is taken hold of. */
+const typedAhead = "30 millis"
+
+/**
+ * The terminal of this process, taken hold of when it is first used, with its display on stderr. Keys that were pressed before a
+ * question stands there are dropped: they were no answer to it.
+ */
 export const layerTerminal: Layer.Layer<Terminal.Terminal, never, Output> = Layer.effect(
   Terminal.Terminal,
   Effect.gen(function* () {
@@ -24,7 +30,9 @@ export const layerTerminal: Layer.Layer<Terminal.Terminal, never, Output> = Laye
       columns: Effect.sync(() => stderr.columns ?? 0),
       rows: Effect.flatMap(terminal, ({ rows }) => rows),
       size: Effect.flatMap(terminal, ({ size }) => size),
-      readInput: Effect.flatMap(terminal, ({ readInput }) => readInput),
+      readInput: Effect.flatMap(terminal, ({ readInput }) => readInput).pipe(
+        Effect.tap((keys) => Effect.andThen(Effect.sleep(typedAhead), Effect.ignore(Queue.clear(keys))))
+      ),
       readLine: Effect.flatMap(terminal, ({ readLine }) => readLine),
       display: stderr.write
     })
@@ -49,7 +57,11 @@ const header = (request: ElicitationRequest): string => {
 
 const details = (request: ElicitationRequest): ReadonlyArray<string> => {
   const lines = [request.message]
-  if (request.kind === "approval" && request.args !== undefined) lines.push(JSON.stringify(request.args, null, 2))
+  if (request.kind === "approval" && request.args !== undefined) {
+    // Most messages have the arguments in them, and they stand below in full.
+    lines[0] = request.message.replace(` with ${JSON.stringify(request.args)}`, () => "")
+    lines.push(JSON.stringify(request.args, null, 2))
+  }
   if (request.url !== undefined) lines.push(request.url)
   return lines
 }

@@ -80,7 +80,9 @@ export const report = Effect.fn("Report.report")(function* (
     const { id, interaction, interactions } = outcome.execution
     const target = options.server === undefined ? "" : ` --server ${quote(options.server)}`
     const content = interaction.request.kind === "form" ? " --content '{...}'" : ""
-    const more = interactions.length > 1 ? `\n${interactions.length - 1} more questions wait after this one.` : ""
+    const others = interactions.length - 1
+    const more =
+      others === 0 ? "" : `\n${others} more ${others === 1 ? "question waits" : "questions wait"} after this one.`
     yield* Output.notice(
       `Waiting for an answer: ${questionText(interaction.request)}${more}\n\n` +
         `Answer it with:\n` +
@@ -113,7 +115,7 @@ export const report = Effect.fn("Report.report")(function* (
     }
     yield* Output.notice(
       `Execution ${execution.executionId}, ${formatDuration(execution.durationMs)}, ${toolCallCount} tool call${toolCallCount === 1 ? "" : "s"}. ` +
-        `See: executor executions tool-calls ${execution.executionId}`
+        `See: executor executions ${toolCallCount === 0 ? "get" : "tool-calls"} ${execution.executionId}`
     )
   }
 })

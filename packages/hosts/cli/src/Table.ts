@@ -1,6 +1,9 @@
 /**
- * Tables for people: aligned by what a terminal shows, cut to its width, plain when there is no terminal.
+ * Tables for people: aligned by what a terminal shows, one line a row. Long cells are cut to the width of the terminal, and of
+ * {@link pipedWidth} where there is none; programs, and people who want all of it, use `--json`.
  */
+import { Effect } from "effect"
+import { Output, rendered } from "./Output.ts"
 import { displayWidth, neutraliseLine, truncate } from "./Text.ts"
 
 /** One column. */
@@ -11,7 +14,12 @@ export interface Column<A> {
   readonly align?: "left" | "right"
   /** May be cut when the table is wider than the terminal. */
   readonly flexible?: boolean
+  /** Left out when cutting is not enough; of several columns the lowest number goes first. */
+  readonly dispensable?: number
 }
+
+/** The width of tables that go into a pipe or a file, where they are read with `less` and `grep`. */
+export const pipedWidth = 120
 
 const gap = "  "
 
@@ -20,6 +28,26 @@ const maxCellLength = 500
 
 /** A flexible column is not cut below this many cells: less says nothing. */
 const minimumFlexibleWidth = 12
+
+/** The columns that have room beside each other when all that may be cut are. */
+const choose = <A>(
+  columns: ReadonlyArray<Column<A>>,
+  widths: ReadonlyArray<number>,
+  available: number
+): ReadonlyArray<number> => {
+  const least = (index: number): number =>
+    columns[index]?.flexible === true ? Math.min(widths[index] ?? 0, minimumFlexibleWidth) : (widths[index] ?? 0)
+  const chosen = columns.map((_, index) => index)
+  for (;;) {
+    if (chosen.reduce((sum, index) => sum + least(index) + gap.length, -gap.length) <= available) return chosen
+    const dispensable = chosen
+      .filter((index) => columns[index]?.dispensable !== undefined)
+      .toSorted((left, right) => (columns[left]?.dispensable ?? 0) - (columns[right]?.dispensable ?? 0))
+    const [first] = dispensable
+    if (first === undefined) return chosen
+    chosen.splice(chosen.indexOf(first), 1)
+  }
+}
 
 const fit = <A>(
   columns: ReadonlyArray<Column<A>>,
@@ -47,27 +75,41 @@ const fit = <A>(
 
 /**
  * Renders rows as lines under a header, each ending in a newline. Cells are made safe for a terminal. With `width`, flexible
- * columns are cut to fit into so many cells.
+ * columns are cut to fit into so many cells, and dispensable ones left out when that is not enough.
  */
 export const renderTable = <A>(
-  columns: ReadonlyArray<Column<A>>,
+  allColumns: ReadonlyArray<Column<A>>,
   rows: ReadonlyArray<A>,
   options?: { readonly width?: number | undefined }
 ): string => {
-  const cells = rows.map((row) => columns.map((column) => neutraliseLine(column.value(row).slice(0, maxCellLength))))
-  const natural = columns.map((column, index) =>
-    cells.reduce((width, row) => Math.max(width, displayWidth(row[index] ?? "")), displayWidth(column.header))
+  const all = allColumns.map((column) => {
+    const cells = rows.map((row) => neutraliseLine(column.value(row).slice(0, maxCellLength)))
+    const width = cells.reduce((width, cell) => Math.max(width, displayWidth(cell)), displayWidth(column.header))
+    return { column, cells: [column.header, ...cells], width }
+  })
+  const available = options?.width ?? Number.POSITIVE_INFINITY
+  const naturalWidths = all.map(({ width }) => width)
+  const chosen = choose(allColumns, naturalWidths, available).flatMap((index) => all[index] ?? [])
+  const widths = fit(
+    chosen.map(({ column }) => column),
+    chosen.map(({ width }) => width),
+    available
   )
-  const widths = options?.width === undefined ? natural : fit(columns, natural, options.width)
-  const line = (texts: ReadonlyArray<string>): string =>
-    columns
-      .map((column, index) => {
-        const width = widths[index] ?? 0
-        const text = truncate(texts[index] ?? "", width)
-        const padding = " ".repeat(Math.max(0, width - displayWidth(text)))
-        return column.align === "right" ? padding + text : text + padding
-      })
+  const cell = (column: Column<A>, text: string, width: number): string => {
+    const cut = truncate(text, width)
+    const padding = " ".repeat(Math.max(0, width - displayWidth(cut)))
+    return column.align === "right" ? padding + cut : cut + padding
+  }
+  const line = (row: number): string =>
+    chosen
+      .map(({ cells, column }, index) => cell(column, cells[row] ?? "", widths[index] ?? 0))
       .join(gap)
       .trimEnd()
-  return [columns.map((column) => column.header), ...cells].map((row) => `${line(row)}\n`).join("")
+  return [-1, ...rows.keys()].map((row) => `${line(row + 1)}\n`).join("")
 }
+
+/** Prints rows as a table on stdout. */
+export const printTable = Effect.fnUntraced(function* <A>(columns: ReadonlyArray<Column<A>>, rows: ReadonlyArray<A>) {
+  const { stdout } = yield* Output
+  yield* rendered(renderTable(columns, rows, { width: stdout.columns ?? pipedWidth }))
+})

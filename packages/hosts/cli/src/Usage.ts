@@ -31,6 +31,9 @@ const errorText = (error: CliError.NonShowHelpErrors): string => {
   }
 }
 
+/** Where the words of another program follow, the usage shows the `--` before them. */
+const usageOf = (doc: HelpDoc.HelpDoc): string => doc.usage.replace(" <command...>", " -- <command...>")
+
 const isGroup = (doc: HelpDoc.HelpDoc): boolean => (doc.subcommands ?? []).length > 0
 
 const withoutOptionalValue = (flag: HelpDoc.FlagDoc): HelpDoc.FlagDoc => ({
@@ -42,6 +45,7 @@ const withoutOptionalValue = (flag: HelpDoc.FlagDoc): HelpDoc.FlagDoc => ({
 const format = (doc: HelpDoc.HelpDoc, colors: boolean): string => {
   const tidy: HelpDoc.HelpDoc = {
     ...doc,
+    usage: usageOf(doc),
     flags: doc.flags.map(withoutOptionalValue),
     ...(doc.args === undefined ? {} : { args: doc.args.map((arg) => ({ ...arg, type: "" })) })
   }
@@ -67,7 +71,7 @@ const presenter = (output: Output["Service"]): CliOutput.Presenter => {
         const lines = [...new Set(event.errors.map(errorText))].map(neutralise)
         const path = event.commandPath.join(" ")
         yield* output.stderr.write(`${styled(output.stderr, "red", "error")}: ${lines.join("\n       ")}\n`)
-        if (!isGroup(event.helpDoc)) yield* notice(`Usage: ${event.helpDoc.usage}`)
+        if (!isGroup(event.helpDoc)) yield* notice(`Usage: ${usageOf(event.helpDoc)}`)
         return yield* notice(`See: ${path} --help`)
       }
     }

@@ -47,6 +47,21 @@ layer(layerCommand, live)("history", (it) => {
     })
   )
 
+  it.effect("lists an execution on one line, however long its code, and shows who started it", () =>
+    Effect.gen(function* () {
+      const code = `return 1 // ${"long ".repeat(200)}`
+      const { executionId } = JSON.parse((yield* run(["run", "--json", "-e", code])).stdout)
+      const { stdout } = yield* run(["executions", "list", "--limit", "1"])
+      const line = stdout.split("\n").find((text) => text.startsWith(executionId)) ?? ""
+      assert.isAtMost(line.length, 120)
+      assert.match(line, /return 1 .*…$/)
+      const shown = yield* run(["executions", "get", executionId])
+      assert.match(shown.stdout, /^Trigger +cli$/m)
+      assert.match(shown.stdout, /^Client +executor 1\.2\.3$/m)
+      assert.include(shown.stdout, code.trimEnd())
+    })
+  )
+
   it.effect("refuses filters that are none, by name", () =>
     Effect.gen(function* () {
       const cases = [
@@ -87,6 +102,11 @@ layer(layerCommand, live)("catalog", (it) => {
     Effect.gen(function* () {
       const { tools } = JSON.parse((yield* run(["search", "adds", "numbers", "--json"])).stdout)
       assert.strictEqual(tools[0].path, "shop.add")
+      const every = JSON.parse((yield* run(["search", "--json"])).stdout)
+      assert.includeMembers(
+        every.tools.map((tool: { path: string }) => tool.path),
+        ["shop.add", "shop.ask", "shop.order-now", "shop.wait"]
+      )
       assert.strictEqual(JSON.parse((yield* run(["describe", "shop.add", "--json"])).stdout).path, "shop.add")
       assert.include((yield* run(["describe", "shop.order-now"])).stdout, "asks for approval")
       const { sources } = JSON.parse((yield* run(["sources", "list", "--json"])).stdout)
@@ -112,6 +132,9 @@ layer(layerCommand, live)("catalog", (it) => {
         assert.include(ended.stderr, message)
         assert.notInclude(ended.stderr, "secret")
       }
+      const flag = yield* run(["sources", "add", "mcp", "files", "npx", "-y", "server"])
+      assert.deepStrictEqual([flag.code, flag.stdout], [2, ""])
+      assert.include(flag.stderr, "<namespace> -- <command...>")
     })
   )
 })

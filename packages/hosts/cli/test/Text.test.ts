@@ -72,4 +72,19 @@ describe("renderTable", () => {
       })
     )
   })
+
+  it("leaves out dispensable columns, one after the other, where cutting is not enough", () => {
+    const wide = [
+      { header: "ID", value: () => "0123456789" },
+      { header: "WHEN", value: () => "yesterday", dispensable: 2 },
+      { header: "TOOK", value: () => "1.0 s", dispensable: 1 },
+      { header: "CODE", value: () => "return await tools.shop.add({})", flexible: true }
+    ]
+    const headers = (width: number) => renderTable(wide, [{}], { width }).split("\n")[0]?.split(/ +/)
+    assert.deepStrictEqual(headers(80), ["ID", "WHEN", "TOOK", "CODE"])
+    assert.deepStrictEqual(headers(42), ["ID", "WHEN", "TOOK", "CODE"])
+    assert.deepStrictEqual(headers(41), ["ID", "WHEN", "CODE"])
+    assert.deepStrictEqual(headers(30), ["ID", "CODE"])
+    assert.deepStrictEqual(headers(5), ["ID", "CODE"])
+  })
 })

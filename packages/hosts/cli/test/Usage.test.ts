@@ -61,8 +61,8 @@ layer(layerCommand, live)("usage", (it) => {
         [["resume", "x", "--accept", "--decline"], "one of"],
         [["resume", "x", "--decline", "--content", "{}"], "--accept only"],
         [["resume", "x", "--accept", "--content", "[]"], "expected a JSON object"],
-        [["serve", "--port", "99999"], "99999 is not a port"],
-        [["serve", "--port", "x"], "port"],
+        [["serve", "--port", "99999"], `"99999" is not a port`],
+        [["serve", "--port", "x"], `"x" is not a port`],
         [["--server", "nowhere", "run", "-e", "1"], "--server"],
         [["search", "x", "--limit", "1000"], "--limit"]
       ] as const

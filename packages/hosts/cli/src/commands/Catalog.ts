@@ -9,7 +9,7 @@ import { UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 import { Process } from "../Process.ts"
-import { renderTable } from "../Table.ts"
+import { printTable } from "../Table.ts"
 import { open } from "../Target.ts"
 import { neutralise } from "../Text.ts"
 import { parseCount } from "../Units.ts"
@@ -17,11 +17,6 @@ import { parseCount } from "../Units.ts"
 const opened = Effect.gen(function* () {
   const { env } = yield* Process
   return (yield* open(yield* Flags.target, env)).backend
-})
-
-const table = Effect.fnUntraced(function* <A>(...[columns, rows]: Parameters<typeof renderTable<A>>) {
-  const { stdout } = yield* Output.Output
-  yield* Output.rendered(renderTable(columns, rows, { width: stdout.columns }))
 })
 
 /** At most this many tools in one search: more is no search. */
@@ -32,8 +27,8 @@ export const search = Command.make(
   "search",
   {
     query: Argument.String("query").pipe(
-      Argument.withDescription("Words to look for in paths and descriptions"),
-      Argument.atLeast(1)
+      Argument.withDescription("Words to look for in paths and descriptions; every tool without any"),
+      Argument.variadic()
     ),
     namespace: Flags.textFlag("namespace", "name", "Only tools of this source"),
     limit: Flags.textFlag("limit", "count", `How many at most, up to ${maxSearchLimit} (10)`),
@@ -46,8 +41,10 @@ export const search = Command.make(
     const tools = yield* backend.searchTools({ query, namespace: Option.getOrUndefined(input.namespace), limit })
     if (input.json) return yield* Output.json(JSON.stringify({ tools }))
     if (tools.length === 0)
-      return yield* Output.notice(`No tool fits "${query}". See the sources: executor sources list`)
-    yield* table(
+      return yield* Output.notice(
+        `No tool fits "${query}". See all tools: executor search. See the sources: executor sources list`
+      )
+    yield* printTable(
       [
         { header: "TOOL", value: (tool) => tool.path },
         { header: "APPROVAL", value: (tool) => (tool.requiresApproval ? "asks" : "") },
@@ -60,6 +57,7 @@ export const search = Command.make(
   Command.withDescription("Find tools by words, best first."),
   Command.withExamples([
     { command: "executor search create issue", description: "Find tools that create issues" },
+    { command: "executor search --limit 100", description: "List every tool" },
     { command: "executor search list --namespace github --limit 50", description: "Among one source's tools" }
   ])
 )
@@ -107,7 +105,7 @@ export const describe = Command.make(
 )
 
 const sourceTable = (sources: ReadonlyArray<Source>) =>
-  table(
+  printTable(
     [
       { header: "NAMESPACE", value: (source) => source.namespace },
       { header: "KIND", value: (source) => source.pluginId },

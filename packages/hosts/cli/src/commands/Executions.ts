@@ -2,14 +2,14 @@
  * The commands about history: `executions list`, `get` and `tool-calls`.
  */
 import { type Execution, ExecutionStatus, maxListLimit } from "@executor/sdk"
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option, Predicate, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import { UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 import { Process } from "../Process.ts"
 import { questionText, valueText } from "../Report.ts"
-import { renderTable } from "../Table.ts"
+import { printTable } from "../Table.ts"
 import { open } from "../Target.ts"
 import { neutralise } from "../Text.ts"
 import { formatDuration } from "../Units.ts"
@@ -106,21 +106,17 @@ const list = Command.make(
       return yield* Output.json(JSON.stringify({ executions: page.executions, nextCursor: page.nextCursor }))
     }
     if (page.executions.length === 0) return yield* Output.notice("No executions.")
-    const { stdout } = yield* Output.Output
-    yield* Output.rendered(
-      renderTable<Execution>(
-        [
-          { header: "ID", value: (execution) => execution.id },
-          { header: "STATUS", value: (execution) => execution.status },
-          { header: "TRIGGER", value: (execution) => execution.triggerKind ?? "unknown" },
-          { header: "CREATED", value: (execution) => time(execution.createdAt) },
-          { header: "DURATION", value: (execution) => duration(execution.durationMs), align: "right" },
-          { header: "CALLS", value: (execution) => String(execution.toolCallCount), align: "right" },
-          { header: "CODE", value: (execution) => execution.code, flexible: true }
-        ],
-        page.executions.map((entry) => entry.execution),
-        { width: stdout.columns }
-      )
+    yield* printTable<Execution>(
+      [
+        { header: "ID", value: (execution) => execution.id },
+        { header: "STATUS", value: (execution) => execution.status },
+        { header: "TRIGGER", value: (execution) => execution.triggerKind ?? "unknown", dispensable: 4 },
+        { header: "CREATED", value: (execution) => time(execution.createdAt), dispensable: 2 },
+        { header: "DURATION", value: (execution) => duration(execution.durationMs), align: "right", dispensable: 1 },
+        { header: "CALLS", value: (execution) => String(execution.toolCallCount), align: "right", dispensable: 3 },
+        { header: "CODE", value: (execution) => execution.code, flexible: true }
+      ],
+      page.executions.map((entry) => entry.execution)
     )
     if (page.nextCursor !== undefined) yield* Output.notice(`There are more: --cursor ${page.nextCursor}`)
   }, Effect.scoped)
@@ -140,11 +136,27 @@ const list = Command.make(
 
 const id = Argument.String("id").pipe(Argument.withDescription("The execution's id"))
 
-const section = (title: string, text: string): string => `${title}:\n${neutralise(text).replace(/^/gm, "  ")}`
+const section = (title: string, text: string): string => `${title}:\n${neutralise(text).trimEnd().replace(/^/gm, "  ")}`
 
 const logLines = (logsJson: string): string => {
   const logs: ReadonlyArray<{ readonly level: string; readonly message: string }> = JSON.parse(logsJson)
   return logs.map(({ level, message }) => `${level}: ${message}`).join("\n")
+}
+
+/** What is known of the trigger, a line for each fact. */
+const triggerFacts = (metaJson: string | null): ReadonlyArray<readonly [name: string, value: string]> => {
+  const meta: unknown = metaJson === null ? undefined : JSON.parse(metaJson)
+  if (!Predicate.isObject(meta)) return metaJson === null ? [] : [["Meta", metaJson]]
+  return Object.entries(meta).map(([key, value]) => {
+    const name = `${key.slice(0, 1).toUpperCase()}${key.slice(1)}`
+    if (key === "client" && Predicate.isObject(value) && Predicate.hasProperty(value, "name")) {
+      return [
+        name,
+        `${String(value.name)} ${Predicate.hasProperty(value, "version") ? String(value.version) : ""}`.trim()
+      ]
+    }
+    return [name, typeof value === "string" ? value : JSON.stringify(value)]
+  })
 }
 
 const get = Command.make(
@@ -159,7 +171,8 @@ const get = Command.make(
     const { stdout } = yield* Output.Output
     const facts = [
       ["Status", execution.status],
-      ["Trigger", `${execution.triggerKind ?? "unknown"} ${execution.triggerMetaJson ?? ""}`],
+      ["Trigger", execution.triggerKind ?? "unknown"],
+      ...triggerFacts(execution.triggerMetaJson),
       ["Created", time(execution.createdAt)],
       ["Duration", duration(execution.durationMs)],
       ["Tool calls", String(execution.toolCallCount)],
@@ -167,7 +180,9 @@ const get = Command.make(
     ]
     const parts = [
       Output.styled(stdout, "bold", neutralise(execution.id)),
-      facts.map(([name = "", value = ""]) => `${name.padEnd(12)}${neutralise(value)}`.trimEnd()).join("\n"),
+      facts
+        .map(([name = "", value = ""]) => `${neutralise(name).padEnd(12)} ${neutralise(value)}`.trimEnd())
+        .join("\n"),
       section("Code", execution.code),
       ...(execution.resultJson === null ? [] : [section("Result", valueText(execution.resultJson))]),
       ...(execution.errorText === null ? [] : [section("Error", execution.errorText)]),
@@ -195,20 +210,16 @@ const toolCalls = Command.make(
     const calls = yield* (yield* opened).listToolCalls(yield* parseId(input.id))
     if (input.json) return yield* Output.json(JSON.stringify({ toolCalls: calls }))
     if (calls.length === 0) return yield* Output.notice("No tool calls.")
-    const { stdout } = yield* Output.Output
-    yield* Output.rendered(
-      renderTable(
-        [
-          { header: "SEQ", value: (call) => String(call.seq), align: "right" },
-          { header: "TOOL", value: (call) => call.toolPath },
-          { header: "STATUS", value: (call) => call.status },
-          { header: "DURATION", value: (call) => duration(call.durationMs), align: "right" },
-          { header: "ARGUMENTS", value: (call) => call.argsJson ?? "", flexible: true },
-          { header: "OUTCOME", value: (call) => call.errorText ?? call.resultJson ?? "", flexible: true }
-        ],
-        calls,
-        { width: stdout.columns }
-      )
+    yield* printTable(
+      [
+        { header: "SEQ", value: (call) => String(call.seq), align: "right" },
+        { header: "TOOL", value: (call) => call.toolPath },
+        { header: "STATUS", value: (call) => call.status },
+        { header: "DURATION", value: (call) => duration(call.durationMs), align: "right", dispensable: 1 },
+        { header: "ARGUMENTS", value: (call) => call.argsJson ?? "", flexible: true },
+        { header: "OUTCOME", value: (call) => call.errorText ?? call.resultJson ?? "", flexible: true }
+      ],
+      calls
     )
   }, Effect.scoped)
 ).pipe(

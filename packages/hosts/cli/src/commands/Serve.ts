@@ -31,6 +31,14 @@ const folder = Effect.gen(function* () {
 const untilStopped = <A, E, R>(work: Effect.Effect<A, E, R>) =>
   Effect.flatMap(ExitStatus, (status) => Effect.onInterrupt(work, () => status.set(exitCodes.completed)))
 
+const parsePort = Effect.fnUntraced(function* (text: Option.Option<string>) {
+  if (Option.isNone(text)) return defaultPort
+  const port = /^\d{1,5}$/.test(text.value) ? Number(text.value) : Number.NaN
+  return port <= 65_535
+    ? port
+    : yield* new UsageError({ message: `--port: "${text.value}" is not a port from 0 to 65535` })
+})
+
 /** `executor serve`. */
 export const serve = Command.make(
   "serve",
@@ -40,21 +48,14 @@ export const serve = Command.make(
       Flag.withDescription(`The address to listen on (${defaultHost})`),
       Flag.withDefault(defaultHost)
     ),
-    port: Flag.Int("port").pipe(
-      Flag.withMetavar("port"),
-      Flag.withDescription(`The port, 0 for any that is free (${defaultPort})`),
-      Flag.withDefault(defaultPort),
-      Flag.filter(
-        (port) => port >= 0 && port <= 65_535,
-        (port) => `${port} is not a port from 0 to 65535`
-      )
-    ),
+    port: Flags.textFlag("port", "port", `The port, 0 for any that is free (${defaultPort})`),
     noAuth: Flags.switchFlag("no-auth", "Want no token; on loopback addresses only"),
     ...Flags.limits
   },
   Effect.fn(function* (input) {
     const { env } = yield* Process
     const composition = yield* Composition
+    const port = yield* parsePort(input.port)
     const dataFolder = yield* folder
     const limits = yield* resolveLimits({ flags: Flags.limitFlagsOf(input), env, dataFolder })
     const output = yield* Output.Output
@@ -72,7 +73,7 @@ export const serve = Command.make(
         dataFolder,
         limits,
         host: input.host,
-        port: input.port,
+        port,
         auth: !input.noAuth,
         onListening: say
       })
