@@ -2,7 +2,7 @@
  * The backend of this process: the executor and the engine over the data folder.
  */
 import type { ExecutionEngine, ExecutionOutcome } from "@executor/execution"
-import type { DBAdapter, ExecutionInteraction, ExecutionWithInteraction, Executor } from "@executor/sdk"
+import type { DBAdapter, ExecutionId, ExecutionInteraction, ExecutionWithInteraction, Executor } from "@executor/sdk"
 import { Effect, Result, Stream, Struct } from "effect"
 import type { Backend, ExecutionEntry, Interaction, Outcome } from "./Backend.ts"
 import { CommandFailed, type Failure, UsageError } from "./Failure.ts"
@@ -41,7 +41,10 @@ export interface Caller {
   readonly user: string | undefined
 }
 
-/** Makes the backend over opened parts. */
+/**
+ * Makes the backend over opened parts. Interrupting a submission or an answer cancels the execution, so that its row says that it was
+ * stopped by whoever ran it, not by the end of this process.
+ */
 export const make = ({ engine, executor }: LocalParts, caller: Caller): Backend["Service"] => {
   const scope = executor.scopes[0]
   const trigger = {
@@ -55,15 +58,21 @@ export const make = ({ engine, executor }: LocalParts, caller: Caller): Backend[
     survives: false,
     submit: (code, { approve, limits }) =>
       Effect.flatMap(engine, (engine) =>
-        engine
-          .executeWithPause(code, { trigger, approve, limits })
-          .pipe(Effect.mapBoth({ onSuccess: toOutcome, onFailure: toFailure }))
+        Effect.suspend(() => {
+          let started: ExecutionId | undefined
+          const onStart = (id: ExecutionId): void => void (started = id)
+          return engine.executeWithPause(code, { trigger, approve, limits, onStart }).pipe(
+            Effect.mapBoth({ onSuccess: toOutcome, onFailure: toFailure }),
+            Effect.onInterrupt(() => (started === undefined ? Effect.void : Effect.ignore(engine.cancel(started))))
+          )
+        })
       ),
     resume: (id, answer) =>
       Effect.flatMap(engine, (engine) =>
-        engine
-          .resume(id, { ...answer, resolvedBy: caller.user ?? "cli" })
-          .pipe(Effect.mapBoth({ onSuccess: toOutcome, onFailure: toFailure }))
+        engine.resume(id, { ...answer, resolvedBy: caller.user ?? "cli" }).pipe(
+          Effect.mapBoth({ onSuccess: toOutcome, onFailure: toFailure }),
+          Effect.onInterrupt(() => Effect.ignore(engine.cancel(id)))
+        )
       ),
     cancel: (id) => Effect.flatMap(engine, (engine) => engine.cancel(id).pipe(Effect.mapError(toFailure))),
     activity: Stream.unwrap(

@@ -32,6 +32,7 @@ layer(layerCommand, live)("questions", (it) => {
       const yes = yield* run(["call", "shop.order-now", "item=tea"], { keys: ["y"] })
       assert.deepStrictEqual([yes.code, JSON.parse(yes.stdout)], [0, { ordered: { item: "tea" } }])
       assert.include(yes.stderr, "shop.order-now wants your approval")
+      assert.strictEqual(yes.stderr.split("tea").length, 2, "the arguments are shown once")
       assert.include(yes.stderr, '"item": "tea"')
       const no = yield* run(["call", "shop.order-now", "item=tea"], { keys: ["n"] })
       assert.deepStrictEqual([no.code, no.stdout], [1, ""])
@@ -75,6 +76,10 @@ layer(layerCommand, live)("questions", (it) => {
       const { executions } = JSON.parse((yield* run(["executions", "list", "--json", "--limit", "1"])).stdout)
       assert.strictEqual(executions[0].execution.status, "cancelled")
       assert.strictEqual(executions[0].pendingInteraction, null)
+      assert.include(
+        ended.stderr,
+        `\nThe question was left open, so execution ${executions[0].execution.id} was cancelled.\n`
+      )
     })
   )
 
@@ -94,6 +99,9 @@ layer(layerCommand, live)("progress", (it) => {
       const ended = yield* run(["call", "shop.wait"], { keys: [], interruptAt: "last called shop.wait" })
       assert.strictEqual(ended.code, 130)
       assert.isTrue(ended.stderr.endsWith("\r\u001b[2K"))
+      const { executions } = JSON.parse((yield* run(["executions", "list", "--json", "--limit", "1"])).stdout)
+      const { errorText, status } = executions[0].execution
+      assert.deepStrictEqual([status, /cancelled on request/.test(errorText)], ["cancelled", true], errorText)
     })
   )
 })
