@@ -7,6 +7,7 @@ import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
 import { Client as OlderClient } from "@modelcontextprotocol/sdk/client/index.js"
 import { StdioClientTransport as OlderTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { Effect } from "effect"
+import { userInfo } from "node:os"
 import { bin, everythingServer, history, inspector, makeCli, serve, start, untilNewest } from "./support.ts"
 
 const toggle = 'return await tools.everything["toggle-simulated-logging"]({})'
@@ -61,6 +62,10 @@ describe("executor serve", () => {
       assert.include(paused.stderr, `executor resume ${executionId} --accept`)
       const resumed = yield* run(["resume", executionId, "--accept", "--interaction", interaction.id, "--json"])
       assert.deepStrictEqual([resumed.code, JSON.parse(resumed.stdout).status], [0, "completed"])
+      const { username } = userInfo()
+      const got = JSON.parse((yield* cli.run(["executions", "get", executionId, "--json"])).stdout)
+      assert.strictEqual(JSON.parse(got.execution.triggerMetaJson).user, username)
+      assert.strictEqual(got.interactions[0].resolvedBy, username)
       const again = yield* run(["resume", executionId, "--accept"])
       assert.deepStrictEqual([again.code, again.stdout], [1, ""])
 

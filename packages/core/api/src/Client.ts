@@ -26,6 +26,8 @@ export interface ClientOptions {
   readonly trigger?: TriggerKind | undefined
   /** The calling program, recorded with the trigger. */
   readonly client?: ClientName | undefined
+  /** The person on whose behalf it calls, recorded with the trigger and with answers; at most 128 printable ASCII characters. */
+  readonly user?: string | undefined
 }
 
 /** The methods of the API, by group: `client.executions.create({ payload: { code } })`. */
@@ -33,10 +35,11 @@ export type ExecutorClient = HttpApiClient.ForApi<typeof ExecutorApi>
 
 /** Makes a client. Nothing is sent before its first call. */
 export const makeClient = (options: ClientOptions): Effect.Effect<ExecutorClient, never, HttpClient.HttpClient> => {
-  const { client, token, trigger } = options
+  const { client, token, trigger, user } = options
   const headers = {
     ...(trigger === undefined ? {} : { "x-executor-trigger": trigger }),
-    ...(client === undefined ? {} : { "x-executor-client": `${client.name}/${client.version}` })
+    ...(client === undefined ? {} : { "x-executor-client": `${client.name}/${client.version}` }),
+    ...(user === undefined ? {} : { "x-executor-user": user })
   }
   return HttpApiClient.make(ExecutorApi, {
     baseUrl: options.baseUrl,

@@ -46,5 +46,10 @@ export const triggerParameters: { readonly [name: string]: ParameterDocumentatio
     description: "The calling program as name/version, recorded with the trigger.",
     schema: { type: "string", maxLength: 128, examples: ["my-app/1.2.0"] }
   },
+  "x-executor-user": {
+    description:
+      "The person on whose behalf the program calls, recorded with the trigger, and as who answered a question. It is not verified.",
+    schema: { type: "string", maxLength: 128, examples: ["ann"] }
+  },
   traceparent: { description: "W3C trace context, recorded with the trigger. One that is malformed is left out." }
 }

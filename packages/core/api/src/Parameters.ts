@@ -117,12 +117,21 @@ export const clientName = Schema.String.check(
   )
 )
 
-/** What a request says about its caller. */
+/** The name of a person, as header values can carry it. */
+export const userName = Schema.String.check(
+  Schema.isPattern(/^(?=.{1,128}$)[!-~]+( [!-~]+)*$/, {
+    message: "Expected a name of at most 128 printable ASCII characters"
+  })
+)
+
+/** What a request says about its caller. Whoever has the token may say anything here. */
 export const TriggerHeaders = {
   /** The trigger's kind; `http` without it. */
   "x-executor-trigger": Schema.optionalKey(TriggerKind),
   /** Recorded as `client` of the trigger's meta. */
   "x-executor-client": Schema.optionalKey(clientName),
+  /** The person on whose behalf the program calls: recorded as `user` of the trigger's meta, and as who answered a question. */
+  "x-executor-user": Schema.optionalKey(userName),
   /** Recorded in the trigger's meta. As its specification says, one that is malformed is left out, not refused. */
   traceparent: Schema.optionalKey(Schema.String)
 }

@@ -4,11 +4,11 @@
  * A server does not end an execution when its caller goes away, so Ctrl-C has to say so. The id of an execution is only known
  * from the answer; until then it is recognised in the history by the `traceparent` that this command gave it.
  */
-import { type ExecutionOutcomeRecord, type ExecutorClient, makeClient } from "@executor/api"
+import { type ExecutionOutcomeRecord, type ExecutorClient, makeClient, userName } from "@executor/api"
 import type { FinishedExecution } from "@executor/execution"
 import { ExecutionId } from "@executor/sdk"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { Effect, Predicate, Schedule, type Schema, Stream } from "effect"
+import { Effect, Predicate, Schedule, Schema, Stream } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { randomBytes } from "node:crypto"
 import type { Backend, Outcome } from "./Backend.ts"
@@ -110,13 +110,18 @@ const cancelByTrace = Effect.fnUntraced(function* (client: ExecutorClient, trace
   if (found !== undefined) yield* client.executions.cancel({ params: { id: found.execution.id } })
 })
 
+/** The user, if a header can carry the name: going without one is better than not going. */
+const headerUser = (user: string | undefined): string | undefined =>
+  user !== undefined && Schema.is(userName)(user) ? user : undefined
+
 /** Makes the backend of a server. Nothing is sent before its first use. */
 export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOptions) {
   const client = yield* makeClient({
     baseUrl: options.url,
     token: options.token,
     trigger: "cli",
-    client: { name: "executor", version: options.caller.version }
+    client: { name: "executor", version: options.caller.version },
+    user: headerUser(options.caller.user)
   }).pipe(Effect.provide(NodeHttpClient.layerNodeHttp))
   const fail = toFailure(options)
   const mapped = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, Failure> => Effect.mapError(effect, fail)

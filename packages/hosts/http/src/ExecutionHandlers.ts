@@ -33,16 +33,22 @@ const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9
 interface TriggerHeaderValues {
   readonly "x-executor-trigger"?: string
   readonly "x-executor-client"?: { readonly name: string; readonly version: string }
+  readonly "x-executor-user"?: string
   readonly traceparent?: string
 }
 
 const triggerOf = (headers: TriggerHeaderValues): ExecutionTrigger => {
   const kind = headers["x-executor-trigger"] ?? defaultTrigger
   const client = headers["x-executor-client"]
+  const user = headers["x-executor-user"]
   const traceparent = headers.traceparent
   const traced = traceparent !== undefined && traceparentPattern.test(traceparent)
-  if (client === undefined && !traced) return { kind }
-  return { kind, meta: { ...(client === undefined ? {} : { client }), ...(traced ? { traceparent } : {}) } }
+  const meta = {
+    ...(client === undefined ? {} : { client }),
+    ...(user === undefined ? {} : { user }),
+    ...(traced ? { traceparent } : {})
+  }
+  return Object.keys(meta).length === 0 ? { kind } : { kind, meta }
 }
 
 /** A copy without the properties that are `undefined`: the contract knows only absent ones. */
@@ -134,9 +140,9 @@ export const layerExecutionHandlers = (engine: ExecutionEngine, executor: Execut
             outsideRequest(engine.executeWithPause(code, { trigger: triggerOf(headers), approve, limits }))
           ).pipe(Effect.map(outcome)),
         resume: ({ headers, params, payload }) =>
-          asProblems(engine.resume(params.id, { ...payload, resolvedBy: triggerOf(headers).kind })).pipe(
-            Effect.map(outcome)
-          ),
+          asProblems(
+            engine.resume(params.id, { ...payload, resolvedBy: headers["x-executor-user"] ?? triggerOf(headers).kind })
+          ).pipe(Effect.map(outcome)),
         cancel: ({ params }) => asProblems(engine.cancel(params.id)),
         list: ({ query }) =>
           asProblems(executions.list(scopeId, listOptions(query))).pipe(Effect.map(page), Effect.map(jsonBody)),

@@ -82,7 +82,7 @@ export const makeGate = (options: GateOptions): ((request: HttpServerRequest.Htt
           ...headers,
           "access-control-allow-methods": "GET, POST, DELETE",
           "access-control-allow-headers":
-            "authorization, content-type, x-executor-trigger, x-executor-client, traceparent",
+            "authorization, content-type, x-executor-trigger, x-executor-client, x-executor-user, traceparent",
           "access-control-max-age": String(preflightMaxAge)
         }
       })

@@ -182,7 +182,10 @@ layer(TestServer.layer, { excludeTestServices: true })("a bad request", (it) => 
         ["x-executor-trigger", "a b"],
         ["x-executor-trigger", "x".repeat(65)],
         ["x-executor-client", "nameless"],
-        ["x-executor-client", "a/b c"]
+        ["x-executor-client", "a/b c"],
+        ["x-executor-user", ""],
+        ["x-executor-user", "x".repeat(129)],
+        ["x-executor-user", "ann\tlee"]
       ] as const) {
         const answer = yield* server.run("return 1", { [name]: value })
         problem(answer, 400, "bad-request")

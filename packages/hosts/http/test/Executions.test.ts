@@ -105,8 +105,13 @@ layer(TestServer.layer, { excludeTestServices: true })("executions over HTTP", (
         return [execution.triggerKind, JSON.parse(execution.triggerMetaJson)]
       })
       assert.deepEqual(
-        yield* metaOf({ "x-executor-trigger": "cron.nightly-1", "x-executor-client": "@acme/job/2.0", traceparent }),
-        ["cron.nightly-1", { client: { name: "@acme/job", version: "2.0" }, traceparent }]
+        yield* metaOf({
+          "x-executor-trigger": "cron.nightly-1",
+          "x-executor-client": "@acme/job/2.0",
+          "x-executor-user": "Ann Lee",
+          traceparent
+        }),
+        ["cron.nightly-1", { client: { name: "@acme/job", version: "2.0" }, user: "Ann Lee", traceparent }]
       )
       // As trace context demands, what is malformed there is left out.
       assert.deepEqual(yield* metaOf({ traceparent: "00-zz" }), ["http", null])
