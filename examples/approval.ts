@@ -1,7 +1,7 @@
 /**
  * A tool that asks first, answered in code: inline while the script runs, and later by resuming the paused execution.
  *
- * Run it with `node approval.ts` after `npm run build`.
+ * Run it with `npx node examples/approval.ts` after `npm run build`.
  */
 import { createExecutionEngine } from "@executor/execution"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"

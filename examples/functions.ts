@@ -1,7 +1,7 @@
 /**
  * Functions of your own code as tools: a script calls two of them at once, and the history says what happened.
  *
- * Run it with `node functions.ts` after `npm run build`.
+ * Run it with `npx node examples/functions.ts` after `npm run build`.
  */
 import { createExecutionEngine } from "@executor/execution"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"

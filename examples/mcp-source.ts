@@ -1,7 +1,7 @@
 /**
  * An MCP server as a source: its tools become `tools.everything.*`.
  *
- * Run it with `node mcp-source.ts` after `npm run build`.
+ * Run it with `npx node examples/mcp-source.ts` after `npm run build`.
  */
 import { createExecutionEngine } from "@executor/execution"
 import { mcpPlugin } from "@executor/plugin-mcp"

@@ -1,7 +1,7 @@
 /**
  * The same without Effect: plain promises, functions that may be async, and an approval answered in code.
  *
- * Run it with `node promise.ts` after `npm run build`.
+ * Run it with `npx node examples/promise.ts` after `npm run build`.
  */
 import { createExecutionEngine } from "@executor/execution/promise"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"

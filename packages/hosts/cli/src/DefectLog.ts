@@ -1,10 +1,10 @@
 /**
  * The log file of the data folder: what went wrong inside, for whoever repairs it, and readable by the owner only.
  *
- * A person gets a correlation id; the file has the cause under it. Warnings and errors that parts of the system log go there
- * too, so that nothing of the inside appears on a terminal.
+ * A person gets a correlation id; the file has the cause under it. What parts of the system log goes there too, down to debug
+ * messages (few, such as what a server that failed had printed), so that nothing of the inside appears on a terminal.
  */
-import { Cause, Effect, type Layer, Logger } from "effect"
+import { Cause, Effect, Layer, Logger, References } from "effect"
 import { randomUUID } from "node:crypto"
 import { appendFileSync, renameSync, statSync } from "node:fs"
 import { dataFiles } from "./DataFolder.ts"
@@ -36,11 +36,14 @@ export const record = (folder: string, cause: unknown): string => {
 
 /** Sends what is logged to the file instead of the terminal. */
 export const layerLogger = (folder: string): Layer.Layer<never> =>
-  Logger.layer([
-    Logger.map(Logger.formatLogFmt, (line) => {
-      append(folder, line)
-    })
-  ])
+  Layer.merge(
+    Logger.layer([
+      Logger.map(Logger.formatLogFmt, (line) => {
+        append(folder, line)
+      })
+    ]),
+    Layer.succeed(References.MinimumLogLevel, "Debug")
+  )
 
 /** What `Effect` needs to report a defect. */
 export const reporter =

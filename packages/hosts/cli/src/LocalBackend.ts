@@ -22,6 +22,14 @@ const usageTags: ReadonlySet<string> = new Set(["ExecutionRefused", "ListOptions
 const toFailure = (error: { readonly _tag: string; readonly message: string }): Failure =>
   usageTags.has(error._tag) ? new UsageError({ message: error.message }) : new CommandFailed({ message: error.message })
 
+/** What the program of a source printed is not for whoever calls tools, but for the person who sets it up. */
+const toSourceFailure =
+  (logFile: string) =>
+  (error: { readonly _tag: string; readonly message: string }): Failure =>
+    error._tag === "SourceUnavailable"
+      ? new CommandFailed({ message: `${error.message}. What it printed, if anything, is in ${logFile}` })
+      : toFailure(error)
+
 const toOutcome = (outcome: ExecutionOutcome): Outcome =>
   outcome.status === "paused"
     ? { _tag: "Paused", execution: outcome.execution }
@@ -35,10 +43,13 @@ const toEntry = ({ execution, pendingInteraction }: ExecutionWithInteraction): E
   pendingInteraction: pendingInteraction === null ? null : withoutPrivate(pendingInteraction)
 })
 
-/** The name and version that executions record as their client, and the user of the operating system. */
+/** The process that calls: what executions record of it, and where it logs. */
 export interface Caller {
   readonly version: string
+  /** The user of the operating system. */
   readonly user: string | undefined
+  /** The log of the data folder. */
+  readonly logFile: string
 }
 
 /**
@@ -89,9 +100,9 @@ export const make = ({ engine, executor }: LocalParts, caller: Caller): Backend[
       ),
     describeTool: (path) => Effect.mapError(executor.tools.schema(path), toFailure),
     listSources: Effect.mapError(executor.sources.list(), toFailure),
-    addSource: (input) => Effect.mapError(executor.sources.add(input), toFailure),
+    addSource: (input) => Effect.mapError(executor.sources.add(input), toSourceFailure(caller.logFile)),
     removeSource: (namespace) => Effect.mapError(executor.sources.remove(namespace), toFailure),
-    refreshSource: (namespace) => Effect.mapError(executor.sources.refresh(namespace), toFailure),
+    refreshSource: (namespace) => Effect.mapError(executor.sources.refresh(namespace), toSourceFailure(caller.logFile)),
     listExecutions: (options) =>
       executor.executions.list(scope, options).pipe(
         Effect.map((page) => ({ ...page, executions: page.executions.map(toEntry) })),

@@ -5,7 +5,7 @@ import { Effect, Option } from "effect"
 import { userInfo } from "node:os"
 import type { Backend } from "./Backend.ts"
 import { Composition } from "./Composition.ts"
-import { ensure, type Environment, locate } from "./DataFolder.ts"
+import { dataFiles, ensure, type Environment, locate } from "./DataFolder.ts"
 import { UsageError } from "./Failure.ts"
 import { type Caller, make as makeLocal } from "./LocalBackend.ts"
 import { type LimitChanges, type LimitFlags, resolveLimits } from "./Settings.ts"
@@ -60,8 +60,8 @@ export const open = Effect.fn("Target.open")(function* (
   limitFlags: LimitFlags = {}
 ) {
   const composition = yield* Composition
-  const caller: Caller = { version: composition.version, user: userName() }
   const dataFolder = dataFolderOf(flags, env)
+  const caller: Caller = { version: composition.version, user: userName(), logFile: dataFiles.log(dataFolder) }
   const url = yield* serverOf(flags, env)
   if (url === undefined) {
     yield* ensure(dataFolder)
