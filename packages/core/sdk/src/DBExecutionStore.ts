@@ -13,6 +13,7 @@ import {
   ExecutionNotFound,
   ExecutionStore,
   type FinishToolCall,
+  type ListToolCallsOptions,
   InteractionAlreadyResolved,
   InteractionNotFound,
   type ListExecutionsOptions,
@@ -206,12 +207,16 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
     table: "execution_interaction" | "execution_tool_call",
     order: ReadonlyArray<string>,
     scopeId: ScopeId,
-    executionId: ExecutionId
+    executionId: ExecutionId,
+    { after, limit }: ListToolCallsOptions = {}
   ) {
+    const ofExecution = [equals("execution_id", executionId), equals("scope_id", scopeId)]
+    const later: ReadonlyArray<Where> = after === undefined ? [] : [{ op: "gt", column: "seq", value: after }]
     const rows = yield* adapter.find({
       table,
-      where: { op: "and", conditions: [equals("execution_id", executionId), equals("scope_id", scopeId)] },
-      orderBy: order.map((column) => ({ column, direction: "asc" }))
+      where: { op: "and", conditions: [...ofExecution, ...later] },
+      orderBy: order.map((column) => ({ column, direction: "asc" })),
+      ...(limit === undefined ? {} : { limit })
     })
     if (rows.length === 0) yield* find(scopeId, executionId)
     return rows
@@ -222,8 +227,8 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
       Effect.forEach(rows, readInteraction)
     )
 
-  const listToolCalls: Store["listToolCalls"] = (scopeId, executionId) =>
-    Effect.flatMap(findChildren("execution_tool_call", ["seq"], scopeId, executionId), (rows) =>
+  const listToolCalls: Store["listToolCalls"] = (scopeId, executionId, options) =>
+    Effect.flatMap(findChildren("execution_tool_call", ["seq"], scopeId, executionId, options), (rows) =>
       Effect.forEach(rows, readToolCall)
     )
 

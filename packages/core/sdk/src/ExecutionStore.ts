@@ -187,6 +187,14 @@ export const SweepOptions = Schema.Struct({
 })
 export type SweepOptions = typeof SweepOptions.Type
 
+/** A part of an execution's tool calls: together they may be far larger than what fits into memory. */
+export interface ListToolCallsOptions {
+  /** Only calls that were made after the one with this `seq`. */
+  readonly after?: number | undefined
+  /** At most this many; all if absent. */
+  readonly limit?: number | undefined
+}
+
 /** The history of executions. */
 export class ExecutionStore extends Context.Service<
   ExecutionStore,
@@ -223,10 +231,11 @@ export class ExecutionStore extends Context.Service<
       id: ExecutionToolCallId,
       outcome: FinishToolCall
     ) => Effect.Effect<void, DBError | ToolCallNotFound>
-    /** In order of `seq`. */
+    /** In order of `seq`: all of them, or as many as the options ask for. */
     readonly listToolCalls: (
       scopeId: ScopeId,
-      executionId: ExecutionId
+      executionId: ExecutionId,
+      options?: ListToolCallsOptions
     ) => Effect.Effect<ReadonlyArray<ExecutionToolCall>, DBError | ExecutionNotFound>
     /** Removes finished executions with all that belongs to them. */
     readonly sweep: (

@@ -11,18 +11,27 @@ import {
   type ToolCallRecord
 } from "@executor/api"
 import type { ExecutionEngine, ExecutionOutcome, FinishedExecution, PendingInteraction } from "@executor/execution"
-import type {
-  ExecutionInteraction,
-  ExecutionPage,
-  ExecutionTrigger,
-  ExecutionWithInteraction,
-  Executor,
-  ListExecutionsOptions
+import {
+  defaultListLimit,
+  type ExecutionId,
+  type ExecutionInteraction,
+  type ExecutionStore,
+  type ExecutionTrigger,
+  type ExecutionWithInteraction,
+  type Executor,
+  type ListExecutionsOptions,
+  type ListMeta,
+  type ScopeId
 } from "@executor/sdk"
 import { Context, Effect, Struct, Tracer } from "effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { asProblems } from "./DomainProblems.ts"
 import { jsonBody } from "./JsonBody.ts"
+import { type Slice, slicedBody, sliceRows } from "./SlicedBody.ts"
+
+type Store = ExecutionStore["Service"]
+type ReadFailure = Effect.Error<ReturnType<Store["list"]>>
+type ToolCallsFailure = Effect.Error<ReturnType<Store["listToolCalls"]>>
 
 /** The trigger kind of a request that names none. */
 const defaultTrigger = "http"
@@ -96,8 +105,41 @@ const withoutPrivateOf = ({
   pendingInteraction: pendingInteraction === null ? null : withoutPrivate(pendingInteraction)
 })
 
-const page = ({ executions, meta, nextCursor }: ExecutionPage): ExecutionPageRecord =>
-  withoutUndefined({ executions: executions.map(withoutPrivateOf), nextCursor, meta })
+/** A page, read in smaller ones. */
+const page = (store: Store, scopeId: ScopeId, options: ListExecutionsOptions) => {
+  let meta: ListMeta | undefined
+  let nextCursor: string | undefined
+  type Read = Effect.Effect<Slice<ExecutionWithInteractionRecord, ReadFailure>, ReadFailure>
+
+  const read = (part: ListExecutionsOptions, wanted: number): Read =>
+    Effect.map(store.list(scopeId, { ...part, limit: Math.min(wanted, sliceRows) }), (slice) => {
+      meta ??= slice.meta
+      nextCursor = slice.nextCursor
+      const left = wanted - slice.executions.length
+      return {
+        items: slice.executions.map(withoutPrivateOf),
+        next:
+          left > 0 && nextCursor !== undefined
+            ? read({ ...options, cursor: nextCursor, includeMeta: false }, left)
+            : undefined
+      }
+    })
+
+  return slicedBody(read(options, options.limit ?? defaultListLimit), {
+    field: "executions",
+    beside: () => ({ nextCursor, meta }),
+    whole: (executions) => jsonBody<ExecutionPageRecord>(withoutUndefined({ executions, nextCursor, meta }))
+  })
+}
+
+const toolCalls = (store: Store, scopeId: ScopeId, id: ExecutionId) => {
+  const read = (after: number | undefined): Effect.Effect<Slice<ToolCallRecord, ToolCallsFailure>, ToolCallsFailure> =>
+    Effect.map(store.listToolCalls(scopeId, id, { after, limit: sliceRows }), (items) => ({
+      items,
+      next: items.length < sliceRows ? undefined : read(items.at(-1)?.seq)
+    }))
+  return slicedBody(read(undefined), { whole: jsonBody<ReadonlyArray<ToolCallRecord>> })
+}
 
 const listOptions = (query: ListExecutionsQuery): ListExecutionsOptions => {
   const { after, code, cursor, elicitation, from, limit, meta, sort, status, to, tool, trigger } = query
@@ -144,15 +186,10 @@ export const layerExecutionHandlers = (engine: ExecutionEngine, executor: Execut
             engine.resume(params.id, { ...payload, resolvedBy: headers["x-executor-user"] ?? triggerOf(headers).kind })
           ).pipe(Effect.map(outcome)),
         cancel: ({ params }) => asProblems(engine.cancel(params.id)),
-        list: ({ query }) =>
-          asProblems(executions.list(scopeId, listOptions(query))).pipe(Effect.map(page), Effect.map(jsonBody)),
+        list: ({ query }) => asProblems(page(executions, scopeId, listOptions(query))),
         get: ({ params }) =>
           asProblems(executions.get(scopeId, params.id)).pipe(Effect.map(withoutPrivateOf), Effect.map(jsonBody)),
-        toolCalls: ({ params }) =>
-          asProblems(executions.listToolCalls(scopeId, params.id)).pipe(
-            Effect.map((calls): ReadonlyArray<ToolCallRecord> => calls),
-            Effect.map(jsonBody)
-          ),
+        toolCalls: ({ params }) => asProblems(toolCalls(executions, scopeId, params.id)),
         interactions: ({ params }) =>
           asProblems(executions.listInteractions(scopeId, params.id)).pipe(
             Effect.map((interactions) => interactions.map(withoutPrivate)),

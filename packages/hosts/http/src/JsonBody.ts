@@ -15,7 +15,7 @@ const pieceLength = 64 * 1024
 const nodeWeight = 8
 
 /** About how many characters of JSON the value is, or any number above `limit` when it is more than that. */
-const weigh = (value: unknown, limit: number): number => {
+export const weigh = (value: unknown, limit: number): number => {
   if (typeof value === "string") return value.length
   let weight = nodeWeight
   if (typeof value === "object" && value !== null) {
@@ -64,7 +64,8 @@ function* pieces(value: unknown): Generator<string> {
   }
 }
 
-function* chunks(value: unknown): Generator<Uint8Array> {
+/** The JSON text of a value as bytes, in pieces of about the same size. */
+export function* jsonChunks(value: unknown): Generator<Uint8Array> {
   let text = ""
   for (const piece of pieces(value)) {
     text += piece
@@ -78,7 +79,7 @@ function* chunks(value: unknown): Generator<Uint8Array> {
 const stream = (value: unknown): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.stream(
     // The next piece is made in a turn of its own: a fast socket takes all there is without ever letting go of this one.
-    Stream.fromIterable({ [Symbol.iterator]: () => chunks(value) }, { chunkSize: 1 }).pipe(
+    Stream.fromIterable({ [Symbol.iterator]: () => jsonChunks(value) }, { chunkSize: 1 }).pipe(
       Stream.tap(() => Effect.yieldNow)
     ),
     { contentType: "application/json" }

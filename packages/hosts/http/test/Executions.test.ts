@@ -330,6 +330,59 @@ layer(TestServer.layer, { excludeTestServices: true })("the list of executions",
     })
   )
 
+  it.effect("gives a page that is read and written in parts like one that is not", () =>
+    Effect.gen(function* () {
+      const server = yield* TestServer
+      const made: Array<string> = []
+      for (let i = 0; i < 20; i++) {
+        const size = i % 4 === 0 ? 100_000 : 10
+        made.unshift((yield* server.run(`return "${i}:".padEnd(${size}, "\\u00e9")`)).json.executionId)
+      }
+      const pageOf = Effect.fnUntraced(function* (query: string) {
+        const answer = yield* server.send(`/executions?code=padEnd&${query}`)
+        assert.strictEqual(answer.status, 200, answer.text.slice(0, 500))
+        return answer.json
+      })
+      const idsOf = (page: { readonly executions: ReadonlyArray<ExecutionWithInteractionRecord> }) =>
+        page.executions.map(({ execution }) => execution.id)
+
+      const whole = yield* pageOf("meta=true")
+      assert.deepEqual(idsOf(whole), made)
+      assert.deepEqual([whole.nextCursor, whole.meta.filterRowCount], [undefined, 20])
+      assert.strictEqual(whole.executions.at(-1).execution.resultJson, `"${"0:".padEnd(100_000, "é")}"`)
+
+      const first = yield* pageOf("limit=17&sort=createdAt:asc&meta=true")
+      assert.deepEqual(idsOf(first), made.toReversed().slice(0, 17))
+      const last = yield* pageOf(`limit=17&sort=createdAt:asc&cursor=${first.nextCursor}`)
+      assert.deepEqual([idsOf(last), last.nextCursor, last.meta], [made.toReversed().slice(17), undefined, undefined])
+    })
+  )
+
+  it.effect("gives every tool call of an execution, however much that is", () =>
+    Effect.gen(function* () {
+      const server = yield* TestServer
+      for (const [calls, size] of [
+        [16, 10],
+        [17, 10],
+        [16, 40_000],
+        [35, 40_000]
+      ] as const) {
+        const ran = yield* server.run(
+          `for (let i = 0; i < ${calls}; i++) await tools.shop.echo({ i, text: "x".repeat(${size}) }); return 1`
+        )
+        const listed = (yield* server.send(`/executions/${ran.json.executionId}/tool-calls`)).json
+        assert.deepEqual(
+          listed.map(({ resultJson, seq }: { readonly resultJson: string; readonly seq: number }) => [
+            seq,
+            JSON.parse(resultJson).i,
+            JSON.parse(resultJson).text.length
+          ]),
+          Array.from({ length: calls }, (_, i) => [i, i, size])
+        )
+      }
+    })
+  )
+
   it.effect("refuses a parameter or a value that it does not know, and says what is allowed", () =>
     Effect.gen(function* () {
       const server = yield* TestServer

@@ -226,6 +226,20 @@ const childTests = (test: Test): void => {
       expect((yield* store.get(scope, executionId)).execution.toolCallCount).toBe(100)
     }))
 
+  test("lists a part of the calls where it is asked to", (store) =>
+    Effect.gen(function* () {
+      yield* store.create(newExecution())
+      for (let seq = 0; seq < 5; seq++) {
+        yield* store.recordToolCall(newCall({ id: ExecutionToolCallId.make(`c${seq}`), seq }))
+      }
+      const seqs = (options: { readonly after?: number; readonly limit?: number }) =>
+        Effect.map(store.listToolCalls(scope, executionId, options), (calls) => calls.map(({ seq }) => seq))
+      expect(yield* seqs({ limit: 2 })).toEqual([0, 1])
+      expect(yield* seqs({ after: 1, limit: 2 })).toEqual([2, 3])
+      expect(yield* seqs({ after: 3 })).toEqual([4])
+      expect(yield* seqs({ after: 4, limit: 2 })).toEqual([])
+    }))
+
   test("shows the oldest question that waits, and the answer afterwards", (store) =>
     Effect.gen(function* () {
       yield* store.create(newExecution())

@@ -1,0 +1,95 @@
+/**
+ * Lists that are read from the history slice by slice, as the caller takes them.
+ *
+ * A page of executions, or the tool calls of one, may be larger than the memory of this process: a result has up to 10 MB, and an
+ * execution up to ten thousand calls of up to 8 MB. So no more than a slice is read at a time. A list that turns out to be small is
+ * an ordinary value, for its endpoint to encode; any other is written slice by slice, and a caller that reads slowly holds
+ * up the reading.
+ *
+ * The head of an answer is gone when a later slice cannot be read. The connection is cut then, which no caller can take for the
+ * end of a JSON text, and the log has the cause.
+ */
+import { Cause, Effect, Option, Stream } from "effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { jsonChunks, weigh } from "./JsonBody.ts"
+
+/** Rows read at a time: at their largest some ten MB each, so that reading them holds up the event loop for tens of milliseconds. */
+export const sliceRows = 8
+
+/** Above about this many characters a list is no longer gathered but written. */
+const gatherLimit = 256 * 1024
+
+/** Some items of a list, and how to read those that follow. */
+export interface Slice<A, E> {
+  readonly items: ReadonlyArray<A>
+  readonly next: Effect.Effect<Slice<A, E>, E> | undefined
+}
+
+/** How the list goes into the answer. */
+export interface ListShape<A, B> {
+  /** The field that the items are in; without it the items are the whole answer. */
+  readonly field?: string | undefined
+  /** The fields beside it. Asked for when all items have been read. */
+  readonly beside?: (() => { readonly [field: string]: unknown }) | undefined
+  /** The same as a value. */
+  readonly whole: (items: ReadonlyArray<A>) => B
+}
+
+function* chunksOf(items: ReadonlyArray<unknown>, before: string): Generator<Uint8Array> {
+  let separator = before
+  for (const item of items) {
+    yield Buffer.from(separator)
+    yield* jsonChunks(item)
+    separator = ","
+  }
+}
+
+const headOf = (field: string | undefined): string => (field === undefined ? "[" : `{${JSON.stringify(field)}:[`)
+
+const tailOf = (field: string | undefined, beside: { readonly [field: string]: unknown }): string => {
+  if (field === undefined) return "]"
+  const fields = Object.entries(beside).filter(([, value]) => value !== undefined)
+  return `]${fields.map(([name, value]) => `,${JSON.stringify(name)}:${JSON.stringify(value)}`).join("")}}`
+}
+
+const write = <A, E, B>(
+  gathered: Slice<A, E>,
+  { beside, field }: ListShape<A, B>
+): HttpServerResponse.HttpServerResponse => {
+  // A slice is read when the one before has been written, so that there is never more than one.
+  const first: Effect.Effect<Slice<A, E>, E> = Effect.succeed(gathered)
+  const slices = Stream.paginate(first, (read) =>
+    Effect.map(read, (slice) => [[slice], Option.fromUndefinedOr(slice.next)] as const)
+  )
+  const items = Stream.flatMap(Stream.zipWithIndex(slices), ([slice, index]) =>
+    Stream.fromIterable({ [Symbol.iterator]: () => chunksOf(slice.items, index === 0 ? "" : ",") }, { chunkSize: 1 })
+  )
+  const body = Stream.make(Buffer.from(headOf(field))).pipe(
+    Stream.concat(items),
+    Stream.concat(Stream.suspend(() => Stream.make(Buffer.from(tailOf(field, beside?.() ?? {}))))),
+    // The next piece is made in a turn of its own: a fast socket takes all there is without ever letting go of this one.
+    Stream.tap(() => Effect.yieldNow),
+    Stream.tapCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("A list could not be read to its end", cause)
+    )
+  )
+  return HttpServerResponse.stream(body, { contentType: "application/json" })
+}
+
+/** The list as a value if it is small; else a response that writes it as it is read. */
+export const slicedBody = Effect.fnUntraced(function* <A, E, B>(
+  first: Effect.Effect<Slice<A, E>, E>,
+  shape: ListShape<A, B>
+): Effect.fn.Return<B | HttpServerResponse.HttpServerResponse, E> {
+  const items: Array<A> = []
+  let weight = 0
+  let next: Slice<A, E>["next"] = first
+  while (next !== undefined) {
+    const slice: Slice<A, E> = yield* next
+    items.push(...slice.items)
+    weight += weigh(slice.items, gatherLimit)
+    next = slice.next
+    if (weight > gatherLimit) return write({ items, next }, shape)
+  }
+  return shape.whole(items)
+})
