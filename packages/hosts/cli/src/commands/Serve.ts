@@ -106,7 +106,8 @@ export const mcp = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    'Serve MCP over stdin and stdout, for an MCP client to start: { "command": "executor", "args": ["mcp"] }.'
+    'Serve MCP over stdin and stdout, for an MCP client to start: { "command": "executor", "args": ["mcp"] }, with the whole path where ' +
+      "executor is not on the client's PATH. Clients pass few variables on: say --data-dir there, not EXECUTOR_DATA_DIR."
   ),
   Command.withShortDescription("Serve MCP over stdio"),
   Command.withExamples([{ command: "executor mcp", description: "As an MCP client would start it" }])
