@@ -11,7 +11,7 @@ const bin = fileURLToPath(new URL("../../apps/executor/bin/executor.js", import.
 const start = (folder: string, args: ReadonlyArray<string>) =>
   spawn(process.execPath, args, {
     env: { ...process.env, EXECUTOR_DATA_DIR: folder, EXECUTOR_SERVER: "" },
-    stdio: ["pipe", "pipe", "inherit"]
+    stdio: "pipe"
   })
 
 /** Starts a process, and resolves when `until` says of its output that it is enough; then ends it. */
@@ -32,6 +32,9 @@ const startUntil = async <A>(
       const found = until(output)
       if (found !== undefined) resolve(found)
     })
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      output += text
+    })
     child.stdin.write(input)
   })
   await then(answer, child.pid!)
@@ -43,6 +46,7 @@ const toExit = (folder: string, args: ReadonlyArray<string>) =>
   new Promise<void>((resolve, reject) => {
     const child = start(folder, args)
     child.stdout.resume()
+    child.stderr.resume()
     child.stdin.end()
     child.once("close", (code) => (code === 0 ? resolve() : reject(new Error(`${args.join(" ")} ended with ${code}`))))
   })
