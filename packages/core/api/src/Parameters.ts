@@ -44,13 +44,21 @@ const epochMillis = /^[0-9]{1,16}$/
 // A time without an offset would mean another moment on each machine.
 const isoDate = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/
 
+/** `Date.parse` takes the 30th of February for the 2nd of March. A day that there is, is on the same day when it is read alone. */
+const isDay = (date: string): boolean => new Date(date).toISOString().startsWith(date)
+
+const parseIso = (text: string): number => {
+  const day = text.slice(0, 10)
+  return isoDate.test(text) && !Number.isNaN(Date.parse(day)) && isDay(day) ? Date.parse(text) : Number.NaN
+}
+
 /** A moment, in milliseconds since the epoch: given as such, or as ISO 8601 with an offset (a date alone is its start in UTC). */
 export const moment = Schema.String.pipe(
   Schema.decodeTo(
     Schema.Int,
     SchemaTransformation.transformEffect({
       decode: (text, options) => {
-        const value = epochMillis.test(text) ? Number(text) : isoDate.test(text) ? Date.parse(text) : Number.NaN
+        const value = epochMillis.test(text) ? Number(text) : parseIso(text)
         return Number.isSafeInteger(value)
           ? Effect.succeed(value)
           : Effect.fail(

@@ -41,6 +41,17 @@ export const logWithCorrelationId = (message: string, cause: Cause.Cause<unknown
     return Effect.logError(message, cause).pipe(Effect.annotateLogs({ correlationId }), Effect.as(correlationId))
   })
 
+/** The query parameters of the list options that have another name. */
+const parameters: { readonly [option: string]: string } = {
+  statusFilter: "status",
+  triggerFilter: "trigger",
+  toolPathFilter: "tool",
+  timeRange: "from",
+  codeQuery: "code",
+  hadElicitation: "elicitation",
+  includeMeta: "meta"
+}
+
 const problems = {
   AnswerInvalid: ({ executionId, message }: AnswerInvalid) =>
     Effect.fail(new AnswerInvalidProblem({ detail: message, executionId })),
@@ -70,8 +81,11 @@ const problems = {
     ),
   InteractionNotFound: ({ interactionId, message }: InteractionNotFound) =>
     Effect.fail(new InteractionNotFoundProblem({ detail: message, interactionId })),
-  ListOptionsInvalid: ({ message, option }: ListOptionsInvalid) =>
-    Effect.fail(new BadRequestProblem({ detail: message, errors: [{ path: ["query", option], message }] })),
+  ListOptionsInvalid: ({ message: about, option }: ListOptionsInvalid) => {
+    const parameter = parameters[option] ?? option
+    const message = about.replace(`${option}:`, `${parameter}:`)
+    return Effect.fail(new BadRequestProblem({ detail: message, errors: [{ path: ["query", parameter], message }] }))
+  },
   SourceInvalid: ({ message, namespace }: SourceInvalid) =>
     Effect.fail(new SourceInvalidProblem({ detail: message, namespace })),
   SourceNotFound: ({ message, namespace }: SourceNotFound) =>

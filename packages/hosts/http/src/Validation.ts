@@ -57,7 +57,7 @@ const badBody = (message: string) =>
 const checkBody = (limitBytes: number) =>
   Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
     const encoding = request.headers["content-encoding"]
-    if (encoding !== undefined && encoding !== "identity") {
+    if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
       return yield* new UnsupportedMediaTypeProblem({
         detail: `The body is encoded as ${encoding}; expected it plain.`
       })
@@ -116,7 +116,9 @@ const toProblem = (
   const explain = (message: string, path: ReadonlyArray<string | number>): string => {
     if (message === unexpected) return path.length === 1 ? `Expected only ${allowed}` : "Expected no such field"
     if (error.kind === "Query") {
-      return path.length === 1 && Array.isArray(query[path[0]!])
+      const [name] = path
+      if (name !== undefined && query[name] === undefined) return message
+      return path.length === 1 && Array.isArray(query[name!])
         ? "Expected it once"
         : `${message}, got ${given(query, path)}`
     }
@@ -141,6 +143,19 @@ const toProblem = (
   })
 }
 
+/** Refuses a query where the endpoint has none: whoever sent it expects it to do something. */
+const checkNoQuery = Effect.flatMap(HttpServerRequest.ParsedSearchParams, (query) => {
+  const [name] = Object.keys(query)
+  if (name === undefined) return Effect.void
+  const message = "This endpoint takes no query"
+  return Effect.fail(
+    new BadRequestProblem({
+      detail: `The query parameter ${JSON.stringify(name.slice(0, maxEchoLength))}: ${message}.`,
+      errors: [{ path: ["query", name], message }]
+    })
+  )
+})
+
 /** The implementation. Bodies above `limitBytes` are refused; the limit itself is the server's `MaxBodySize`. */
 export const layerRequestValidation = (limitBytes: number): Layer.Layer<RequestValidation> => {
   const check = checkBody(limitBytes)
@@ -149,7 +164,8 @@ export const layerRequestValidation = (limitBytes: number): Layer.Layer<RequestV
       HttpMethod.hasBody(endpoint.method) && endpoint.payload.size > 0
         ? Effect.andThen(Effect.flatMap(HttpServerRequest.HttpServerRequest, check), handler)
         : handler
-    return checked.pipe(
+    const strict = endpoint.query === undefined ? Effect.andThen(checkNoQuery, checked) : checked
+    return strict.pipe(
       Effect.catch((error) =>
         HttpApiError.HttpApiSchemaError.is(error) && error.kind !== "Body" && error.kind !== "ResponseHeaders"
           ? Effect.flatMap(HttpServerRequest.ParsedSearchParams, (query) =>

@@ -136,6 +136,22 @@ layer(TestServer.layer, { excludeTestServices: true })("a bad request", (it) => 
     })
   )
 
+  it.effect("with a query where there is none to ask is a 400 that names it", () =>
+    Effect.gen(function* () {
+      const server = yield* TestServer
+      for (const path of ["/executions/none?limit=1", "/executions/none/tool-calls?limit=1", "/sources?limit=1"]) {
+        const answer = yield* server.send(path)
+        assert.strictEqual(answer.status, 400, path)
+        assert.deepEqual(answer.json.errors[0].path, ["query", "limit"])
+      }
+      const started = yield* server.send("/executions?limit=1", { method: "POST", body: { code: "return 1" } })
+      assert.strictEqual(started.status, 400)
+      assert.strictEqual((yield* server.send("/executions/none?")).status, 404)
+      const missing = yield* server.send("/tools/search")
+      assert.deepEqual(missing.json.errors, [{ path: ["query", "query"], message: "Missing key" }])
+    })
+  )
+
   it.effect("with a field that is wrong or unknown is a 400 that names each", () =>
     Effect.gen(function* () {
       const server = yield* TestServer
