@@ -2,6 +2,7 @@
  * The endpoints of executions over the engine and its history.
  */
 import {
+  type ExecutionOutcomeRecord,
   type ExecutionPageRecord,
   type ExecutionWithInteractionRecord,
   ExecutorApi,
@@ -10,7 +11,13 @@ import {
   type ListExecutionsQuery,
   type ToolCallRecord
 } from "@executor/api"
-import type { ExecutionEngine, ExecutionOutcome, FinishedExecution, PendingInteraction } from "@executor/execution"
+import type {
+  ExecutionEngine,
+  ExecutionOutcome,
+  FinishedExecution,
+  PausedExecution,
+  PendingInteraction
+} from "@executor/execution"
 import {
   defaultListLimit,
   type ExecutionId,
@@ -24,6 +31,7 @@ import {
   type ScopeId
 } from "@executor/sdk"
 import { Context, Effect, Struct, Tracer } from "effect"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { asProblems } from "./DomainProblems.ts"
 import { jsonBody } from "./JsonBody.ts"
@@ -82,16 +90,29 @@ const pending = (interaction: PendingInteraction): PendingInteraction => ({
   request: JSON.parse(JSON.stringify(interaction.request))
 })
 
-const outcome = (outcome: ExecutionOutcome) =>
-  outcome.status !== "paused"
-    ? jsonBody(finished(outcome))
-    : {
-        executionId: outcome.execution.id,
-        status: "waiting_for_interaction" as const,
-        interaction: pending(outcome.execution.interaction),
-        interactions: outcome.execution.interactions.map(pending),
-        toolCallCount: outcome.execution.toolCallCount
-      }
+/** Questions show the arguments of their calls: many at once may be as large as a result, and go out one by one. */
+const paused = ({ id, interaction, interactions, toolCallCount }: PausedExecution) => {
+  const rest = () => ({
+    executionId: id,
+    status: "waiting_for_interaction" as const,
+    interaction: pending(interaction),
+    toolCallCount
+  })
+  const read = (index: number): Effect.Effect<Slice<PendingInteraction, never>> =>
+    Effect.sync(() => ({
+      items: interactions.slice(index, index + 1).map(pending),
+      next: index + 1 < interactions.length ? read(index + 1) : undefined
+    }))
+  return slicedBody(read(0), {
+    field: "interactions",
+    beside: rest,
+    status: 202,
+    whole: (items) => ({ ...rest(), interactions: items })
+  })
+}
+
+const outcome = (outcome: ExecutionOutcome): Effect.Effect<ExecutionOutcomeRecord | HttpServerResponse> =>
+  outcome.status === "paused" ? paused(outcome.execution) : Effect.succeed(jsonBody(finished(outcome)))
 
 // What a person typed stays here. The contract has no place for it either, but a large body is written past the contract.
 const withoutPrivate = (interaction: ExecutionInteraction): InteractionRecord =>
@@ -180,11 +201,11 @@ export const layerExecutionHandlers = (engine: ExecutionEngine, executor: Execut
         create: ({ headers, payload: { approve, code, limits } }) =>
           asProblems(
             outsideRequest(engine.executeWithPause(code, { trigger: triggerOf(headers), approve, limits }))
-          ).pipe(Effect.map(outcome)),
+          ).pipe(Effect.flatMap(outcome)),
         resume: ({ headers, params, payload }) =>
           asProblems(
             engine.resume(params.id, { ...payload, resolvedBy: headers["x-executor-user"] ?? triggerOf(headers).kind })
-          ).pipe(Effect.map(outcome)),
+          ).pipe(Effect.flatMap(outcome)),
         cancel: ({ params }) => asProblems(engine.cancel(params.id)),
         list: ({ query }) => asProblems(page(executions, scopeId, listOptions(query))),
         get: ({ params }) =>

@@ -14,7 +14,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { jsonChunks, weigh } from "./JsonBody.ts"
 
 /** Rows read at a time: at their largest some ten MB each, so that reading them holds up the event loop for tens of milliseconds. */
-export const sliceRows = 8
+export const sliceRows = 4
 
 /** Above about this many characters a list is no longer gathered but written. */
 const gatherLimit = 256 * 1024
@@ -31,6 +31,8 @@ export interface ListShape<A, B> {
   readonly field?: string | undefined
   /** The fields beside it. Asked for when all items have been read. */
   readonly beside?: (() => { readonly [field: string]: unknown }) | undefined
+  /** 200 if absent. */
+  readonly status?: number | undefined
   /** The same as a value. */
   readonly whole: (items: ReadonlyArray<A>) => B
 }
@@ -54,7 +56,7 @@ const tailOf = (field: string | undefined, beside: { readonly [field: string]: u
 
 const write = <A, E, B>(
   gathered: Slice<A, E>,
-  { beside, field }: ListShape<A, B>
+  { beside, field, status = 200 }: ListShape<A, B>
 ): HttpServerResponse.HttpServerResponse => {
   // A slice is read when the one before has been written, so that there is never more than one.
   const first: Effect.Effect<Slice<A, E>, E> = Effect.succeed(gathered)
@@ -73,7 +75,7 @@ const write = <A, E, B>(
       Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("A list could not be read to its end", cause)
     )
   )
-  return HttpServerResponse.stream(body, { contentType: "application/json" })
+  return HttpServerResponse.stream(body, { contentType: "application/json", status })
 }
 
 /** The list as a value if it is small; else a response that writes it as it is read. */

@@ -1,5 +1,5 @@
 import type { ExecutionLimits, ExecutionWithInteractionRecord } from "@executor/api"
-import type { ExecutionEvent, ExecutionOptions } from "@executor/execution"
+import type { ExecutionEvent, ExecutionOptions, PendingInteraction } from "@executor/execution"
 import { createExecutor, type ExecutionId } from "@executor/sdk"
 import { assert, describe, expectTypeOf, it, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Option, Stream } from "effect"
@@ -142,6 +142,22 @@ layer(TestServer.layer, { excludeTestServices: true })("executions over HTTP", (
       assert.include(resumed.json, { status: "completed", resultJson: '{"paid":7}' })
       const [asked] = (yield* server.send(`/executions/${executionId}/interactions`)).json
       assert.include(asked, { id: interaction.id, status: "resolved", resolvedBy: "web" })
+    })
+  )
+
+  it.effect("shows many questions with large arguments, each with its own", () =>
+    Effect.gen(function* () {
+      const server = yield* TestServer
+      const large = `tools.shop.orders.pay({ order, note: "x".repeat(200_000) })`
+      const answer = yield* server.run(`return await Promise.all([1, 2, 3, 4].map((order) => ${large}))`)
+      assert.strictEqual(answer.status, 202)
+      const { executionId, interaction, interactions, status, toolCallCount } = answer.json
+      assert.deepEqual([status, toolCallCount, interaction], ["waiting_for_interaction", 4, interactions[0]])
+      assert.deepEqual(
+        interactions.map(({ request }: PendingInteraction) => request.args),
+        [1, 2, 3, 4].map((order) => ({ order, note: "x".repeat(200_000) }))
+      )
+      assert.strictEqual((yield* server.send(`/executions/${executionId}/cancel`, { method: "POST" })).status, 204)
     })
   )
 
@@ -399,7 +415,10 @@ layer(TestServer.layer, { excludeTestServices: true })("the list of executions",
         ["meta=1", "meta", '"true"'],
         ["elicitation=maybe", "elicitation", '"false"'],
         ["cursor=nonsense", "cursor", "cursor"],
-        ["tool=", "tool", "tool paths"]
+        ["tool=", "tool", "tool paths"],
+        ["tool=*", "tool", "github.*"],
+        ["from=2&to=1", "from", "to"],
+        ["from=2026-02-30", "from", "ISO 8601"]
       ] as const) {
         const answer = yield* server.send(`/executions?${query}`)
         assert.strictEqual(answer.status, 400, query)
