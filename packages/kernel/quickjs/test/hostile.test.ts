@@ -302,7 +302,7 @@ const neighbour =
   "let n = 0; while (!(await tools.stopped())) { n++; await new Promise((r) => setTimeout(r, 5)) } return 'undisturbed'"
 
 const maxGapMs = 20
-const tries = 3
+const tries = 6
 
 describe("hostile programs", () => {
   it.layer(QuickJsExecutor.layer({ workers: 2 }), { excludeTestServices: true })((it) => {
