@@ -67,6 +67,7 @@ layer(layerCommand, live)("history", (it) => {
       const cases = [
         [["--status", "done"], "--status"],
         [["--from", "yesterday"], "--from"],
+        [["--from", "2026-02-30"], "--from"],
         [["--to", "2026-13-01"], "--to"],
         [["--sort", "name"], "--sort"],
         [["--limit", "101"], "--limit"],

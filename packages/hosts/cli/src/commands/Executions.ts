@@ -1,6 +1,7 @@
 /**
  * The commands about history: `executions list`, `get` and `tool-calls`.
  */
+import { moment as momentFromText } from "@executor/api"
 import { type Execution, ExecutionStatus, maxListLimit } from "@executor/sdk"
 import { Effect, Option, Predicate, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
@@ -41,20 +42,17 @@ const parseStatuses = Effect.fnUntraced(function* (values: ReadonlyArray<string>
   return statuses?.filter(isStatus)
 })
 
+const readMoment = Schema.decodeUnknownEffect(momentFromText)
+
 const moment = Effect.fnUntraced(function* (name: string, text: Option.Option<string>) {
   if (Option.isNone(text)) return undefined
-  const iso = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/
-  const value = /^\d{1,16}$/.test(text.value)
-    ? Number(text.value)
-    : iso.test(text.value)
-      ? Date.parse(text.value)
-      : Number.NaN
-  if (!Number.isSafeInteger(value)) {
+  const value = yield* Effect.option(readMoment(text.value))
+  if (Option.isNone(value)) {
     return yield* new UsageError({
       message: `${name}: "${text.value}" is not a time such as 2026-11-22T16:00:00Z, 2026-11-22 (its start in UTC), or milliseconds since 1970`
     })
   }
-  return value
+  return value.value
 })
 
 const parseSort = Effect.fnUntraced(function* (text: Option.Option<string>) {
