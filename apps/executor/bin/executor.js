@@ -7,6 +7,10 @@ const [major, minor] = process.versions.node.split(".").map(Number)
 
 const start = async () => {
   if (major < 22 || (major === 22 && minor < 19)) return import("./on-own-node.js")
+  if (process.channel !== undefined) {
+    process.once("disconnect", () => process.kill(process.pid, "SIGTERM"))
+    process.channel.unref()
+  }
   const { enableCompileCache } = await import("node:module")
   enableCompileCache()
   return import("../dist/main.js")

@@ -28,7 +28,8 @@ if (node === undefined) {
   process.exit(1)
 }
 const bin = join(dirname(fileURLToPath(import.meta.url)), "executor.js")
-const child = spawn(node, [bin, ...process.argv.slice(2)], { stdio: "inherit" })
+// The channel says nothing: it breaks when this process is gone, however it went, and then the command ends too.
+const child = spawn(node, [bin, ...process.argv.slice(2)], { stdio: ["inherit", "inherit", "inherit", "ipc"] })
 // A terminal sends Ctrl-C to both processes; what is sent to this one alone is passed on.
 process.on("SIGINT", () => {})
 process.on("SIGTERM", () => child.kill("SIGTERM"))

@@ -123,6 +123,18 @@ describe("executor", () => {
       assert.match(stdout, /^\d+\.\d+\.\d+\n$/)
     })
   )
+
+  it.live("does not outlive the process that started it on its own Node", () =>
+    Effect.gen(function* () {
+      const { env } = yield* makeCli()
+      const onOwnNode = fileURLToPath(new URL("../bin/on-own-node.js", import.meta.url))
+      const { child, ended, shows } = yield* start(process.execPath, [onOwnNode, "serve", "--port", "0"], { env })
+      yield* shows("Listening")
+      child.kill("SIGKILL")
+      // The streams close when the last process that holds them has ended.
+      yield* ended
+    })
+  )
 })
 
 describe("sources", () => {
