@@ -2,7 +2,7 @@
  * The command as a process: its streams, its signals, and the code it ends with.
  *
  * The first Ctrl-C (or SIGTERM, or the end of the terminal) interrupts what runs, so that an execution is recorded as cancelled and sources are closed; a
- * second one ends the process at once.
+ * second one, or {@link stopWithinMs} without an end, ends the process at once.
  */
 import { Effect, Latch, Layer } from "effect"
 import { constants } from "node:os"
@@ -15,6 +15,12 @@ import { CommandFailed, exitCodes } from "./Failure.ts"
 import * as Output from "./Output.ts"
 import { Process } from "./Process.ts"
 import { layerTerminal } from "./Questions.ts"
+
+/**
+ * How long a command may take to end once it is told to: longer than all that it waits for then (a sandbox that lets go, the last
+ * writes of its history, the processes of its sources) takes together.
+ */
+const stopWithinMs = 20_000
 
 /** The value of `--data-dir` among the words, for reporting what fails before they are parsed. */
 const dataDirOf = (args: ReadonlyArray<string>): string | undefined => {
@@ -58,6 +64,7 @@ export const main = (composition: Composition["Service"]): void => {
   const onSignal = (received: NodeJS.Signals): void => {
     if (signal !== undefined) return end(128 + constants.signals[received])
     signal = received
+    setTimeout(() => end(128 + constants.signals[received]), stopWithinMs).unref()
     stop.openUnsafe()
   }
   process.on("SIGINT", onSignal)
