@@ -17,8 +17,6 @@ export default defineConfig({
         name: root,
         include: [`${root}/test/**/*.test.ts`],
         pool: "forks",
-        // Many tests start real processes and watch real clocks. A shared machine can stall one; a defect fails twice.
-        retry: process.env["CI"] === undefined ? 0 : 1,
         testTimeout: 30_000,
         hookTimeout: 30_000
       },
