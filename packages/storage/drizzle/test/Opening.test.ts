@@ -5,7 +5,7 @@ import Database from "better-sqlite3"
 import { Effect } from "effect"
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { readMigrations } from "../embed-migrations.ts"
-import * as tables from "../schema.ts"
+import * as tables from "../schema.sqlite.ts"
 import { getTableConfig } from "drizzle-orm/sqlite-core"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
@@ -109,8 +109,8 @@ it.effect("says why a file cannot be opened", () =>
 )
 
 it("has the migrations of the folder embedded", async () => {
-  const { migrations } = await import(new URL("../src/internal/migrations.ts", import.meta.url).href)
-  assert.deepStrictEqual(migrations, readMigrations())
+  const { migrations } = await import(new URL("../src/internal/sqliteMigrations.ts", import.meta.url).href)
+  assert.deepStrictEqual(migrations, readMigrations("sqlite"))
 })
 
 it.effect("has in the database what the schema and the Drizzle tables say", () =>

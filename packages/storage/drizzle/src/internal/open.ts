@@ -9,7 +9,7 @@ import { DBError } from "@executor/sdk"
 import Database from "better-sqlite3"
 import { Effect, type Scope } from "effect"
 import { closeSync, openSync } from "node:fs"
-import { migrations } from "./migrations.ts"
+import { migrations } from "./sqliteMigrations.ts"
 import { blockingWaitMillis, retryBusy } from "./retry.ts"
 
 /** The SQLite application id of our files, so that no other program's database is written to: "Exec" in ASCII. */

@@ -1,4 +1,4 @@
-// Written by `npm run generate` from the folder migrations/, which Drizzle writes.
+// Written by `npm run generate` from the folder migrations/sqlite/, which Drizzle writes.
 /** Every migration, oldest first. */
 export const migrations: ReadonlyArray<{ readonly name: string; readonly sql: string }> = [
   {
