@@ -1,21 +1,12 @@
 /**
- * Conditions and positions of `DBAdapter` as SQL for SQLite.
+ * Conditions and positions of `DBAdapter` as SQL.
  *
  * The text depends only on the shape of a condition, every value is a parameter, so that few prepared statements serve
  * many requests. SQL's third truth value never gets out: `IS NOT TRUE` takes it for false where a condition is negated,
  * and everywhere else it selects nothing, as false does.
  */
 import { AdapterSchema, type OrderBy, type Value, type Where } from "@executor/sdk"
-
-/** A value as better-sqlite3 binds it. */
-export type Parameter = string | number | null
-
-/** SQL in the making: its parameters in the order of the text, and how many tables have been named. */
-export interface Sql {
-  readonly tables: AdapterSchema.Tables
-  readonly parameters: Array<Parameter>
-  aliases: number
-}
+import type { Sql } from "./dialect.ts"
 
 /** A table under the name that it has in the statement. */
 export interface Aliased {
@@ -24,9 +15,6 @@ export interface Aliased {
   /** Whether it is looked up for each row of another table. */
   readonly related?: boolean
 }
-
-/** SQLite refuses statements with more parameters than this. */
-const maxValues = 32_000
 
 /** SQLite takes a chain of 1000 operands for too deep a tree, so long ones are put in brackets. */
 const maxChain = 100
@@ -40,20 +28,19 @@ export const aliased = (sql: Sql, table: AdapterSchema.Table): Aliased => ({ tab
 export const reference = ({ alias, table }: Aliased, name: string): string =>
   `${alias}."${AdapterSchema.columnOf(table, name).name}"`
 
-/** A value as it is bound. */
-export const bind = (value: Value): Parameter => (typeof value === "boolean" ? Number(value) : value)
+const compared = (sql: Sql, { table }: Aliased, name: string, value: unknown): string =>
+  sql.dialect.value(sql, AdapterSchema.comparable(AdapterSchema.columnOf(table, name), value))
 
-const compared = (sql: Sql, { table }: Aliased, name: string, value: unknown): "?" => {
-  sql.parameters.push(bind(AdapterSchema.comparable(AdapterSchema.columnOf(table, name), value)))
-  return "?"
-}
+/** A value that a column of text is searched for, as it is stored. */
+const searched = ({ table }: Aliased, name: string, value: string): string =>
+  String(AdapterSchema.comparable(AdapterSchema.columnOf(table, name), value))
 
 /** The SQL of a condition; throws a `DBError` if it does not fit the schema. */
 export const condition = (sql: Sql, from: Aliased, where: Where): string => {
   switch (where.op) {
     case "and":
     case "or":
-      if (where.conditions.length === 0) return where.op === "and" ? "1" : "0"
+      if (where.conditions.length === 0) return where.op === "and" ? "TRUE" : "FALSE"
       return chain(
         where.conditions.map((inner) => condition(sql, from, inner)),
         where.op === "and" ? " AND " : " OR "
@@ -69,17 +56,14 @@ export const condition = (sql: Sql, from: Aliased, where: Where): string => {
     case "contains": {
       const column = reference(from, where.column)
       const value = where.value.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
-      return `instr(lower(${column}), ${compared(sql, from, where.column, value)}) > 0`
+      return sql.dialect.contains(sql, column, searched(from, where.column, value))
     }
     case "startsWith":
       return startsWith(sql, from, where.column, where.value.toWellFormed())
     case "endsWith": {
-      // As bytes, because SQLite's length of a text ends at a NUL.
       const column = reference(from, where.column)
-      const bytes = new TextEncoder().encode(where.value).length
-      if (bytes === 0) return `${column} IS NOT NULL`
-      sql.parameters.push(-bytes)
-      return `substr(CAST(${column} AS BLOB), ?) = CAST(${compared(sql, from, where.column, where.value)} AS BLOB)`
+      if (where.value === "") return `${column} IS NOT NULL`
+      return sql.dialect.endsWith(sql, column, searched(from, where.column, where.value))
     }
     case "exists": {
       const other = { ...aliased(sql, AdapterSchema.tableOf(sql.tables, where.table)), related: true }
@@ -99,26 +83,20 @@ const chain = (operands: ReadonlyArray<string>, operator: string): string => {
   return chain(parts, operator)
 }
 
-const oneOf = (sql: Sql, from: Aliased, column: string, values: ReadonlyArray<string | number | boolean>): string => {
-  const name = reference(from, column)
-  if (values.length === 0) return "0"
-  if (sql.parameters.length + values.length > maxValues) {
-    throw AdapterSchema.refuse(
-      `A condition can have at most ${maxValues} values, and "${column}" has ${values.length}.`
-    )
-  }
-  // Filled up to a power of two with the last value, so that lists of any length share few statements.
-  const count = Math.min(2 ** Math.ceil(Math.log2(values.length)), maxValues)
-  const marks = Array.from({ length: count }, (_, i) => compared(sql, from, column, values[i] ?? values.at(-1)))
-  return `${name} IN (${marks.join(", ")})`
+const oneOf = (sql: Sql, from: Aliased, name: string, values: ReadonlyArray<string | number | boolean>): string => {
+  const column = AdapterSchema.columnOf(from.table, name)
+  if (values.length === 0) return "FALSE"
+  return sql.dialect.oneOf(
+    sql,
+    column,
+    reference(from, name),
+    values.map((value) => AdapterSchema.comparable(column, value))
+  )
 }
 
-/**
- * A range, which an index serves, and not LIKE, which ignores case. For a related row, SQLite would take that index
- * rather than the one that leads from row to row; the plus sign keeps it from doing so.
- */
+/** A range, which an index serves, and not LIKE, which on SQLite ignores case. */
 const startsWith = (sql: Sql, from: Aliased, column: string, prefix: string): string => {
-  const name = `${from.related === true ? "+" : ""}${reference(from, column)}`
+  const name = from.related === true ? sql.dialect.related(reference(from, column)) : reference(from, column)
   if (prefix === "") return `${name} IS NOT NULL`
   const from1 = `${name} >= ${compared(sql, from, column, prefix)}`
   const end = afterPrefix(prefix)
@@ -156,7 +134,7 @@ export const afterPosition = (
   const rest = (index: number): string => {
     const order = orderBy[index]
     const value = after[index] ?? null
-    if (order === undefined) return "0"
+    if (order === undefined) return "FALSE"
     const name = reference(from, order.column)
     if (value === null) return `(${name} IS NULL AND ${rest(index + 1)})`
     const beyond = `${name} ${order.direction === "desc" ? "<" : ">"} ${compared(sql, from, order.column, value)}`

@@ -1,82 +1,63 @@
 /**
- * Writing: the operations of a unit of work as prepared statements.
+ * Writing on SQLite: the operations of a unit of work as prepared statements.
  */
-import { AdapterSchema, WriteConflict, type WriteOperation } from "@executor/sdk"
-import { aliased, bind, condition, type Parameter, type Sql } from "./conditions.ts"
+import { AdapterSchema, type Row, type WriteOperation } from "@executor/sdk"
+import { deleteText, insertText, type Operation, updateText, writeConflict } from "./changes.ts"
+import { startSql } from "./dialect.ts"
+import { sqliteDialect } from "./sqliteDialect.ts"
 import type { Statements } from "./statements.ts"
-
-type Operation<Op extends WriteOperation["op"]> = Extract<WriteOperation, { readonly op: Op }>
 
 /** Runs a unit inside the transaction that there is; throws `WriteConflict`, or what the database throws. */
 export const runUnit = (statements: Statements, operations: ReadonlyArray<WriteOperation>): ReadonlyArray<number> =>
   operations.map((operation, index) => {
-    if (operation.op === "insert") return insert(statements, operation)
-    const changed = operation.op === "update" ? update(statements, operation) : remove(statements, operation)
+    const changed = runOperation(statements, operation)
     if (operation.expect === undefined || operation.expect === changed) return changed
-    throw new WriteConflict({
-      message:
-        `Expected to change ${operation.expect} rows of "${operation.table}", and found ${changed}. ` +
-        "Nothing was written.",
-      operation: index,
-      expected: operation.expect,
-      changed
-    })
+    throw writeConflict(operation, index, changed)
   })
 
 /** Whether a unit is undone by SQLite itself when it fails, and so needs no transaction of its own. */
 export const isOneStatement = (operations: ReadonlyArray<WriteOperation>): boolean => {
   const [operation] = operations
-  if (operation === undefined || operations.length > 1) return false
-  return operation.op === "insert" ? operation.rows.length === 1 : operation.expect === undefined
+  if (operation === undefined || operations.length > 1 || operation.expect !== undefined) return false
+  return operation.op !== "insert" || operation.rows.length === 1
 }
 
-const insert = (statements: Statements, { rows, table: name }: Operation<"insert">): number => {
-  const table = AdapterSchema.tableOf(statements.tables, name)
-  const text = insertText(table)
-  for (const row of rows) {
+const runOperation = (statements: Statements, operation: WriteOperation): number => {
+  if (operation.op === "insert") return insert(statements, operation)
+  const sql = startSql(sqliteDialect, statements.tables)
+  if (operation.op === "delete") return statements.run(deleteText(sql, operation), sql.parameters)
+  const text = updateText(sql, operation)
+  return text.startsWith("SELECT") ? statements.all(text, sql.parameters).length : statements.run(text, sql.parameters)
+}
+
+const insert = (statements: Statements, operation: Operation<"insert">): number => {
+  const table = AdapterSchema.tableOf(statements.tables, operation.table)
+  const isPlain = operation.given === undefined && operation.onConflict === undefined
+  let written = 0
+  for (const row of operation.rows) {
     AdapterSchema.checkColumns(table, row)
-    statements.run(
-      text,
-      table.columnList.map((column) => bind(AdapterSchema.storable(column, row[column.name])))
-    )
+    const sql = startSql(sqliteDialect, statements.tables)
+    for (const column of table.columnList) {
+      sqliteDialect.value(sql, AdapterSchema.storable(column, row[column.name]))
+    }
+    const text = isPlain ? plainInsert(table) : insertText(sql, table, source(table, operation), row, operation)
+    written += statements.run(text, sql.parameters)
   }
-  return rows.length
+  return written
 }
 
-const insertTexts = new WeakMap<AdapterSchema.Table, string>()
+const source = (table: AdapterSchema.Table, { given }: Pick<Operation<"insert">, "given">): string => {
+  const marks = table.columnList.map(() => "?").join(", ")
+  return given === undefined ? `VALUES (${marks})` : `SELECT ${marks}`
+}
 
-const insertText = (table: AdapterSchema.Table): string => {
-  const known = insertTexts.get(table)
+const plainInserts = new WeakMap<AdapterSchema.Table, string>()
+
+const plainInsert = (table: AdapterSchema.Table): string => {
+  const known = plainInserts.get(table)
   if (known !== undefined) return known
-  const names = table.columnList.map(({ name }) => `"${name}"`)
-  const text = `INSERT INTO "${table.name}" (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`
-  insertTexts.set(table, text)
+  const row: Row = {}
+  const text = insertText(startSql(sqliteDialect, new Map()), table, source(table, {}), row, {})
+  plainInserts.set(table, text)
   return text
-}
-
-const update = (statements: Statements, operation: Operation<"update">): number => {
-  const sql: Sql = { tables: statements.tables, parameters: [], aliases: 0 }
-  const from = aliased(sql, AdapterSchema.tableOf(sql.tables, operation.table))
-  const changes = Object.entries(operation.set).map(([name, value]) => {
-    const increments = value !== null && typeof value === "object"
-    const column = AdapterSchema.settable(from.table, name, increments)
-    sql.parameters.push(bind(AdapterSchema.storable(column, increments ? value.increment : value)))
-    return increments ? `"${name}" = "${name}" + ?` : `"${name}" = ?`
-  })
-  const where = condition(sql, from, operation.where)
-  if (changes.length === 0) {
-    return statements.all(`SELECT 1 FROM "${from.table.name}" AS ${from.alias} WHERE ${where}`, sql.parameters).length
-  }
-  return statements.run(
-    `UPDATE "${from.table.name}" AS ${from.alias} SET ${changes.join(", ")} WHERE ${where}`,
-    sql.parameters
-  )
-}
-
-const remove = (statements: Statements, operation: Operation<"delete">): number => {
-  const parameters: Array<Parameter> = []
-  const sql: Sql = { tables: statements.tables, parameters, aliases: 0 }
-  const from = aliased(sql, AdapterSchema.tableOf(sql.tables, operation.table))
-  const where = condition(sql, from, operation.where)
-  return statements.run(`DELETE FROM "${from.table.name}" AS ${from.alias} WHERE ${where}`, parameters)
 }

@@ -4,7 +4,7 @@
  */
 import type { AdapterSchema } from "@executor/sdk"
 import type Database from "better-sqlite3"
-import type { Parameter } from "./conditions.ts"
+import type { Parameter } from "./dialect.ts"
 
 /** Far more than the shapes of the stores; filters in odd combinations take turns in the rest. */
 const maxStatements = 500

@@ -1,0 +1,45 @@
+/**
+ * What differs between the databases in the text of a statement. The rest of the text is the same, and is built in one
+ * place: `conditions.ts`, `selects.ts` and `changes.ts`.
+ */
+import type { AdapterSchema } from "@executor/sdk"
+
+/** A value as a driver binds it. */
+export type Parameter = string | number | null
+
+/** SQL in the making: its parameters in the order of the text, and how many tables have been named. */
+export interface Sql {
+  readonly dialect: Dialect
+  readonly tables: AdapterSchema.Tables
+  readonly parameters: Array<Parameter>
+  aliases: number
+}
+
+/** The SQL of one database. A method that takes a `Sql` adds the parameters that its text needs. */
+export interface Dialect {
+  /** A value of a column, or one that it is compared with. */
+  readonly value: (sql: Sql, value: string | number | boolean | null) => string
+  /** Whether a column of text contains a value whose ASCII letters are lower case, whatever the case of its own. */
+  readonly contains: (sql: Sql, column: string, value: string) => string
+  readonly endsWith: (sql: Sql, column: string, value: string) => string
+  /** Whether a column has one of several values; `name` is the column in the statement. */
+  readonly oneOf: (
+    sql: Sql,
+    column: AdapterSchema.Column,
+    name: string,
+    values: ReadonlyArray<string | number | boolean>
+  ) => string
+  /** A column of a related row that is compared with a range, where its index must not be preferred to the relation's. */
+  readonly related: (name: string) => string
+  readonly limit: (sql: Sql, limit: number) => string
+  /** The direction in which nulls come first unless the statement says otherwise. */
+  readonly nullsFirst: "asc" | "desc"
+}
+
+/** An empty statement. */
+export const startSql = (dialect: Dialect, tables: AdapterSchema.Tables): Sql => ({
+  dialect,
+  tables,
+  parameters: [],
+  aliases: 0
+})

@@ -1,0 +1,42 @@
+/**
+ * The SQL of SQLite, with `?` for parameters and booleans as 0 and 1.
+ */
+import { AdapterSchema } from "@executor/sdk"
+import type { Dialect, Parameter, Sql } from "./dialect.ts"
+
+/** SQLite refuses statements with more parameters than this. */
+const maxValues = 32_000
+
+/** A value as it is bound. */
+export const bind = (value: string | number | boolean | null): Parameter =>
+  typeof value === "boolean" ? Number(value) : value
+
+const parameter = (sql: Sql, value: string | number | boolean | null): "?" => {
+  sql.parameters.push(bind(value))
+  return "?"
+}
+
+/** The SQL of SQLite. */
+export const sqliteDialect: Dialect = {
+  value: parameter,
+  contains: (sql, column, value) => `instr(lower(${column}), ${parameter(sql, value)}) > 0`,
+  endsWith: (sql, column, value) => {
+    // As bytes, because SQLite's length of a text ends at a NUL.
+    const length = parameter(sql, -new TextEncoder().encode(value).length)
+    return `substr(CAST(${column} AS BLOB), ${length}) = CAST(${parameter(sql, value)} AS BLOB)`
+  },
+  oneOf: (sql, column, name, values) => {
+    if (sql.parameters.length + values.length > maxValues) {
+      throw AdapterSchema.refuse(
+        `A condition can have at most ${maxValues} values, and "${column.name}" has ${values.length}.`
+      )
+    }
+    // Filled up to a power of two with the last value, so that lists of any length share few statements.
+    const count = Math.min(2 ** Math.ceil(Math.log2(values.length)), maxValues)
+    const marks = Array.from({ length: count }, (_, i) => parameter(sql, values[i] ?? values.at(-1) ?? null))
+    return `${name} IN (${marks.join(", ")})`
+  },
+  related: (name) => `+${name}`,
+  limit: parameter,
+  nullsFirst: "asc"
+}
