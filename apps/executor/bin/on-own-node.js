@@ -30,11 +30,17 @@ if (node === undefined) {
 const bin = join(dirname(fileURLToPath(import.meta.url)), "executor.js")
 // The channel says nothing: it breaks when this process is gone, however it went, and then the command ends too.
 const child = spawn(node, [bin, ...process.argv.slice(2)], { stdio: ["inherit", "inherit", "inherit", "ipc"] })
-// A terminal sends Ctrl-C to both processes; what is sent to this one alone is passed on.
-process.on("SIGINT", () => {})
-process.on("SIGTERM", () => child.kill("SIGTERM"))
+// What is sent to this process alone is passed on. A terminal signals both, which the command takes for one signal; so does Windows,
+// where passing a signal on would kill.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  process.on(signal, () => process.platform !== "win32" && child.kill(signal))
+}
 child.on("error", () => {
   console.error(`executor needs Node 22.19 or newer; this is ${process.versions.node}.`)
   process.exit(1)
 })
-child.on("exit", (code, signal) => (signal === null ? process.exit(code) : process.kill(process.pid, signal)))
+child.on("exit", (code, signal) => {
+  if (signal === null) process.exit(code)
+  process.removeAllListeners(signal)
+  process.kill(process.pid, signal)
+})

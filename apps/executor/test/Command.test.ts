@@ -86,6 +86,19 @@ describe("executor", () => {
     })
   )
 
+  it.live("takes signals that come together for one, and still records the end", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const { child, ended } = yield* cli.start(["run", "-e", "await new Promise((done) => setTimeout(done, 600_000))"])
+      yield* untilNewest(cli, "running")
+      child.kill("SIGINT")
+      child.kill("SIGTERM")
+      yield* ended
+      const [row] = yield* history(cli)
+      assert.strictEqual(row?.status, "cancelled")
+    })
+  )
+
   it.live("is quiet when its reader goes away", () =>
     Effect.gen(function* () {
       const cli = yield* makeCli()
@@ -121,6 +134,31 @@ describe("executor", () => {
       const { code, stdout } = yield* ended
       assert.strictEqual(code, 0)
       assert.match(stdout, /^\d+\.\d+\.\d+\n$/)
+    })
+  )
+
+  it.live("is cancelled through the process that started it on its own Node", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const onOwnNode = fileURLToPath(new URL("../bin/on-own-node.js", import.meta.url))
+      const wait = ["run", "-e", "await new Promise((done) => setTimeout(done, 600_000))"]
+      const { child, ended } = yield* start(process.execPath, [onOwnNode, ...wait], { env: cli.env })
+      yield* untilNewest(cli, "running")
+      child.kill("SIGINT")
+      assert.strictEqual((yield* ended).code, 130)
+      const [row] = yield* history(cli)
+      assert.strictEqual(row?.status, "cancelled")
+    })
+  )
+
+  it.live("ends by the signal that ended it on its own Node before it could handle any", () =>
+    Effect.gen(function* () {
+      const { env } = yield* makeCli()
+      const onOwnNode = fileURLToPath(new URL("../bin/on-own-node.js", import.meta.url))
+      const early = `data:text/javascript,if (process.channel) process.kill(process.pid, "SIGINT")`
+      const options = { env: { ...env, NODE_OPTIONS: `--import=${encodeURI(early)}` } }
+      const { ended } = yield* start(process.execPath, [onOwnNode, "executions", "list"], options)
+      assert.strictEqual((yield* ended).code, "SIGINT")
     })
   )
 

@@ -30,7 +30,8 @@ export const inspector = [
 
 /** How a process ended. */
 export interface Ended {
-  readonly code: number | null
+  /** Its exit code, or the signal that ended it. */
+  readonly code: number | NodeJS.Signals | null
   readonly stdout: string
   readonly stderr: string
 }
@@ -64,7 +65,9 @@ export const start = (
       let stderr = ""
       child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text))
       child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text))
-      const closed = new Promise<Ended>((resolve) => child.once("close", (code) => resolve({ code, stdout, stderr })))
+      const closed = new Promise<Ended>((resolve) =>
+        child.once("close", (code, signal) => resolve({ code: code ?? signal, stdout, stderr }))
+      )
       const shows = (text: string | RegExp) =>
         Effect.callback<string>((resume) => {
           const look = () => {

@@ -1,8 +1,9 @@
 /**
  * The command as a process: its streams, its signals, and the code it ends with.
  *
- * The first Ctrl-C (or SIGTERM, or the end of the terminal) interrupts what runs, so that an execution is recorded as cancelled and sources are closed; a
- * second one, or {@link stopWithinMs} without an end, ends the process at once.
+ * The first Ctrl-C (or SIGTERM, or the end of the terminal) interrupts what runs, so that an execution is recorded as cancelled and
+ * sources are closed; a second one, or {@link stopWithinMs} without an end, ends the process at once. Signals that come together are one:
+ * a terminal signals every process of a command, and whatever started this one (npm, or the command on its own Node) passes it on again.
  */
 import { Effect, Latch, Layer } from "effect"
 import { constants } from "node:os"
@@ -21,6 +22,9 @@ import { layerTerminal } from "./Questions.ts"
  * writes of its history, the processes of its sources) takes together.
  */
 const stopWithinMs = 20_000
+
+/** What comes this soon after the first signal is the same one: longer than it takes to be passed on, shorter than a second thought. */
+const sameSignalMs = 500
 
 /** The value of `--data-dir` among the words, for reporting what fails before they are parsed. */
 const dataDirOf = (args: ReadonlyArray<string>): string | undefined => {
@@ -61,9 +65,15 @@ export const main = (composition: Composition["Service"]): void => {
   ).pipe(Layer.provideMerge(Output.layerProcess(env)))
   const stop = Latch.makeUnsafe()
   let signal: NodeJS.Signals | undefined
+  let signalledAt = 0
   const onSignal = (received: NodeJS.Signals): void => {
-    if (signal !== undefined) return end(128 + constants.signals[received])
+    const now = performance.now()
+    if (signal !== undefined) {
+      if (now - signalledAt > sameSignalMs) end(128 + constants.signals[received])
+      return
+    }
     signal = received
+    signalledAt = now
     setTimeout(() => end(128 + constants.signals[received]), stopWithinMs).unref()
     stop.openUnsafe()
   }
