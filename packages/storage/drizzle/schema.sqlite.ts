@@ -5,7 +5,7 @@
  * next migration.
  */
 import { type ColumnType, coreSchema, type TableSchema } from "@executor/sdk"
-import { getTableColumns } from "drizzle-orm"
+import { getTableColumns, isNotNull } from "drizzle-orm"
 import {
   type AnySQLiteColumn,
   foreignKey,
@@ -46,22 +46,29 @@ const drizzleTable = (name: string, schema: TableSchema) => {
   }
   const table = sqliteTable(name, builders, (columns: Columns) => [
     ...(otherKeys.length === 0 ? [] : [primaryKey({ columns: pick(columns, schema.primaryKey) })]),
-    ...schema.indexes.map((definition) =>
-      (definition.unique === true ? uniqueIndex : index)(definition.name).on(...pick(columns, definition.columns))
-    ),
+    ...schema.indexes.map((definition) => {
+      const made = (definition.unique === true ? uniqueIndex : index)(definition.name).on(
+        ...pick(columns, definition.columns)
+      )
+      return definition.notNull === undefined ? made : made.where(isNotNull(pick(columns, [definition.notNull])[0]))
+    }),
     ...(schema.foreignKeys ?? []).map((reference) =>
       foreignKey({
         columns: pick(columns, [reference.column]),
         foreignColumns: pick(made.get(reference.table) ?? {}, [reference.references])
-      }).onDelete("cascade")
+      }).onDelete(reference.onDelete ?? "cascade")
     )
   ])
   made.set(name, getTableColumns(table))
   return table
 }
 
+export const executionCode = drizzleTable("execution_code", coreSchema.execution_code)
 export const execution = drizzleTable("execution", coreSchema.execution)
+export const executionOutput = drizzleTable("execution_output", coreSchema.execution_output)
 export const executionInteraction = drizzleTable("execution_interaction", coreSchema.execution_interaction)
 export const executionToolCall = drizzleTable("execution_tool_call", coreSchema.execution_tool_call)
+export const executionTool = drizzleTable("execution_tool", coreSchema.execution_tool)
+export const toolName = drizzleTable("tool_name", coreSchema.tool_name)
 export const source = drizzleTable("source", coreSchema.source)
 export const tool = drizzleTable("tool", coreSchema.tool)

@@ -1,7 +1,7 @@
 /**
  * Starting, answering, cancelling and reading executions.
  */
-import { defaultListLimit, ExecutionId, ExecutionStatus, maxListLimit } from "@executor/sdk"
+import { defaultListLimit, ExecutionId, maxListLimit, StatusFilter } from "@executor/sdk"
 import { Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
@@ -35,7 +35,7 @@ const toolPath = Schema.NonEmptyString.annotate({ message: "Expected tool paths,
 export const ListExecutionsQuery = Schema.Struct({
   limit: Schema.optionalKey(wholeNumber(1, maxListLimit)),
   cursor: Schema.optionalKey(Schema.String),
-  status: Schema.optionalKey(listOf(ExecutionStatus)),
+  status: Schema.optionalKey(listOf(StatusFilter)),
   trigger: Schema.optionalKey(listOf(triggerOrUnknown)),
   tool: Schema.optionalKey(listOf(toolPath)),
   from: Schema.optionalKey(moment),
@@ -118,7 +118,10 @@ const list = HttpApiEndpoint.get("list", "/executions", {
         schema: { type: "integer", minimum: 1, maximum: maxListLimit, default: defaultListLimit }
       },
       cursor: { description: "The `nextCursor` of another page, to go on where it ended. Only with the same `sort`." },
-      status: listParameter("Only these statuses.", { type: "string", enum: [...ExecutionStatus.literals] }),
+      status: listParameter("Only these statuses; with ! before it, not this one.", {
+        type: "string",
+        enum: [...StatusFilter.literals]
+      }),
       trigger: listParameter("Only these trigger kinds; `unknown` for executions that recorded none.", {
         type: "string"
       }),

@@ -10,6 +10,7 @@ import {
   ExecutionInteraction,
   ExecutionInteractionId,
   ExecutionStatus,
+  ExecutionSummary,
   ExecutionToolCall,
   ExecutionTrigger,
   ElicitationAction,
@@ -53,9 +54,24 @@ export const ExecutionWithInteractionRecord = Schema.Struct({
 }).annotate({ identifier: "ExecutionWithInteraction" })
 export type ExecutionWithInteractionRecord = typeof ExecutionWithInteractionRecord.Type
 
+/** An execution as lists show it. */
+export const ExecutionSummaryRecord = Schema.Struct(ExecutionSummary.fields).annotate({
+  identifier: "ExecutionSummary",
+  description:
+    "An execution as lists show it: with the beginning of its code, and without result and logs, which `GET /executions/:id` has."
+})
+export type ExecutionSummaryRecord = typeof ExecutionSummaryRecord.Type
+
+/** An execution of a list, with the oldest question that waits for an answer. */
+export const ListedExecutionRecord = Schema.Struct({
+  execution: ExecutionSummaryRecord,
+  pendingInteraction: Schema.NullOr(InteractionRecord)
+}).annotate({ identifier: "ListedExecution" })
+export type ListedExecutionRecord = typeof ListedExecutionRecord.Type
+
 /** A page of executions. */
 export const ExecutionPageRecord = Schema.Struct({
-  executions: Schema.Array(ExecutionWithInteractionRecord),
+  executions: Schema.Array(ListedExecutionRecord),
   nextCursor: Schema.optionalKey(
     Schema.String.annotate({ description: "Where the next page starts: pass it as `cursor`. Absent on the last page." })
   ),

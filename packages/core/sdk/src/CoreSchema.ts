@@ -6,8 +6,9 @@
  * tables and generates its migrations from it. Columns are in snake case and the records of `Execution.ts` in camel
  * case; otherwise they are the same. Every table has a `scope_id`, and every query of a store names it.
  *
- * Small columns come first and long text last: a database that stores a row in one piece then reads a status or a
- * count without touching the pages of the code and the result.
+ * The row of an execution is slim, since lists read it: code, result and logs are in tables beside it, and the same code
+ * is stored once. In other tables small columns come first and long text last: a database that stores a row in one
+ * piece then reads a status without touching the pages of a result.
  */
 import type { ColumnType, DBSchema } from "./DBAdapter.ts"
 
@@ -16,19 +17,39 @@ const nullable = <Type extends ColumnType>(type: Type) => ({ type, nullable: tru
 
 /** The tables of the system. */
 export const coreSchema = {
+  /** Submitted code, once for all executions of a scope that share it. */
+  execution_code: {
+    columns: {
+      /** Made from the scope and the code: see `codeId`. */
+      id: column("text"),
+      scope_id: column("text"),
+      /** The first characters, for lists. */
+      preview: column("text"),
+      code: column("text")
+    },
+    primaryKey: ["id"],
+    indexes: []
+  },
   execution: {
     columns: {
       id: column("text"),
       scope_id: column("text"),
       status: column("text"),
       trigger_kind: nullable("text"),
+      /** The name of the client in the trigger's meta. */
+      trigger_client: nullable("text"),
+      /** Kept once the execution has ended; until then the calls themselves are counted. */
       tool_call_count: column("integer"),
+      failed_call_count: column("integer"),
+      in_doubt_call_count: column("integer"),
       interaction_count: column("integer"),
       created_at: column("integer"),
       updated_at: column("integer"),
       started_at: nullable("integer"),
       completed_at: nullable("integer"),
       duration_ms: nullable("integer"),
+      /** When a human was first asked something. */
+      asked_at: nullable("integer"),
       seed: column("integer"),
       owner: nullable("text"),
       lease_until: nullable("integer"),
@@ -36,22 +57,40 @@ export const coreSchema = {
       journal_complete: column("boolean"),
       parent_execution_id: nullable("text"),
       idempotency_key: nullable("text"),
+      code_id: column("text"),
       trigger_meta_json: nullable("text"),
-      error_text: nullable("text"),
-      code: column("text"),
-      logs_json: nullable("text"),
-      result_json: nullable("text")
+      error_text: nullable("text")
     },
     primaryKey: ["id"],
     indexes: [
       { name: "execution_created", columns: ["scope_id", "created_at", "id"] },
       { name: "execution_status", columns: ["scope_id", "status", "created_at", "id"] },
       { name: "execution_trigger", columns: ["scope_id", "trigger_kind", "created_at", "id"] },
-      { name: "execution_duration", columns: ["scope_id", "duration_ms", "id"] },
-      { name: "execution_completed", columns: ["scope_id", "completed_at", "id"] },
-      { name: "execution_parent", columns: ["parent_execution_id"] },
-      { name: "execution_idempotency", columns: ["scope_id", "idempotency_key"], unique: true }
-    ]
+      { name: "execution_code_created", columns: ["code_id", "created_at", "id"] },
+      { name: "execution_asked", columns: ["scope_id", "created_at", "id"], notNull: "asked_at" },
+      { name: "execution_duration", columns: ["scope_id", "duration_ms", "id"], notNull: "duration_ms" },
+      { name: "execution_completed", columns: ["scope_id", "completed_at", "id"], notNull: "completed_at" },
+      { name: "execution_parent", columns: ["parent_execution_id"], notNull: "parent_execution_id" },
+      {
+        name: "execution_idempotency",
+        columns: ["scope_id", "idempotency_key"],
+        unique: true,
+        notNull: "idempotency_key"
+      }
+    ],
+    foreignKeys: [{ column: "code_id", table: "execution_code", references: "id", onDelete: "restrict" }]
+  },
+  /** What an execution returned and logged, as far as it did. */
+  execution_output: {
+    columns: {
+      execution_id: column("text"),
+      scope_id: column("text"),
+      logs_json: nullable("text"),
+      result_json: nullable("text")
+    },
+    primaryKey: ["execution_id"],
+    indexes: [],
+    foreignKeys: [{ column: "execution_id", table: "execution", references: "id" }]
   },
   execution_interaction: {
     columns: {
@@ -96,12 +135,30 @@ export const coreSchema = {
       result_json: nullable("text")
     },
     primaryKey: ["id"],
-    indexes: [
-      { name: "execution_tool_call_seq", columns: ["execution_id", "seq"], unique: true },
-      { name: "execution_tool_call_path", columns: ["scope_id", "tool_path", "execution_id"] },
-      { name: "execution_tool_call_namespace", columns: ["scope_id", "namespace", "execution_id"] }
-    ],
+    indexes: [{ name: "execution_tool_call_seq", columns: ["execution_id", "seq"], unique: true }],
     foreignKeys: [{ column: "execution_id", table: "execution", references: "id" }]
+  },
+  /**
+   * Which tools an execution called, each once however many its calls: its paths, and `namespace.*` for each namespace.
+   * So a call itself is written with few indexes, and executions are found and counted by tool without their calls.
+   */
+  execution_tool: {
+    columns: {
+      execution_id: column("text"),
+      tool: column("text"),
+      scope_id: column("text"),
+      /** That of the execution. */
+      created_at: column("integer")
+    },
+    primaryKey: ["execution_id", "tool"],
+    indexes: [{ name: "execution_tool_created", columns: ["scope_id", "tool", "created_at", "execution_id"] }],
+    foreignKeys: [{ column: "execution_id", table: "execution", references: "id" }]
+  },
+  /** The names in `execution_tool`, so that a pattern is matched with names and not with executions. */
+  tool_name: {
+    columns: { scope_id: column("text"), tool: column("text") },
+    primaryKey: ["scope_id", "tool"],
+    indexes: []
   },
   /** The dynamic sources of a scope. */
   source: {

@@ -31,9 +31,16 @@ export interface TableSchema {
     readonly name: string
     readonly columns: ReadonlyArray<string>
     readonly unique?: boolean
+    /** Only rows where this column is not null are in the index. */
+    readonly notNull?: string
   }>
-  /** Deleting the referenced row deletes this one. */
-  readonly foreignKeys?: ReadonlyArray<{ readonly column: string; readonly table: string; readonly references: string }>
+  /** Deleting the referenced row deletes this one, unless it is kept (`restrict`): then it cannot be deleted. */
+  readonly foreignKeys?: ReadonlyArray<{
+    readonly column: string
+    readonly table: string
+    readonly references: string
+    readonly onDelete?: "cascade" | "restrict"
+  }>
 }
 
 /** Tables by name. */
@@ -59,14 +66,8 @@ export type Where =
   /** Case-sensitive. */
   | { readonly op: "startsWith" | "endsWith"; readonly column: string; readonly value: string }
   | { readonly op: "isNull" | "isNotNull"; readonly column: string }
-  /** A row of `table` whose `foreign` equals this row's `local`, and that fulfils `where`. */
-  | {
-      readonly op: "exists"
-      readonly table: string
-      readonly local: string
-      readonly foreign: string
-      readonly where?: Where
-    }
+  /** There is such a related row. */
+  | ({ readonly op: "exists" } & RelatedRows)
 
 /** One column of an order. Nulls come last in both directions. */
 export interface OrderBy {
@@ -109,13 +110,33 @@ export interface CountByOptions {
   readonly limit?: number
 }
 
-/** A value to write: a constant, or the column's own value plus a number. */
-export type SetValue = Value | { readonly increment: number }
+/** The rows of `table` whose `foreign` equals the written row's `local`, and that fulfil `where`. */
+export interface RelatedRows {
+  readonly table: string
+  readonly local: string
+  readonly foreign: string
+  readonly where?: Where
+}
+
+/** A value to write: a constant, the column's own value plus a number, or how many related rows there are. */
+export type SetValue = Value | { readonly increment: number } | { readonly countOf: RelatedRows }
 
 /** One step of a unit of work. */
 export type WriteOperation =
-  /** A column that a row leaves out is null. */
-  | { readonly op: "insert"; readonly table: string; readonly rows: ReadonlyArray<Row> }
+  /**
+   * A column that a row leaves out is null. Where a row with the same primary key is there, `onConflict` leaves it as it
+   * is (`ignore`), or gives it the columns that the new row has (`update`); without, the unit fails as `unique`.
+   */
+  | {
+      readonly op: "insert"
+      readonly table: string
+      readonly rows: ReadonlyArray<Row>
+      readonly onConflict?: "ignore" | "update"
+      /** Inserts nothing unless there is such a row. */
+      readonly given?: { readonly table: string; readonly where: Where }
+      /** Unless exactly this many rows are written, the whole unit is undone and fails with {@link WriteConflict}. */
+      readonly expect?: number
+    }
   | {
       readonly op: "update"
       readonly table: string

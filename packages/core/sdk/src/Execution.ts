@@ -12,19 +12,12 @@ const Text = Schema.NullOr(Schema.String)
 const Millis = Schema.Int
 const NullableMillis = Schema.NullOr(Schema.Int)
 
-/** One submission of code and what came of it. */
-export class Execution extends Schema.Class<Execution>("Execution")({
+const slimFields = {
   id: ExecutionId,
   scopeId: ScopeId,
   status: ExecutionStatus,
-  /** The submitted TypeScript. */
-  code: Schema.String,
-  /** The returned value. */
-  resultJson: Text,
   /** Why it failed or was cancelled, for people and models. */
   errorText: Text,
-  /** Console output: an array of `{ level, message, at }`. */
-  logsJson: Text,
   triggerKind: Text,
   triggerMetaJson: Text,
   toolCallCount: Schema.Int,
@@ -45,7 +38,28 @@ export class Execution extends Schema.Class<Execution>("Execution")({
   journalComplete: Schema.Boolean,
   parentExecutionId: Schema.NullOr(ExecutionId),
   idempotencyKey: Text
+}
+
+/** One submission of code and what came of it. */
+export class Execution extends Schema.Class<Execution>("Execution")({
+  ...slimFields,
+  /** The submitted TypeScript. */
+  code: Schema.String,
+  /** The returned value. */
+  resultJson: Text,
+  /** Console output: an array of `{ level, message, at }`. */
+  logsJson: Text
 }) {}
+
+/** An execution as lists show it: with the beginning of its code, and without result and logs. */
+export class ExecutionSummary extends Schema.Class<ExecutionSummary>("ExecutionSummary")({
+  ...slimFields,
+  /** The first {@link codePreviewLength} characters of the code. */
+  codePreview: Schema.String
+}) {}
+
+/** So much of the code fits a line of a wide list. */
+export const codePreviewLength = 200
 
 /** One call of a tool by an execution. */
 export class ExecutionToolCall extends Schema.Class<ExecutionToolCall>("ExecutionToolCall")({

@@ -9,7 +9,13 @@
  */
 import { Context, type Effect, Schema } from "effect"
 import type { DBError } from "./DBAdapter.ts"
-import { type Execution, type ExecutionInteraction, type ExecutionToolCall, InteractionKind } from "./Execution.ts"
+import {
+  type Execution,
+  type ExecutionInteraction,
+  type ExecutionSummary,
+  type ExecutionToolCall,
+  InteractionKind
+} from "./Execution.ts"
 import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId, ScopeId } from "./Ids.ts"
 import { ExecutionStatus, InteractionStatus, ToolCallStatus } from "./Status.ts"
 
@@ -97,6 +103,19 @@ export interface ExecutionWithInteraction {
   readonly pendingInteraction: ExecutionInteraction | null
 }
 
+/** The large parts of an execution, as far as they were asked for. */
+export interface ExecutionParts {
+  readonly code?: string
+  readonly resultJson?: string | null
+  readonly logsJson?: string | null
+}
+
+/** An execution of a list, with the oldest question that waits for an answer. */
+export interface ListedExecution {
+  readonly execution: ExecutionSummary
+  readonly pendingInteraction: ExecutionInteraction | null
+}
+
 /** How a list is ordered; ties are broken by id. Executions without a duration come last. */
 export const ExecutionSort = Schema.Struct({
   field: Schema.Literals(["createdAt", "durationMs"]),
@@ -114,16 +133,32 @@ export const maxFilterValues = 100
 const filterOf = <S extends Schema.Top>(value: S) =>
   Schema.optional(Schema.Array(value).check(Schema.isMaxLength(maxFilterValues)))
 
-/** What `list` selects. All filters must hold; the values of one filter are alternatives, and none is no filter. */
+/** What `statusFilter` takes: a status, or `!status`. */
+export const StatusFilter = Schema.Literals([
+  ...ExecutionStatus.literals,
+  ...ExecutionStatus.literals.map((status) => `!${status}` as const)
+])
+export type StatusFilter = typeof StatusFilter.Type
+
+/** The shortest text that `query` looks for: an index of trigrams serves nothing shorter. */
+export const minQueryLength = 3
+
+/**
+ * What `list` selects. All filters must hold; the values of one filter are alternatives, and none is no filter. A value
+ * of the status, trigger and tool filter that begins with `!` excludes: of those none may hold.
+ */
 export const ListExecutionsOptions = Schema.Struct({
   /** 1 to 100; 25 by default. */
   limit: Schema.optional(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: maxListLimit }))),
   /** Continues where another page ended: its `nextCursor`. Only with the same `sort`. */
   cursor: Schema.optional(Schema.String),
-  statusFilter: filterOf(ExecutionStatus),
-  /** Trigger kinds; `"unknown"` selects executions that recorded none. */
+  statusFilter: filterOf(StatusFilter),
+  /**
+   * Trigger kinds; `"unknown"` selects executions that recorded none. After `=` a kind stands for itself, whatever it
+   * is: `=unknown`, `=!x`.
+   */
   triggerFilter: filterOf(Schema.String),
-  /** Executions that called one of these: a path, or `github.*` for all below. */
+  /** Executions that called one of these: a path, or a pattern where `*` is any text: `github.*`, `*.create`. */
   toolPathFilter: filterOf(Schema.String),
   /** Created at or after `from` and before `to`, in milliseconds since the epoch. */
   timeRange: Schema.optional(Schema.Struct({ from: Schema.optional(Schema.Int), to: Schema.optional(Schema.Int) })),
@@ -131,6 +166,11 @@ export const ListExecutionsOptions = Schema.Struct({
   after: Schema.optional(Schema.Int),
   /** A substring of the code, whatever its case. */
   codeQuery: Schema.optional(Schema.String),
+  /**
+   * A substring, whatever its case, of what the execution was or did: its code, its error, its result, or the arguments,
+   * result or error of one of its calls.
+   */
+  query: Schema.optional(Schema.String.check(Schema.isMinLength(minQueryLength))),
   /** Whether a human was asked anything. */
   hadElicitation: Schema.optional(Schema.Boolean),
   /** Newest first by default. */
@@ -151,7 +191,7 @@ export const ListMeta = Schema.Struct({
   /** Executions under all filters. */
   filterRowCount: Schema.Int,
   statusCounts: StatusCounts,
-  /** By trigger kind, `unknown` for none. */
+  /** By trigger kind, as `triggerFilter` takes it: `unknown` for none. */
   triggerCounts: Schema.Record(Schema.String, Schema.Int),
   /** The 20 tools that most executions called. */
   toolFacets: Schema.Array(Schema.Struct({ toolPath: Schema.String, count: Schema.Int })),
@@ -167,7 +207,7 @@ export type ListMeta = typeof ListMeta.Type
 
 /** A page of executions. */
 export interface ExecutionPage {
-  readonly executions: ReadonlyArray<ExecutionWithInteraction>
+  readonly executions: ReadonlyArray<ListedExecution>
   /** Present when there is more. */
   readonly nextCursor?: string | undefined
   readonly meta?: ListMeta | undefined
@@ -195,20 +235,29 @@ export interface ListToolCallsOptions {
   readonly limit?: number | undefined
 }
 
+/** The largest text that is stored as code, arguments, result or logs, in bytes: above every default limit of a sandbox. */
+export const maxPayloadBytes = 16 * 1024 * 1024
+
 /** The history of executions. */
 export class ExecutionStore extends Context.Service<
   ExecutionStore,
   {
-    readonly create: (input: CreateExecution) => Effect.Effect<Execution, DBError>
+    readonly create: (input: CreateExecution) => Effect.Effect<Execution, DBError | PayloadTooLarge>
     readonly update: (
       scopeId: ScopeId,
       id: ExecutionId,
       changes: UpdateExecution
-    ) => Effect.Effect<void, DBError | ExecutionNotFound>
+    ) => Effect.Effect<void, DBError | ExecutionNotFound | PayloadTooLarge>
     readonly get: (
       scopeId: ScopeId,
       id: ExecutionId
     ) => Effect.Effect<ExecutionWithInteraction, DBError | ExecutionNotFound>
+    /** An execution as lists show it, with those of its large parts that are named. */
+    readonly getParts: (
+      scopeId: ScopeId,
+      id: ExecutionId,
+      parts: ReadonlyArray<"code" | "result" | "logs">
+    ) => Effect.Effect<ListedExecution & { readonly parts: ExecutionParts }, DBError | ExecutionNotFound>
     readonly list: (
       scopeId: ScopeId,
       options?: ListExecutionsOptions
@@ -225,12 +274,12 @@ export class ExecutionStore extends Context.Service<
       scopeId: ScopeId,
       executionId: ExecutionId
     ) => Effect.Effect<ReadonlyArray<ExecutionInteraction>, DBError | ExecutionNotFound>
-    readonly recordToolCall: (input: RecordToolCall) => Effect.Effect<void, DBError>
+    readonly recordToolCall: (input: RecordToolCall) => Effect.Effect<void, DBError | PayloadTooLarge>
     readonly finishToolCall: (
       scopeId: ScopeId,
       id: ExecutionToolCallId,
       outcome: FinishToolCall
-    ) => Effect.Effect<void, DBError | ToolCallNotFound>
+    ) => Effect.Effect<void, DBError | ToolCallNotFound | PayloadTooLarge>
     /** In order of `seq`: all of them, or as many as the options ask for. */
     readonly listToolCalls: (
       scopeId: ScopeId,
@@ -244,6 +293,14 @@ export class ExecutionStore extends Context.Service<
     ) => Effect.Effect<{ readonly removed: number }, DBError | ListOptionsInvalid>
   }
 >()("@executor/sdk/ExecutionStore") {}
+
+/** A text is larger than {@link maxPayloadBytes}. Nothing was written. */
+export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>()("PayloadTooLarge", {
+  message: Schema.String,
+  field: Schema.String,
+  bytes: Schema.Int,
+  limit: Schema.Int
+}) {}
 
 /** No execution has this id in the scope. */
 export class ExecutionNotFound extends Schema.TaggedError<ExecutionNotFound>()("ExecutionNotFound", {

@@ -15,6 +15,7 @@ import {
   type DBSchema,
   type FindOptions,
   type Group,
+  type RelatedRows,
   type Row,
   type SetValue,
   type Value,
@@ -89,38 +90,61 @@ export const make = (schema: DBSchema = coreSchema): DBAdapter["Service"] => {
 
   const removeWithChildren = (store: MemoryTable, row: Row, undo: Array<() => void>): void => {
     for (const child of stores.values()) {
-      for (const { column, references, table } of child.table.schema.foreignKeys ?? []) {
+      for (const { column, onDelete, references, table } of child.table.schema.foreignKeys ?? []) {
         if (table !== store.table.name) continue
-        for (const related of child.lookup(column, row[references] ?? null)) removeWithChildren(child, related, undo)
+        for (const related of child.lookup(column, row[references] ?? null)) {
+          if (onDelete === "restrict") throw stillReferred(child.table.name, column)
+          removeWithChildren(child, related, undo)
+        }
       }
     }
     store.remove(row)
     undo.push(() => store.insert(row))
   }
 
-  const apply = (operation: WriteOperation, undo: Array<() => void>): number => {
-    const store = storeOf(operation.table)
-    if (operation.op === "insert") {
-      for (const input of operation.rows) {
-        const row = completeRow(store.table, input)
+  const replaceRow = (store: MemoryTable, old: Row, row: Row, undo: Array<() => void>): void => {
+    store.replace(old, row)
+    undo.push(() => store.replace(row, old))
+    checkForeignKeys(store, row)
+  }
+
+  const insertRows = (
+    store: MemoryTable,
+    { given, onConflict, rows }: Extract<WriteOperation, { readonly op: "insert" }>,
+    undo: Array<() => void>
+  ): number => {
+    if (given !== undefined && select(given.table, given.where).length === 0) return 0
+    let written = 0
+    for (const input of rows) {
+      const row = completeRow(store.table, input)
+      const old = onConflict === undefined ? undefined : store.get(row)
+      if (old === undefined) {
         store.insert(row)
         undo.push(() => store.remove(row))
         checkForeignKeys(store, row)
-      }
-      return operation.rows.length
+      } else if (onConflict === "update") {
+        replaceRow(store, old, { ...old, ...pick(row, Object.keys(input)) }, undo)
+      } else continue
+      written++
     }
+    return written
+  }
+
+  const apply = (operation: WriteOperation, undo: Array<() => void>): number => {
+    const store = storeOf(operation.table)
+    if (operation.op === "insert") return insertRows(store, operation, undo)
     const selected = select(operation.table, operation.where)
     if (operation.op === "delete") {
       for (const row of selected) removeWithChildren(store, row, undo)
       return selected.length
     }
-    const change = changes(store.table, operation.set)
-    for (const old of selected) {
-      const row = change(old)
-      store.replace(old, row)
-      undo.push(() => store.replace(row, old))
-      checkForeignKeys(store, row)
-    }
+    const change = changes(store.table, operation.set, (related, row) => {
+      const test = predicate(tables, storeOf(related.table).table, related.where, lookup)
+      const local = AdapterSchema.columnOf(store.table, related.local).name
+      const foreign = AdapterSchema.columnOf(storeOf(related.table).table, related.foreign).name
+      return [...lookup(related.table, foreign, row[local] ?? null)].filter(test).length
+    })
+    for (const old of selected) replaceRow(store, old, change(old), undo)
     return selected.length
   }
 
@@ -131,7 +155,7 @@ export const make = (schema: DBSchema = coreSchema): DBAdapter["Service"] => {
         return Effect.succeed(
           operations.map((operation, index) => {
             const changed = apply(operation, undo)
-            if (operation.op !== "insert" && operation.expect !== undefined && operation.expect !== changed) {
+            if (operation.expect !== undefined && operation.expect !== changed) {
               throw conflict(operation.table, index, operation.expect, changed)
             }
             return changed
@@ -166,6 +190,9 @@ const attempt = <A>(evaluate: () => A): Effect.Effect<A, DBError> =>
     }
   })
 
+const stillReferred = (table: string, column: string) =>
+  new DBError({ message: `A row cannot be deleted while "${table}.${column}" refers to it.`, reason: "foreignKey" })
+
 const conflict = (table: string, operation: number, expected: number, changed: number) =>
   new WriteConflict({
     message: `Expected to change ${expected} rows of "${table}", and found ${changed}. Nothing was written.`,
@@ -193,12 +220,19 @@ const candidates = (store: MemoryTable, where: Where | undefined): Iterable<Row>
 }
 
 /** The function from a row to the row with the changes; throws a {@link DBError} if they do not fit the schema. */
-const changes = (table: AdapterSchema.Table, set: { readonly [column: string]: SetValue }): ((row: Row) => Row) => {
+const changes = (
+  table: AdapterSchema.Table,
+  set: { readonly [column: string]: SetValue },
+  count: (related: RelatedRows, row: Row) => number
+): ((row: Row) => Row) => {
   const constants: Record<string, Value> = {}
   const increments: Array<readonly [column: AdapterSchema.Column, by: number]> = []
+  const counts: Array<readonly [column: AdapterSchema.Column, of: RelatedRows]> = []
   for (const [name, value] of Object.entries(set)) {
     if (value !== null && typeof value === "object") {
-      increments.push([AdapterSchema.settable(table, name, true), value.increment])
+      const column = AdapterSchema.settable(table, name, true)
+      if ("countOf" in value) counts.push([column, value.countOf])
+      else increments.push([column, value.increment])
     } else {
       const column = AdapterSchema.settable(table, name, false)
       constants[name] = AdapterSchema.storable(column, value)
@@ -210,6 +244,7 @@ const changes = (table: AdapterSchema.Table, set: { readonly [column: string]: S
       const value = row[column.name] ?? null
       changed[column.name] = value === null ? null : AdapterSchema.storable(column, Number(value) + by)
     }
+    for (const [column, related] of counts) changed[column.name] = count(related, row)
     return changed
   }
 }

@@ -10,6 +10,7 @@ import type {
   Execution,
   ExecutionId,
   ExecutionInteraction,
+  ExecutionSummary,
   ExecutionToolCall,
   ListExecutionsOptions,
   Source,
@@ -39,9 +40,15 @@ export interface ExecutionEntry {
   readonly pendingInteraction: Interaction | null
 }
 
+/** An execution of a list, with the oldest question that waits for an answer. */
+export interface ListedEntry {
+  readonly execution: ExecutionSummary
+  readonly pendingInteraction: Interaction | null
+}
+
 /** A page of history. */
 export interface Page {
-  readonly executions: ReadonlyArray<ExecutionEntry>
+  readonly executions: ReadonlyArray<ListedEntry>
   readonly nextCursor?: string | undefined
 }
 

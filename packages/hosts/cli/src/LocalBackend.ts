@@ -2,9 +2,9 @@
  * The backend of this process: the executor and the engine over the data folder.
  */
 import type { ExecutionEngine, ExecutionOutcome } from "@executor/execution"
-import type { DBAdapter, ExecutionId, ExecutionInteraction, ExecutionWithInteraction, Executor } from "@executor/sdk"
+import type { DBAdapter, ExecutionId, ExecutionInteraction, Executor } from "@executor/sdk"
 import { Effect, Result, Stream, Struct } from "effect"
-import type { Backend, ExecutionEntry, Interaction, Outcome } from "./Backend.ts"
+import type { Backend, Interaction, Outcome } from "./Backend.ts"
 import { CommandFailed, type Failure, UsageError } from "./Failure.ts"
 
 /** What a data folder is opened into. */
@@ -38,7 +38,13 @@ const toOutcome = (outcome: ExecutionOutcome): Outcome =>
 const withoutPrivate = (interaction: ExecutionInteraction): Interaction =>
   Struct.omit(interaction, ["responsePrivateJson"])
 
-const toEntry = ({ execution, pendingInteraction }: ExecutionWithInteraction): ExecutionEntry => ({
+const toEntry = <E>({
+  execution,
+  pendingInteraction
+}: {
+  readonly execution: E
+  readonly pendingInteraction: ExecutionInteraction | null
+}) => ({
   execution,
   pendingInteraction: pendingInteraction === null ? null : withoutPrivate(pendingInteraction)
 })

@@ -4,10 +4,10 @@
 import {
   type ExecutionOutcomeRecord,
   type ExecutionPageRecord,
-  type ExecutionWithInteractionRecord,
   ExecutorApi,
   type FinishedOutcome,
   type InteractionRecord,
+  type ListedExecutionRecord,
   type ListExecutionsQuery,
   type ToolCallRecord
 } from "@executor/api"
@@ -21,10 +21,9 @@ import type {
 import {
   defaultListLimit,
   type ExecutionId,
-  type ExecutionInteraction,
   type ExecutionStore,
   type ExecutionTrigger,
-  type ExecutionWithInteraction,
+  type ExecutionInteraction,
   type Executor,
   type ListExecutionsOptions,
   type ListMeta,
@@ -118,10 +117,13 @@ const outcome = (outcome: ExecutionOutcome): Effect.Effect<ExecutionOutcomeRecor
 const withoutPrivate = (interaction: ExecutionInteraction): InteractionRecord =>
   Struct.omit(interaction, ["responsePrivateJson"])
 
-const withoutPrivateOf = ({
+const withoutPrivateOf = <E>({
   execution,
   pendingInteraction
-}: ExecutionWithInteraction): ExecutionWithInteractionRecord => ({
+}: {
+  readonly execution: E
+  readonly pendingInteraction: ExecutionInteraction | null
+}) => ({
   execution,
   pendingInteraction: pendingInteraction === null ? null : withoutPrivate(pendingInteraction)
 })
@@ -130,7 +132,7 @@ const withoutPrivateOf = ({
 const page = (store: Store, scopeId: ScopeId, options: ListExecutionsOptions) => {
   let meta: ListMeta | undefined
   let nextCursor: string | undefined
-  type Read = Effect.Effect<Slice<ExecutionWithInteractionRecord, ReadFailure>, ReadFailure>
+  type Read = Effect.Effect<Slice<ListedExecutionRecord, ReadFailure>, ReadFailure>
 
   const read = (part: ListExecutionsOptions, wanted: number): Read =>
     Effect.map(store.list(scopeId, { ...part, limit: Math.min(wanted, sliceRows) }), (slice) => {

@@ -1,4 +1,11 @@
-import { coreSchema, DBExecutionStore, ExecutionId, ExecutionToolCallId, ScopeId } from "@executor/sdk"
+import {
+  coreSchema,
+  DBExecutionStore,
+  ExecutionId,
+  ExecutionToolCallId,
+  ScopeId,
+  type WriteOperation
+} from "@executor/sdk"
 import { SqliteAdapter } from "@executor/storage-drizzle"
 import { assert, it } from "@effect/vitest"
 import Database from "better-sqlite3"
@@ -11,6 +18,12 @@ import { temporaryFolder } from "./temporaryFolder.ts"
 
 const scopeId = ScopeId.make("a")
 const id = ExecutionId.make("e")
+
+const toolName = (tool: string): WriteOperation => ({
+  op: "insert",
+  table: "tool_name",
+  rows: [{ scope_id: scopeId, tool }]
+})
 
 const messageOf = (file: string) => Effect.map(Effect.flip(Effect.scoped(SqliteAdapter.make({ file }))), String)
 
@@ -45,29 +58,24 @@ it.effect("finishes the writes that were submitted before it is closed, and refu
     const file = `${yield* temporaryFolder}/executor.db`
     const adapter = yield* Effect.scoped(
       Effect.tap(SqliteAdapter.make({ file }), (adapter) =>
-        Effect.forkDetach(DBExecutionStore.make(adapter).create({ id, scopeId, status: "running", code: "" }), {
-          startImmediately: true
-        })
+        Effect.forkDetach(adapter.write([toolName("a.b")]), { startImmediately: true })
       )
     )
     const store = DBExecutionStore.make(adapter)
     assert.deepInclude(yield* Effect.flip(store.get(scopeId, id)), { _tag: "DBError", reason: "unavailable" })
     assert.deepInclude(yield* Effect.flip(store.update(scopeId, id, {})), { _tag: "DBError", reason: "unavailable" })
-    const reopened = DBExecutionStore.make(yield* SqliteAdapter.make({ file }))
-    assert.strictEqual((yield* reopened.get(scopeId, id)).execution.id, id)
+    const reopened = yield* SqliteAdapter.make({ file })
+    assert.strictEqual(yield* reopened.count({ table: "tool_name" }), 1)
   })
 )
 
 it.effect("does not write what is interrupted before its turn", () =>
   Effect.gen(function* () {
     const adapter = yield* SqliteAdapter.make({ file: ":memory:" })
-    const store = DBExecutionStore.make(adapter)
-    const fiber = yield* Effect.forkChild(store.create({ id, scopeId, status: "running", code: "" }), {
-      startImmediately: true
-    })
+    const fiber = yield* Effect.forkChild(adapter.write([toolName("a.b")]), { startImmediately: true })
     fiber.interruptUnsafe()
-    yield* store.create({ id: ExecutionId.make("f"), scopeId, status: "running", code: "" })
-    assert.deepStrictEqual(yield* adapter.find({ table: "execution", select: ["id"] }), [{ id: "f" }])
+    yield* adapter.write([toolName("a.c")])
+    assert.deepStrictEqual(yield* adapter.find({ table: "tool_name", select: ["tool"] }), [{ tool: "a.c" }])
   })
 )
 
@@ -93,6 +101,55 @@ it.effect("refuses a database of a newer version, of another program, and what i
     writeFileSync(text, "not a database, but long enough to be looked at ".repeat(100))
     assert.match(yield* messageOf(text), /text\.db cannot be opened.*not a database/)
     assert.match(readFileSync(text, "utf8"), /^not a database/)
+  })
+)
+
+it.effect("brings a database of the first version up to date, with all that is in it", () =>
+  Effect.gen(function* () {
+    const file = `${yield* temporaryFolder}/executor.db`
+    const old = new Database(file)
+    old.exec(readMigrations("sqlite")[0]?.sql ?? "")
+    old.pragma(`application_id = ${0x45786563}`)
+    old.pragma("user_version = 1")
+    const insert = old.prepare(
+      `INSERT INTO execution (id, scope_id, status, tool_call_count, interaction_count, created_at, updated_at, seed,
+        epoch, journal_complete, trigger_meta_json, code, result_json)
+       VALUES (?, 'a', 'failed', 2, 0, 7, 7, 1, 0, 1, ?, ?, ?)`
+    )
+    insert.run("e", `{"client":{"name":"inspector"}}`, "return 'é'", "1")
+    insert.run("f", "no json", "return 'é'", null)
+    const insertCall = old.prepare(
+      `INSERT INTO execution_tool_call (id, execution_id, scope_id, seq, status, tool_path, namespace, idempotency_key,
+        started_at) VALUES (?, 'e', 'a', ?, ?, ?, ?, '', 7)`
+    )
+    insertCall.run("c0", 0, "failed", "github.issues.create", "github")
+    insertCall.run("c1", 1, "completed", "ping", "ping")
+    old.close()
+
+    const adapter = yield* SqliteAdapter.make({ file })
+    const store = DBExecutionStore.make(adapter)
+    const { execution } = yield* store.get(scopeId, id)
+    assert.deepInclude(execution, { code: "return 'é'", resultJson: "1", toolCallCount: 2, createdAt: 7, seed: 1 })
+    assert.strictEqual(yield* adapter.count({ table: "execution_code" }), 1)
+    yield* store.create({ id: ExecutionId.make("g"), scopeId, status: "running", code: "return 'é'" })
+    assert.strictEqual(yield* adapter.count({ table: "execution_code" }), 1)
+    const page = yield* store.list(scopeId, { toolPathFilter: ["github.*", "*in*"], includeMeta: true })
+    assert.deepStrictEqual(
+      page.executions.map(({ execution }) => execution.id),
+      [id]
+    )
+    assert.deepStrictEqual(
+      yield* adapter.find({
+        table: "execution",
+        select: ["trigger_client", "failed_call_count"],
+        where: { op: "eq", column: "id", value: id }
+      }),
+      [{ trigger_client: "inspector", failed_call_count: 1 }]
+    )
+    assert.deepStrictEqual(
+      (yield* store.listToolCalls(scopeId, id)).map(({ toolPath }) => toolPath),
+      ["github.issues.create", "ping"]
+    )
   })
 )
 
@@ -159,7 +216,7 @@ it.effect("has in the database what the schema and the Drizzle tables say", () =
           from: key.column,
           table: key.table,
           to: key.references,
-          on_delete: "CASCADE"
+          on_delete: ("onDelete" in key ? key.onDelete : "cascade").toUpperCase()
         }))
       )
     }

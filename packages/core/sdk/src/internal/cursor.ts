@@ -5,7 +5,7 @@
  */
 import { Option, Schema } from "effect"
 import * as Base64Url from "effect/encoding/Base64Url"
-import type { Execution } from "../Execution.ts"
+import type { ExecutionSummary } from "../Execution.ts"
 import { type ExecutionSort, ListOptionsInvalid } from "../ExecutionStore.ts"
 
 /** The sort key and the id of a row. */
@@ -25,7 +25,7 @@ const Token = Schema.fromJsonString(
 const decodeToken = Schema.decodeUnknownOption(Token)
 
 /** The cursor that continues after this execution. */
-export const encodeCursor = (sort: ExecutionSort, last: Execution): string =>
+export const encodeCursor = (sort: ExecutionSort, last: ExecutionSummary): string =>
   Base64Url.encode(JSON.stringify([sort.field, sort.direction, last[sort.field], last.id]))
 
 /** The position of a cursor, or why it is none for this sort. */

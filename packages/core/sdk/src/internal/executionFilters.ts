@@ -2,12 +2,18 @@
  * The filters of a list of executions, each as a condition of its own, so that the counts of a facet can leave out the
  * facet's own filter.
  */
-import type { Where } from "../DBAdapter.ts"
+import { Effect } from "effect"
+import type { DBAdapter, DBError, Where } from "../DBAdapter.ts"
 import type { ScopeId } from "../Ids.ts"
 import { type ListExecutionsOptions, ListOptionsInvalid } from "../ExecutionStore.ts"
+import { eq } from "./executionRows.ts"
 
 /** What `triggerFilter` and `triggerCounts` call executions that recorded no trigger. */
-export const unknownTrigger = "unknown"
+const unknownTrigger = "unknown"
+
+/** A trigger kind as `triggerFilter` takes it. */
+export const triggerName = (kind: string | null): string =>
+  kind === null ? unknownTrigger : kind === unknownTrigger || /^[=!]/.test(kind) ? `=${kind}` : kind
 
 /** One condition for each filter that is set. */
 export interface Filters {
@@ -19,10 +25,9 @@ export interface Filters {
   readonly createdTo?: Where | undefined
   readonly after?: Where | undefined
   readonly code?: Where | undefined
+  readonly query?: Where | undefined
   readonly elicitation?: Where | undefined
 }
-
-const eq = (column: string, value: string): Where => ({ op: "eq", column, value })
 
 /** The conditions of an execution under all filters but `without`. */
 export const whereExecution = (filters: Filters, without?: keyof Filters): Where => {
@@ -38,65 +43,136 @@ export const isFiltered = (filters: Filters, without: keyof Filters): boolean =>
   Object.entries(filters).some(([name, where]) => name !== "scopeId" && name !== without && where !== undefined)
 
 /** The condition of executions that were asked something, or were not. */
-export const whereAsked = (asked: boolean): Where =>
-  asked ? { op: "gt", column: "interaction_count", value: 0 } : { op: "eq", column: "interaction_count", value: 0 }
+export const whereAsked = (asked: boolean): Where => ({ op: asked ? "isNotNull" : "isNull", column: "asked_at" })
 
 /** The conditions of the options, or what is wrong with them. */
-export const makeFilters = (scopeId: ScopeId, options: ListExecutionsOptions): Filters | ListOptionsInvalid => {
+export const makeFilters = Effect.fnUntraced(function* (
+  adapter: DBAdapter["Service"],
+  scopeId: ScopeId,
+  options: ListExecutionsOptions
+): Effect.fn.Return<Filters, DBError | ListOptionsInvalid> {
   const { from, to } = options.timeRange ?? {}
   if (from !== undefined && to !== undefined && from > to) {
-    return new ListOptionsInvalid({
+    return yield* new ListOptionsInvalid({
       option: "timeRange",
       message: `timeRange: expected from to be at or before to, and ${from} is after ${to}.`
     })
   }
-  const tool = whereTool(scopeId, options.toolPathFilter ?? [])
-  if (tool instanceof ListOptionsInvalid) return tool
   return {
     scopeId,
-    status: options.statusFilter?.length ? { op: "in", column: "status", values: options.statusFilter } : undefined,
-    trigger: options.triggerFilter?.length ? whereTrigger(options.triggerFilter) : undefined,
-    tool,
+    status: choice(options.statusFilter, (values) => ({ op: "in", column: "status", values })),
+    trigger: choice(options.triggerFilter, whereTrigger),
+    tool: yield* whereTool(adapter, scopeId, options.toolPathFilter),
     createdFrom: from === undefined ? undefined : { op: "gte", column: "created_at", value: from },
     createdTo: to === undefined ? undefined : { op: "lt", column: "created_at", value: to },
     after: options.after === undefined ? undefined : { op: "gt", column: "created_at", value: options.after },
-    code: options.codeQuery ? { op: "contains", column: "code", value: options.codeQuery } : undefined,
+    code: options.codeQuery ? hasCode(options.codeQuery) : undefined,
+    query: options.query === undefined ? undefined : hasText(options.query),
     elicitation: options.hadElicitation === undefined ? undefined : whereAsked(options.hadElicitation)
   }
+})
+
+/** Splits the values of a filter into those to select and those to exclude. */
+const split = (values: ReadonlyArray<string>) => ({
+  selected: values.filter((value) => !value.startsWith("!")),
+  excluded: values.filter((value) => value.startsWith("!")).map((value) => value.slice(1))
+})
+
+/** The condition of a filter with values to select and to exclude. */
+const choice = (
+  values: ReadonlyArray<string> | undefined,
+  condition: (values: ReadonlyArray<string>) => Where
+): Where | undefined => {
+  if (values === undefined || values.length === 0) return undefined
+  const { excluded, selected } = split(values)
+  const conditions: ReadonlyArray<Where> = [
+    ...(selected.length > 0 ? [condition(selected)] : []),
+    ...(excluded.length > 0 ? [{ op: "not", condition: condition(excluded) } as const] : [])
+  ]
+  return conditions.length === 1 ? conditions[0] : { op: "and", conditions }
 }
 
-const whereTrigger = (kinds: ReadonlyArray<string>): Where => {
+const whereTrigger = (names: ReadonlyArray<string>): Where => {
+  const kinds = names.filter((name) => name !== unknownTrigger).map((name) => name.replace(/^=/, ""))
   const known: Where = { op: "in", column: "trigger_kind", values: kinds }
-  return kinds.includes(unknownTrigger)
+  return names.includes(unknownTrigger)
     ? { op: "or", conditions: [known, { op: "isNull", column: "trigger_kind" }] }
     : known
 }
 
-const whereTool = (scopeId: ScopeId, patterns: ReadonlyArray<string>): Where | undefined | ListOptionsInvalid => {
-  if (patterns.length === 0) return undefined
-  const invalid = patterns.find((pattern) => !/^[^*]+$/.test(pattern.replace(/\.\*$/, "")))
-  if (invalid !== undefined) {
-    return new ListOptionsInvalid({
-      option: "toolPathFilter",
-      message: `toolPathFilter: expected a tool's path, or a prefix such as github.*, not ${JSON.stringify(invalid)}.`
-    })
-  }
-  const paths = patterns.filter((pattern) => !pattern.endsWith(".*"))
-  const prefixes = patterns.filter((pattern) => pattern.endsWith(".*")).map((pattern) => pattern.slice(0, -2))
-  const conditions: Array<Where> = prefixes.map((prefix) => ({
-    op: "and",
-    conditions: [
-      // The namespace follows from the prefix, and has an index that leads to the calls of one execution.
-      eq("namespace", prefix.split(".")[0] ?? prefix),
-      { op: "startsWith", column: "tool_path", value: `${prefix}.` }
-    ]
-  }))
-  if (paths.length > 0) conditions.push({ op: "in", column: "tool_path", values: paths })
-  return {
+const hasCode = (text: string): Where => ({
+  op: "exists",
+  table: "execution_code",
+  local: "code_id",
+  foreign: "id",
+  where: { op: "contains", column: "code", value: text }
+})
+
+const hasText = (text: string): Where => {
+  const contains = (...columns: ReadonlyArray<string>): ReadonlyArray<Where> =>
+    columns.map((column) => ({ op: "contains", column, value: text }))
+  const child = (table: string, ...columns: ReadonlyArray<string>): Where => ({
     op: "exists",
-    table: "execution_tool_call",
+    table,
     local: "id",
     foreign: "execution_id",
-    where: { op: "and", conditions: [eq("scope_id", scopeId), { op: "or", conditions }] }
+    where: { op: "or", conditions: contains(...columns) }
+  })
+  return {
+    op: "or",
+    conditions: [
+      hasCode(text),
+      ...contains("error_text"),
+      child("execution_output", "result_json"),
+      child("execution_tool_call", "args_json", "result_json", "error_text")
+    ]
   }
 }
+
+/** A whole namespace, which an execution has a row for as it has for a path. */
+const isNamespace = (pattern: string): boolean => /^[^.*]+\.\*$/.test(pattern)
+
+const isPattern = (pattern: string): boolean => pattern.includes("*")
+
+const matcher = (pattern: string): RegExp =>
+  new RegExp(`^${pattern.replace(/[\\^$.+?()[\]{}|/]/g, "\\$&").replaceAll("*", "[^]*")}$`)
+
+/** The names in `execution_tool` that patterns stand for. */
+const whereTool = Effect.fnUntraced(function* (
+  adapter: DBAdapter["Service"],
+  scopeId: ScopeId,
+  patterns: ReadonlyArray<string> | undefined
+): Effect.fn.Return<Where | undefined, DBError | ListOptionsInvalid> {
+  if (patterns?.some((pattern) => pattern === "" || pattern === "!")) {
+    return yield* new ListOptionsInvalid({
+      option: "toolPathFilter",
+      message: "toolPathFilter: expected a tool's path, or a pattern such as github.* or *.create, not an empty text."
+    })
+  }
+  const isKnown = (pattern: string) => !isPattern(pattern) || isNamespace(pattern)
+  const needsNames = patterns?.some((pattern) => !isKnown(pattern.replace(/^!/, ""))) ?? false
+  const names = needsNames
+    ? (yield* adapter.find({ table: "tool_name", select: ["tool"], where: eq("scope_id", scopeId) }))
+        .map((row) => String(row["tool"]))
+        .filter((name) => !isPattern(name))
+    : []
+  return choice(patterns, (chosen) => ({
+    op: "exists",
+    table: "execution_tool",
+    local: "id",
+    foreign: "execution_id",
+    where: {
+      op: "in",
+      column: "tool",
+      values: [
+        ...new Set(
+          chosen.flatMap((pattern) => {
+            if (isKnown(pattern)) return [pattern]
+            const matches = matcher(pattern)
+            return names.filter((name) => matches.test(name))
+          })
+        )
+      ]
+    }
+  }))
+})

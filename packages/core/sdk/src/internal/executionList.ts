@@ -4,7 +4,6 @@
  */
 import { Effect, Schema, SchemaIssue } from "effect"
 import type { DBAdapter, DBError, OrderBy } from "../DBAdapter.ts"
-import type { Execution, ExecutionInteraction } from "../Execution.ts"
 import {
   defaultListLimit,
   type ExecutionPage,
@@ -16,7 +15,8 @@ import type { ScopeId } from "../Ids.ts"
 import { decodeCursor, encodeCursor } from "./cursor.ts"
 import { makeFilters, whereExecution } from "./executionFilters.ts"
 import { listMeta } from "./executionListMeta.ts"
-import { readExecution, readInteraction } from "./records.ts"
+import { pendingInteractions } from "./interactionRows.ts"
+import { summaries } from "./executionRows.ts"
 
 const newestFirst: ExecutionSort = { field: "createdAt", direction: "desc" }
 const sortColumns = { createdAt: "created_at", durationMs: "duration_ms" } as const
@@ -48,12 +48,11 @@ export const listExecutions = Effect.fnUntraced(function* (
   input: ListExecutionsOptions
 ): Effect.fn.Return<ExecutionPage, DBError | ListOptionsInvalid> {
   const options = yield* decodeListOptions(input)
-  const filters = makeFilters(scopeId, options)
-  if (filters instanceof ListOptionsInvalid) return yield* filters
   const sort = options.sort ?? newestFirst
   const position = options.cursor === undefined ? undefined : decodeCursor(sort, options.cursor)
   if (position instanceof ListOptionsInvalid) return yield* position
 
+  const filters = yield* makeFilters(adapter, scopeId, options)
   const limit = options.limit ?? defaultListLimit
   const orderBy: ReadonlyArray<OrderBy> = [
     { column: sortColumns[sort.field], direction: sort.direction },
@@ -67,7 +66,7 @@ export const listExecutions = Effect.fnUntraced(function* (
     // One more than the page tells whether there is another.
     limit: limit + 1
   })
-  const executions = yield* Effect.forEach(rows.slice(0, limit), readExecution)
+  const executions = yield* summaries(adapter, scopeId, rows.slice(0, limit))
   const pending = yield* pendingInteractions(adapter, scopeId, executions)
   const last = executions.at(-1)
   return {
@@ -75,36 +74,4 @@ export const listExecutions = Effect.fnUntraced(function* (
     ...(rows.length > limit && last !== undefined && { nextCursor: encodeCursor(sort, last) }),
     ...(options.includeMeta === true && { meta: yield* listMeta(adapter, filters, options) })
   }
-})
-
-/** The oldest question that waits, for each execution that has one. */
-export const pendingInteractions = Effect.fnUntraced(function* (
-  adapter: DBAdapter["Service"],
-  scopeId: ScopeId,
-  executions: ReadonlyArray<Execution>
-): Effect.fn.Return<ReadonlyMap<string, ExecutionInteraction>, DBError> {
-  const ids = executions.flatMap((execution) => (execution.interactionCount > 0 ? [execution.id] : []))
-  if (ids.length === 0) return new Map()
-  const rows = yield* adapter.find({
-    table: "execution_interaction",
-    where: {
-      op: "and",
-      conditions: [
-        { op: "in", column: "execution_id", values: ids },
-        { op: "eq", column: "status", value: "pending" },
-        { op: "eq", column: "scope_id", value: scopeId }
-      ]
-    },
-    orderBy: [
-      { column: "created_at", direction: "asc" },
-      { column: "id", direction: "asc" }
-    ]
-  })
-  const oldest = new Map<string, ExecutionInteraction>()
-  for (const row of rows) {
-    if (oldest.has(String(row["execution_id"]))) continue
-    const interaction = yield* readInteraction(row)
-    oldest.set(interaction.executionId, interaction)
-  }
-  return oldest
 })

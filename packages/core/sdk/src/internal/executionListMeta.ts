@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import type { DBAdapter, DBError, Where } from "../DBAdapter.ts"
 import type { ListExecutionsOptions, ListMeta, StatusCounts } from "../ExecutionStore.ts"
 import { ExecutionStatus } from "../Status.ts"
-import { type Filters, isFiltered, unknownTrigger, whereAsked, whereExecution } from "./executionFilters.ts"
+import { type Filters, isFiltered, triggerName, whereAsked, whereExecution } from "./executionFilters.ts"
 import { bucketStarts, bucketWidth } from "./timeline.ts"
 
 /** So many tools fit a list of choices; the rest is found by typing. */
@@ -41,12 +41,6 @@ export const listMeta = Effect.fnUntraced(function* (
   const triggers = yield* between(
     adapter.countBy({ table, where: whereExecution(filters, "trigger"), by: [{ column: "trigger_kind" }] })
   )
-  // Not an object yet: a kind may be called like something that every object has.
-  const triggerCounts = new Map<string, number>()
-  for (const { count, keys } of triggers) {
-    const kind = String(keys[0] ?? unknownTrigger)
-    triggerCounts.set(kind, (triggerCounts.get(kind) ?? 0) + count)
-  }
   const tools = yield* between(countTools(adapter, filters))
   const anyAsked = whereExecution(filters, "elicitation")
   const timeline = yield* listTimeline(adapter, filters, options, between)
@@ -54,7 +48,9 @@ export const listMeta = Effect.fnUntraced(function* (
     totalRowCount: yield* count(whereExecution({ scopeId: filters.scopeId })),
     filterRowCount: yield* count(whereExecution(filters)),
     statusCounts: countsByStatus(statuses.map(({ count, keys }) => [keys[0], count])),
-    triggerCounts: Object.fromEntries(triggerCounts),
+    triggerCounts: Object.fromEntries(
+      triggers.map(({ count, keys }) => [triggerName(typeof keys[0] === "string" ? keys[0] : null), count])
+    ),
     toolFacets: tools.map(({ count, keys }) => ({ toolPath: String(keys[0]), count })),
     interactionCounts: {
       withElicitation: yield* count({ op: "and", conditions: [anyAsked, whereAsked(true)] }),
@@ -72,7 +68,13 @@ const countsByStatus = (groups: ReadonlyArray<readonly [status: unknown, count: 
 
 /** The tools that most executions under the filters called. */
 const countTools = (adapter: DBAdapter["Service"], filters: Filters) => {
-  const inScope: Where = { op: "eq", column: "scope_id", value: filters.scopeId }
+  const inScope: Where = {
+    op: "and",
+    conditions: [
+      { op: "eq", column: "scope_id", value: filters.scopeId },
+      { op: "not", condition: { op: "endsWith", column: "tool", value: ".*" } }
+    ]
+  }
   const where: Where = isFiltered(filters, "tool")
     ? {
         op: "and",
@@ -83,10 +85,9 @@ const countTools = (adapter: DBAdapter["Service"], filters: Filters) => {
       }
     : inScope
   return adapter.countBy({
-    table: "execution_tool_call",
+    table: "execution_tool",
     where,
-    by: [{ column: "tool_path" }],
-    distinct: "execution_id",
+    by: [{ column: "tool" }],
     limit: maxToolFacets
   })
 }

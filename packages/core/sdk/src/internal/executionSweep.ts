@@ -3,11 +3,11 @@
  * of that order, up to the nearer bound.
  */
 import { Effect } from "effect"
-import type { DBAdapter, DBError, Where } from "../DBAdapter.ts"
+import type { DBAdapter, DBError, Row, Where } from "../DBAdapter.ts"
 import { ListOptionsInvalid, SweepOptions } from "../ExecutionStore.ts"
 import type { ScopeId } from "../Ids.ts"
-import { ExecutionStatus, isTerminal } from "../Status.ts"
 import { decodeOptions } from "./executionList.ts"
+import { hasEnded } from "./executionRows.ts"
 
 /** Executions that one call removes when no limit is given. */
 const defaultSweepLimit = 500
@@ -16,7 +16,6 @@ const defaultSweepLimit = 500
 const sweepUnit = 25
 
 const table = "execution"
-const finished: Where = { op: "in", column: "status", values: ExecutionStatus.literals.filter(isTerminal) }
 const decodeSweepOptions = decodeOptions(SweepOptions)
 
 /** Removes finished executions of the scope. */
@@ -32,7 +31,7 @@ export const sweepExecutions = Effect.fnUntraced(function* (
       message: "completedBefore: expected a time here, or a number of executions in keepNewest."
     })
   }
-  const conditions: ReadonlyArray<Where> = [{ op: "eq", column: "scope_id", value: scopeId }, finished]
+  const conditions: ReadonlyArray<Where> = [{ op: "eq", column: "scope_id", value: scopeId }, hasEnded]
   const surplus =
     keepNewest === undefined ? limit : (yield* adapter.count({ table, where: { op: "and", conditions } })) - keepNewest
   const old: Where | undefined =
@@ -40,7 +39,7 @@ export const sweepExecutions = Effect.fnUntraced(function* (
   const rows = yield* adapter.find({
     table,
     where: { op: "and", conditions: old === undefined ? conditions : [...conditions, old] },
-    select: ["id"],
+    select: ["id", "code_id"],
     orderBy: [
       { column: "completed_at", direction: "asc" },
       { column: "id", direction: "asc" }
@@ -49,10 +48,31 @@ export const sweepExecutions = Effect.fnUntraced(function* (
   })
   let removed = 0
   for (let start = 0; start < rows.length; start += sweepUnit) {
-    const values = rows.slice(start, start + sweepUnit).map((row) => String(row["id"]))
-    const where: Where = { op: "and", conditions: [...conditions, { op: "in", column: "id", values }] }
+    const unit = rows.slice(start, start + sweepUnit)
+    const where: Where = { op: "and", conditions: [...conditions, oneOf(unit, "id")] }
     const [count] = yield* Effect.catchTag(adapter.write([{ op: "delete", table, where }]), "WriteConflict", Effect.die)
     removed += count ?? 0
+    yield* removeCode(adapter, unit)
   }
   return { removed }
 })
+
+const oneOf = (rows: ReadonlyArray<Row>, column: string): Where => ({
+  op: "in",
+  column: "id",
+  values: rows.map((row) => String(row[column]))
+})
+
+/** Removes code that no execution has any more; one that somebody submits again at this moment is kept. */
+const removeCode = (adapter: DBAdapter["Service"], rows: ReadonlyArray<Row>): Effect.Effect<void, DBError> => {
+  const used: Where = { op: "exists", table, local: "id", foreign: "code_id" }
+  const where: Where = { op: "and", conditions: [oneOf(rows, "code_id"), { op: "not", condition: used }] }
+  return adapter.write([{ op: "delete", table: "execution_code", where }]).pipe(
+    Effect.asVoid,
+    Effect.catchTag("WriteConflict", Effect.die),
+    Effect.catchIf(
+      (error) => error.reason === "foreignKey",
+      () => Effect.void
+    )
+  )
+}

@@ -14,6 +14,8 @@ export interface MemoryTable {
   /** The rows whose column has this value; a scan if the column has no index. */
   readonly lookup: (column: string, value: Value) => Iterable<Row>
   readonly isIndexed: (column: string) => boolean
+  /** The row with the primary key of this one. */
+  readonly get: (row: Row) => Row | undefined
   /** Adds a row; throws a `DBError` if it does not fit or repeats a unique value. */
   readonly insert: (row: Row) => void
   /** Puts the new row in place of the old one; throws as `insert` does. */
@@ -79,6 +81,7 @@ export const makeMemoryTable = (table: Table): MemoryTable => {
     table,
     rows,
     isIndexed: (column) => indexes.has(column),
+    get: (row) => rows.get(keyOf(row, primaryKey)),
     lookup: (column, value) => {
       const index = indexes.get(column)
       if (index !== undefined) return index.get(value) ?? []

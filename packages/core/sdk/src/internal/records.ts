@@ -4,7 +4,7 @@
 import { Effect, Schema } from "effect"
 import { coreSchema } from "../CoreSchema.ts"
 import { DBError, type Row, type Value } from "../DBAdapter.ts"
-import { Execution, ExecutionInteraction, ExecutionToolCall } from "../Execution.ts"
+import { Execution, ExecutionInteraction, ExecutionSummary, ExecutionToolCall } from "../Execution.ts"
 
 const camelCase = (column: string): string => column.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
@@ -25,12 +25,12 @@ export const executionColumns = (changes: { readonly [field: string]: Value | un
   return set
 }
 
-const reader = <S extends Schema.Top & { readonly DecodingServices: never }>(
+const reader = <S extends Schema.Top & { readonly DecodingServices: never; readonly fields: object }>(
   schema: S,
   table: string,
   columns: object
 ) => {
-  const fields = fieldsOf(columns)
+  const fields = fieldsOf(columns).filter(([, field]) => field in schema.fields)
   const decode = Schema.decodeUnknownEffect(schema)
   return (row: Row): Effect.Effect<S["Type"], DBError> => {
     const record: Record<string, Value> = {}
@@ -43,7 +43,18 @@ const reader = <S extends Schema.Top & { readonly DecodingServices: never }>(
   }
 }
 
-export const readExecution = reader(Execution, "execution", coreSchema.execution.columns)
+/** A slim row with its code and output. */
+export const readExecution = reader(Execution, "execution", {
+  ...coreSchema.execution.columns,
+  ...coreSchema.execution_code.columns,
+  ...coreSchema.execution_output.columns
+})
+
+/** A slim row with the `code_preview`. */
+export const readSummary = reader(ExecutionSummary, "execution", {
+  ...coreSchema.execution.columns,
+  code_preview: {}
+})
 
 export const readInteraction = reader(
   ExecutionInteraction,

@@ -4,9 +4,18 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import type { DBAdapter, DBError, FindOptions, OrderBy, Row, Where, WriteConflict } from "../DBAdapter.ts"
+import type {
+  DBAdapter,
+  DBError,
+  FindOptions,
+  OrderBy,
+  Row,
+  Where,
+  WriteConflict,
+  WriteOperation
+} from "../DBAdapter.ts"
 import { adapterProperties } from "./adapterProperties.ts"
-import { executionRow, toolCallRow } from "./rows.ts"
+import { codeRow, executionRow, toolCallRow } from "./rows.ts"
 
 type Adapter = DBAdapter["Service"]
 
@@ -15,7 +24,15 @@ export type MakeAdapter = Effect.Effect<Adapter, unknown, Scope.Scope>
 
 /** Writes rows of `execution`. */
 export const insertExecutions = (adapter: Adapter, rows: ReadonlyArray<Row>) =>
-  adapter.write([{ op: "insert", table: "execution", rows }])
+  adapter.write([insertCode, { op: "insert", table: "execution", rows }])
+
+/** Writes the code that rows of `execution` refer to. */
+export const insertCode: WriteOperation = {
+  op: "insert",
+  table: "execution_code",
+  rows: [codeRow],
+  onConflict: "ignore"
+}
 
 const idsOf = (adapter: Adapter, options: Partial<FindOptions>) =>
   Effect.map(adapter.find({ table: "execution", orderBy: [{ column: "id", direction: "asc" }], ...options }), (rows) =>
@@ -50,13 +67,13 @@ const readingTests = (test: Test): void => {
     Effect.gen(function* () {
       const rows = [
         executionRow("1", {
-          code: `Ünï😀 "quoted" 'single' \\ % _ \n\t\u0000 end`,
+          trigger_meta_json: `Ünï😀 "quoted" 'single' \\ % _ \n\t\u0000 end`,
           error_text: "",
           created_at: Number.MAX_SAFE_INTEGER,
           updated_at: Number.MIN_SAFE_INTEGER,
           journal_complete: false
         }),
-        executionRow("2", { result_json: "x".repeat(3_000_000), code: "\uE000\u{10FFFF}", duration_ms: -1 })
+        executionRow("2", { error_text: "x".repeat(3_000_000), trigger_kind: "\uE000\u{10FFFF}", duration_ms: -1 })
       ]
       yield* insertExecutions(adapter, rows)
       expect(yield* adapter.find({ table: "execution", orderBy: [{ column: "id", direction: "asc" }] })).toEqual(rows)
@@ -64,9 +81,9 @@ const readingTests = (test: Test): void => {
 
   test("stores half a surrogate pair as U+FFFD, and finds it by that", (adapter) =>
     Effect.gen(function* () {
-      yield* insertExecutions(adapter, [executionRow("1", { code: "a\uD800b" })])
-      const [row] = yield* adapter.find({ table: "execution", where: eq("code", "a\uD800b") })
-      expect(row?.["code"]).toBe("a\uFFFDb")
+      yield* insertExecutions(adapter, [executionRow("1", { error_text: "a\uD800b" })])
+      const [row] = yield* adapter.find({ table: "execution", where: eq("error_text", "a\uD800b") })
+      expect(row?.["error_text"]).toBe("a\uFFFDb")
     }))
 
   test("selects columns", (adapter) =>
@@ -78,10 +95,10 @@ const readingTests = (test: Test): void => {
     }))
 
   const rows = [
-    executionRow("1", { code: "abc", trigger_kind: "cli", duration_ms: 5, created_at: -1 }),
-    executionRow("2", { code: "ABC", trigger_kind: null, duration_ms: null, journal_complete: false }),
-    executionRow("3", { code: "a%c", trigger_kind: "http", duration_ms: 7, created_at: 3 }),
-    executionRow("4", { code: "a_c\\", trigger_kind: "Cli", duration_ms: null, created_at: 3 })
+    executionRow("1", { error_text: "abc", trigger_kind: "cli", duration_ms: 5, created_at: -1 }),
+    executionRow("2", { error_text: "ABC", trigger_kind: null, duration_ms: null, journal_complete: false }),
+    executionRow("3", { error_text: "a%c", trigger_kind: "http", duration_ms: 7, created_at: 3 }),
+    executionRow("4", { error_text: "a_c\\", trigger_kind: "Cli", duration_ms: null, created_at: 3 })
   ]
   const cases: ReadonlyArray<readonly [where: Where, ids: string]> = [
     [eq("duration_ms", 5), "1"],
@@ -98,14 +115,14 @@ const readingTests = (test: Test): void => {
     [{ op: "in", column: "id", values: ["1", "3", "3", "9"] }, "13"],
     [{ op: "in", column: "id", values: [] }, ""],
     [{ op: "not", condition: { op: "in", column: "trigger_kind", values: ["cli"] } }, "234"],
-    [{ op: "contains", column: "code", value: "BC" }, "12"],
-    [{ op: "contains", column: "code", value: "%" }, "3"],
-    [{ op: "contains", column: "code", value: "_" }, "4"],
-    [{ op: "contains", column: "code", value: "\\" }, "4"],
+    [{ op: "contains", column: "error_text", value: "BC" }, "12"],
+    [{ op: "contains", column: "error_text", value: "%" }, "3"],
+    [{ op: "contains", column: "error_text", value: "_" }, "4"],
+    [{ op: "contains", column: "error_text", value: "\\" }, "4"],
     [{ op: "contains", column: "trigger_kind", value: "" }, "134"],
-    [{ op: "startsWith", column: "code", value: "a" }, "134"],
-    [{ op: "startsWith", column: "code", value: "a%" }, "3"],
-    [{ op: "endsWith", column: "code", value: "c" }, "13"],
+    [{ op: "startsWith", column: "error_text", value: "a" }, "134"],
+    [{ op: "startsWith", column: "error_text", value: "a%" }, "3"],
+    [{ op: "endsWith", column: "error_text", value: "c" }, "13"],
     [{ op: "endsWith", column: "trigger_kind", value: "" }, "134"],
     [{ op: "isNull", column: "trigger_kind" }, "2"],
     [{ op: "not", condition: { op: "isNull", column: "trigger_kind" } }, "134"],
@@ -113,7 +130,10 @@ const readingTests = (test: Test): void => {
     [{ op: "and", conditions: [] }, "1234"],
     [{ op: "or", conditions: [] }, ""],
     [{ op: "not", condition: { op: "or", conditions: [] } }, "1234"],
-    [{ op: "or", conditions: [eq("id", "1"), { op: "and", conditions: [eq("id", "2"), eq("code", "ABC")] }] }, "12"],
+    [
+      { op: "or", conditions: [eq("id", "1"), { op: "and", conditions: [eq("id", "2"), eq("error_text", "ABC")] }] },
+      "12"
+    ],
     [{ op: "not", condition: { op: "and", conditions: [eq("duration_ms", 5), eq("id", "1")] } }, "234"]
   ]
   for (const [where, expected] of cases) {
@@ -157,7 +177,7 @@ const readingTests = (test: Test): void => {
       expect(yield* ordered(["duration_ms", "desc"], ["id", "desc"])).toBe("3142")
       expect(yield* ordered(["created_at", "desc"], ["id", "asc"])).toBe("3421")
       expect(yield* ordered(["trigger_kind", "asc"])).toBe("4132")
-      expect(yield* ordered(["code", "asc"])).toBe("2341")
+      expect(yield* ordered(["error_text", "asc"])).toBe("2341")
       expect(yield* idsOf(adapter, { limit: 2 })).toBe("12")
       expect(yield* idsOf(adapter, { limit: 0 })).toBe("")
     }))
@@ -167,10 +187,10 @@ const readingTests = (test: Test): void => {
       const codes = ["😀", "\uE000", "a", "Z", "é", ""]
       yield* insertExecutions(
         adapter,
-        codes.map((code, id) => executionRow(String(id), { code }))
+        codes.map((code, id) => executionRow(String(id), { error_text: code }))
       )
-      expect(yield* idsOf(adapter, { orderBy: [{ column: "code", direction: "asc" }] })).toBe("532410")
-      expect(yield* idsOf(adapter, { where: { op: "gt", column: "code", value: "é" } })).toBe("01")
+      expect(yield* idsOf(adapter, { orderBy: [{ column: "error_text", direction: "asc" }] })).toBe("532410")
+      expect(yield* idsOf(adapter, { where: { op: "gt", column: "error_text", value: "é" } })).toBe("01")
     }))
 
   const directions = ["asc", "desc"] as const
@@ -255,7 +275,9 @@ const readingTests = (test: Test): void => {
       expect(yield* find({ orderBy: [{ column: "nope", direction: "asc" }] })).toBe("other")
       expect(yield* find({ limit: -1 })).toBe("other")
       expect(yield* find({ orderBy: [{ column: "id", direction: "asc" }], after: ["1", 2] })).toBe("other")
-      expect(yield* reasonOf(adapter.countBy({ table, by: [{ bucket: { column: "code", size: 1 } }] }))).toBe("other")
+      expect(yield* reasonOf(adapter.countBy({ table, by: [{ bucket: { column: "error_text", size: 1 } }] }))).toBe(
+        "other"
+      )
     }))
 }
 
@@ -265,6 +287,7 @@ const writingTests = (test: Test): void => {
 
   test("gives the number of changed rows of each operation", (adapter) =>
     Effect.gen(function* () {
+      yield* adapter.write([insertCode])
       const changed = yield* adapter.write([
         { op: "insert", table, rows: [executionRow("1"), executionRow("2"), executionRow("3")] },
         { op: "update", table, where: { op: "gt", column: "id", value: "1" }, set: { status: "failed" } },
@@ -361,6 +384,7 @@ const writingTests = (test: Test): void => {
 
   test("keeps units that are submitted together apart: one that fails undoes no other", (adapter) =>
     Effect.gen(function* () {
+      yield* adapter.write([insertCode])
       const units = Array.from({ length: 40 }, (_, i) =>
         Effect.exit(
           adapter.write([

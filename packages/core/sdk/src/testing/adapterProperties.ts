@@ -5,7 +5,7 @@ import { expect, it } from "@effect/vitest"
 import { Effect, Exit, Option } from "effect"
 import type { DBAdapter, DBError, WriteConflict } from "../DBAdapter.ts"
 import * as MemoryAdapter from "../MemoryAdapter.ts"
-import type { MakeAdapter } from "./adapterConformance.ts"
+import { insertCode, type MakeAdapter } from "./adapterConformance.ts"
 import { anyCountBy, anyFind, anyRows, anyUnit } from "./arbitraries.ts"
 import { checkProperty } from "./checkProperty.ts"
 import * as fc from "fast-check"
@@ -22,13 +22,14 @@ const state = (adapter: DBAdapter["Service"]) =>
 
 /** Deletes everything: making an adapter for each case would take longer than the case. */
 const empty = (adapter: DBAdapter["Service"]) =>
-  adapter.write([{ op: "delete", table: "execution", where: { op: "and", conditions: [] } }])
+  adapter.write([{ op: "delete", table: "execution", where: { op: "and", conditions: [] } }, insertCode])
 
 const insertAll = (
   adapter: DBAdapter["Service"],
   rows: typeof anyRows extends fc.Arbitrary<infer Rows> ? Rows : never
 ) =>
   adapter.write([
+    insertCode,
     { op: "insert", table: "execution", rows: rows.executions },
     { op: "insert", table: "execution_tool_call", rows: rows.toolCalls }
   ])

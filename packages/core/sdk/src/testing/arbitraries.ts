@@ -57,7 +57,7 @@ const toolCall = tableNamed("execution_tool_call")
 const varying = new Map([
   [
     execution,
-    ["id", "status", "trigger_kind", "created_at", "duration_ms", "journal_complete", "code", "interaction_count"]
+    ["id", "status", "trigger_kind", "created_at", "duration_ms", "journal_complete", "error_text", "interaction_count"]
   ],
   [toolCall, ["id", "execution_id", "seq", "settle_seq", "tool_path", "error_text", "duration_ms"]]
 ])
@@ -222,24 +222,37 @@ export const anyCountBy: fc.Arbitrary<CountByOptions> = anyTable.chain((table) =
 
 const anyExpect = fc.option(fc.constantFrom(0, 1, 2), { nil: undefined, freq: 2 })
 
+const anyOnConflict = fc.option(fc.constantFrom("ignore" as const, "update" as const), { nil: undefined })
+
+const anyCountOf: fc.Arbitrary<SetValue> = fc.option(whereOf(toolCall, 1), { nil: undefined }).map((where) => ({
+  countOf: { table: toolCall.name, local: "id", foreign: "execution_id", ...(where && { where }) }
+}))
+
 const setOf = (column: Column): fc.Arbitrary<SetValue> =>
   column.type === "integer"
-    ? fc.oneof(valueOf(column), fc.record({ increment: fc.constantFrom(-1, 1, 60) }))
+    ? fc.oneof(valueOf(column), fc.record({ increment: fc.constantFrom(-1, 1, 60) }), anyCountOf)
     : valueOf(column)
 
 /** A unit of work: inserts that may collide, updates and deletes that may find other rows than they expect. */
 export const anyUnit: fc.Arbitrary<ReadonlyArray<WriteOperation>> = fc.array(
   fc.oneof(
-    rowOf(execution).map((row): WriteOperation => ({
+    fc.tuple(rowOf(execution), anyOnConflict, anyExpect).map(([row, onConflict, expect]): WriteOperation => ({
       op: "insert",
       table: execution.name,
-      rows: [executionRow(String(row["id"]), row)]
+      rows: [executionRow(String(row["id"]), row)],
+      ...(onConflict && { onConflict }),
+      ...(expect !== undefined && { expect })
     })),
-    rowOf(toolCall).map((row): WriteOperation => ({
-      op: "insert",
-      table: toolCall.name,
-      rows: [toolCallRow("", "", 0, { ...row, seq: Math.abs(Number(row["seq"])) })]
-    })),
+    fc
+      .tuple(rowOf(toolCall), anyOnConflict, fc.option(whereOf(execution, 1), { nil: undefined }), anyExpect)
+      .map(([row, onConflict, where, expect]): WriteOperation => ({
+        op: "insert",
+        table: toolCall.name,
+        rows: [toolCallRow("", "", 0, { ...row, seq: Math.abs(Number(row["seq"])) })],
+        ...(onConflict && { onConflict }),
+        ...(where && { given: { table: execution.name, where } }),
+        ...(expect !== undefined && { expect })
+      })),
     fc
       .tuple(
         whereOf(execution, 1),

@@ -5,7 +5,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import * as fc from "fast-check"
-import type { ExecutionSort, ExecutionStore, ListExecutionsOptions } from "../ExecutionStore.ts"
+import { type ExecutionSort, type ExecutionStore, type ListExecutionsOptions, StatusFilter } from "../ExecutionStore.ts"
 import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
 import { ExecutionStatus } from "../Status.ts"
 import { checkProperty } from "./checkProperty.ts"
@@ -27,11 +27,25 @@ interface Sample {
 const statuses = ExecutionStatus.literals
 const codes = ["return 1", "RETURN 100%", "a_b\\c", "'; drop table execution --", ""]
 const tools = ["github.issues.create", "github.issues", "github.issuesx.list", "github.ping", "githubber.x", "ping"]
-const patterns = ["github.*", "github.issues.*", "github.issues", "ping", "ping.*", "github.ping", "none.*"]
+const patterns = [
+  "github.*",
+  "github.issues.*",
+  "github.issues",
+  "ping",
+  "ping.*",
+  "*.ping",
+  "*",
+  "git*.x",
+  "*issues*",
+  "none.*",
+  "!github.*",
+  "!ping",
+  "!*.create"
+]
 
 const anySample: fc.Arbitrary<Omit<Sample, "id">> = fc.record({
   status: fc.constantFrom(...statuses),
-  triggerKind: fc.constantFrom("cli", "http", "constructor", "unknown", null),
+  triggerKind: fc.constantFrom("cli", "http", "constructor", "unknown", "a,b", "!cli", "=x", null),
   createdAt: fc.constantFrom(0, 1, 1000, 1001, 60_000, 86_400_000),
   durationMs: fc.constantFrom(0, 5, 5, 9, null),
   code: fc.constantFrom(...codes),
@@ -46,9 +60,13 @@ const optional = <A>(arbitrary: fc.Arbitrary<A>) => fc.option(arbitrary, { nil: 
 const anyTime = fc.constantFrom(0, 1, 1000, 1001, 60_000, 100_000_000)
 const anyFilters: fc.Arbitrary<ListExecutionsOptions> = fc
   .record({
-    statusFilter: optional(fc.subarray([...statuses])),
-    triggerFilter: optional(fc.subarray(["cli", "http", "constructor", "unknown"])),
-    toolPathFilter: optional(fc.subarray(patterns, { maxLength: 2 })),
+    statusFilter: optional(fc.subarray([...StatusFilter.literals], { maxLength: 4 })),
+    triggerFilter: optional(
+      fc.subarray(["cli", "http", "constructor", "unknown", "=unknown", "a,b", "=!cli", "==x", "!http", "!unknown"], {
+        maxLength: 4
+      })
+    ),
+    toolPathFilter: optional(fc.subarray(patterns, { maxLength: 3 })),
     timeRange: optional(
       fc.record({ from: optional(anyTime), to: optional(anyTime) }).map(({ from, to }) => ({
         ...(from !== undefined && { from }),
@@ -57,6 +75,7 @@ const anyFilters: fc.Arbitrary<ListExecutionsOptions> = fc
     ),
     after: optional(anyTime),
     codeQuery: optional(fc.constantFrom("RETURN", "return 1", "%", "_", "\\", "drop TABLE", "")),
+    query: optional(fc.constantFrom("RETURN", "100%", "a_b", "'; drop", "issues", "nowhere")),
     hadElicitation: optional(fc.boolean())
   })
   .map((options) => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)))
@@ -68,19 +87,47 @@ const sorts: ReadonlyArray<ExecutionSort> = [
   { field: "durationMs", direction: "asc" }
 ]
 
-const calledTool = (sample: Sample, pattern: string) =>
-  sample.tools.some((path) => (pattern.endsWith(".*") ? path.startsWith(pattern.slice(0, -1)) : path === pattern))
+/** Whether a path matches a pattern, by trying each place where the text of a star may end. */
+const matches = (path: string, pattern: string): boolean => {
+  if (pattern === "") return path === ""
+  if (pattern.startsWith("*")) {
+    return Array.from({ length: path.length + 1 }, (_, i) => path.slice(i)).some((rest) =>
+      matches(rest, pattern.slice(1))
+    )
+  }
+  return path.startsWith(pattern.charAt(0)) && matches(path.slice(1), pattern.slice(1))
+}
+
+/** Whether the values of a filter select: one of them if there are any, and none of those after an exclamation mark. */
+const chosen = (values: ReadonlyArray<string> | undefined, holds: (value: string) => boolean): boolean => {
+  const selected = values?.filter((value) => !value.startsWith("!")) ?? []
+  const excluded = values?.filter((value) => value.startsWith("!")) ?? []
+  return (selected.length === 0 || selected.some(holds)) && !excluded.some((value) => holds(value.slice(1)))
+}
+
+const triggerName = (kind: string | null) =>
+  kind === null ? "unknown" : kind === "unknown" || kind.startsWith("!") || kind.startsWith("=") ? `=${kind}` : kind
+
+const hasTrigger = (kind: string | null, name: string) =>
+  name === "unknown" ? kind === null : kind === (name.startsWith("=") ? name.slice(1) : name)
+
+/** What `query` looks into: the samples' code, and the arguments of their calls. */
+const searched = ({ code, tools }: Sample) => [code, ...tools.map(argsOf)]
+
+const argsOf = (toolPath: string) => JSON.stringify({ of: toolPath })
 
 const selects = (options: ListExecutionsOptions, sample: Sample): boolean => {
-  const { after, codeQuery, hadElicitation, statusFilter, timeRange, toolPathFilter, triggerFilter } = options
+  const { after, codeQuery, hadElicitation, query, statusFilter, timeRange, toolPathFilter, triggerFilter } = options
+  const contains = (text: string, part = "") => text.toLowerCase().includes(part.toLowerCase())
   return (
-    (!statusFilter?.length || statusFilter.includes(sample.status)) &&
-    (!triggerFilter?.length || triggerFilter.includes(sample.triggerKind ?? "unknown")) &&
-    (!toolPathFilter?.length || toolPathFilter.some((pattern) => calledTool(sample, pattern))) &&
+    chosen(statusFilter, (status) => sample.status === status) &&
+    chosen(triggerFilter, (name) => hasTrigger(sample.triggerKind, name)) &&
+    chosen(toolPathFilter, (pattern) => sample.tools.some((path) => matches(path, pattern))) &&
     sample.createdAt >= (timeRange?.from ?? 0) &&
     sample.createdAt < (timeRange?.to ?? Infinity) &&
     sample.createdAt > (after ?? -1) &&
-    sample.code.toLowerCase().includes((codeQuery ?? "").toLowerCase()) &&
+    contains(sample.code, codeQuery) &&
+    (query === undefined || searched(sample).some((text) => contains(text, query))) &&
     (hadElicitation === undefined || hadElicitation === sample.asked)
   )
 }
@@ -104,7 +151,7 @@ const write = Effect.fnUntraced(function* (store: Store, scopeId: ScopeId, sampl
     yield* store.update(scopeId, id, { durationMs: sample.durationMs })
     for (const [seq, toolPath] of sample.tools.entries()) {
       const call = { id: ExecutionToolCallId.make(`${id}:${seq}`), executionId: id, scopeId, seq }
-      yield* store.recordToolCall({ ...call, toolPath, argsJson: null, startedAt: 0 })
+      yield* store.recordToolCall({ ...call, toolPath, argsJson: argsOf(toolPath), startedAt: 0 })
     }
     if (sample.asked) {
       const question = { kind: "form", purpose: "tool_input", payloadJson: "{}", toolCallId: null } as const
@@ -257,7 +304,8 @@ export const executionListConformance = (name: string, makeStore: Effect.Effect<
           ["limit", { limit: 1.5 }],
           ["statusFilter", { statusFilter: ["done"] }],
           ["triggerFilter", { triggerFilter: Array.from({ length: 101 }, String) }],
-          ["toolPathFilter", { toolPathFilter: ["git*"] }],
+          ["toolPathFilter", { toolPathFilter: ["!"] }],
+          ["query", { query: "ab" }],
           ["toolPathFilter", { toolPathFilter: [""] }],
           ["timeRange", { timeRange: { from: 2, to: 1 } }],
           ["timeRange", { timeRange: { since: 2 } }],
@@ -294,7 +342,7 @@ const checkMeta = (meta: Meta | undefined, options: ListExecutionsOptions, sampl
       ...Object.fromEntries(statuses.map((status) => [status, 0])),
       ...counted(selected("statusFilter").map(({ status }) => status))
     },
-    triggerCounts: counted(selected("triggerFilter").map(({ triggerKind }) => triggerKind ?? "unknown")),
+    triggerCounts: counted(selected("triggerFilter").map(({ triggerKind }) => triggerName(triggerKind))),
     interactionCounts: { withElicitation: asked, withoutElicitation: selected("hadElicitation").length - asked }
   })
   expect(Object.fromEntries((meta?.toolFacets ?? []).map(({ count, toolPath }) => [toolPath, count]))).toEqual(

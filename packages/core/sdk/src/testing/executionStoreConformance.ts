@@ -5,9 +5,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import { TestClock } from "effect/testing"
-import type { DBError } from "../DBAdapter.ts"
 import * as DBExecutionStore from "../DBExecutionStore.ts"
-import type { CreateExecution, ExecutionStore, RecordInteraction, RecordToolCall } from "../ExecutionStore.ts"
+import { codePreviewLength } from "../Execution.ts"
+import {
+  type CreateExecution,
+  type ExecutionStore,
+  maxPayloadBytes,
+  type RecordInteraction,
+  type RecordToolCall
+} from "../ExecutionStore.ts"
 import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
 import type { MakeAdapter } from "./adapterConformance.ts"
 import { executionListConformance } from "./executionListConformance.ts"
@@ -129,11 +135,56 @@ const executionTests = (test: Test): void => {
       })
     }))
 
+  test("lists the beginning of the code, and gives the parts that are asked for", (store) =>
+    Effect.gen(function* () {
+      const code = "x".repeat(codePreviewLength - 1) + "😀 and more"
+      yield* store.create(newExecution({ code }))
+      yield* store.update(scope, executionId, { status: "completed", resultJson: "[1]" })
+      yield* store.update(scope, executionId, { logsJson: "[]" })
+      expect((yield* store.get(scope, executionId)).execution).toMatchObject({
+        code,
+        resultJson: "[1]",
+        logsJson: "[]"
+      })
+      const [listed] = (yield* store.list(scope)).executions
+      expect(listed?.execution).toMatchObject({ id: "e1", codePreview: "x".repeat(codePreviewLength - 1) })
+      expect(listed?.execution).not.toHaveProperty("code")
+      expect(yield* store.getParts(scope, executionId, [])).toEqual({ ...listed, parts: {} })
+      expect(yield* store.getParts(scope, executionId, ["result"])).toEqual({ ...listed, parts: { resultJson: "[1]" } })
+      expect(yield* store.getParts(scope, executionId, ["code", "logs"])).toEqual({
+        ...listed,
+        parts: { code, logsJson: "[]" }
+      })
+    }))
+
+  test("keeps large payloads whole, and refuses larger ones", (store) =>
+    Effect.gen(function* () {
+      const large = JSON.stringify(Array.from({ length: 200_000 }, (_, i) => `é${i}`))
+      yield* store.create(newExecution({ code: large }))
+      yield* store.recordToolCall(newCall({ argsJson: large }))
+      yield* store.finishToolCall(scope, callId, { ...done, resultJson: large })
+      yield* store.update(scope, executionId, { status: "completed", resultJson: large, logsJson: large })
+      const { execution } = yield* store.get(scope, executionId)
+      const [call] = yield* store.listToolCalls(scope, executionId)
+      const kept = [execution.code, execution.resultJson, execution.logsJson, call?.argsJson, call?.resultJson]
+      expect(kept.every((text) => text === large)).toBe(true)
+
+      const tooLarge = "é".repeat(maxPayloadBytes / 2 + 1)
+      const field = (effect: ReturnType<Store["create" | "update" | "recordToolCall" | "finishToolCall"]>) =>
+        Effect.map(Effect.flip(effect as Effect.Effect<unknown, { readonly field?: string }>), (error) => error.field)
+      expect(yield* field(store.create(newExecution({ id: ExecutionId.make("e2"), code: tooLarge })))).toBe("code")
+      expect(yield* field(store.update(scope, executionId, { logsJson: tooLarge }))).toBe("logsJson")
+      const second = newCall({ id: ExecutionToolCallId.make("c2"), seq: 1, argsJson: tooLarge })
+      expect(yield* field(store.recordToolCall(second))).toBe("argsJson")
+      expect(yield* field(store.finishToolCall(scope, callId, { ...done, resultJson: tooLarge }))).toBe("resultJson")
+      expect(yield* store.listToolCalls(scope, executionId)).toHaveLength(1)
+    }))
+
   test("refuses an id or an idempotency key that is taken", (store) =>
     Effect.gen(function* () {
       yield* store.create(newExecution({ idempotencyKey: "k" }))
-      const reason = (effect: Effect.Effect<unknown, DBError>) =>
-        Effect.map(Effect.flip(effect), (error) => error.reason)
+      const reason = (effect: ReturnType<Store["create"]>) =>
+        Effect.map(Effect.flip(effect), (error) => (error._tag === "DBError" ? error.reason : error._tag))
       expect(yield* reason(store.create(newExecution()))).toBe("unique")
       expect(yield* reason(store.create(newExecution({ id: ExecutionId.make("e2"), idempotencyKey: "k" })))).toBe(
         "unique"
@@ -211,6 +262,23 @@ const childTests = (test: Test): void => {
       expect(yield* Effect.flip(store.recordToolCall(sameNumber))).toMatchObject({ reason: "unique" })
       expect((yield* store.get(scope, executionId)).execution.toolCallCount).toBe(1)
       expect(yield* tagOf(store.finishToolCall(scope, ExecutionToolCallId.make("c9"), done))).toBe("ToolCallNotFound")
+    }))
+
+  test("counts the calls of an execution that has ended, also those that come or end late", (store) =>
+    Effect.gen(function* () {
+      yield* store.create(newExecution())
+      yield* store.recordToolCall(newCall())
+      const count = Effect.map(store.get(scope, executionId), ({ execution }) => execution.toolCallCount)
+      yield* store.update(scope, executionId, { status: "failed", completedAt: 1 })
+      expect(yield* count).toBe(1)
+      const late = newCall({ id: ExecutionToolCallId.make("c2"), seq: 1, toolPath: "late.x" })
+      yield* store.recordToolCall(late)
+      expect(yield* count).toBe(2)
+      yield* store.finishToolCall(scope, late.id, { ...done, status: "failed", errorText: "no" })
+      expect((yield* store.listToolCalls(scope, executionId))[1]).toMatchObject({ status: "failed", errorText: "no" })
+      expect(yield* tagOf(store.finishToolCall(otherScope, late.id, done))).toBe("ToolCallNotFound")
+      const page = yield* store.list(scope, { toolPathFilter: ["late.*"] })
+      expect(page.executions.map(({ execution }) => execution.toolCallCount)).toEqual([2])
     }))
 
   test("counts calls that are recorded at once", (store) =>
@@ -339,6 +407,20 @@ const sweepTests = (test: Test): void => {
       yield* store.recordInteraction(newInteraction())
       expect(yield* store.listToolCalls(scope, executionId)).toHaveLength(1)
       expect(yield* store.listInteractions(scope, executionId)).toHaveLength(1)
+    }))
+
+  test("removes code with the last execution that has it", (store) =>
+    Effect.gen(function* () {
+      const second = ExecutionId.make("e2")
+      yield* store.create(newExecution({ createdAt: 1 }))
+      yield* store.create(newExecution({ id: second, createdAt: 2 }))
+      yield* store.update(scope, executionId, { status: "completed", completedAt: 1 })
+      expect(yield* store.sweep(scope, { keepNewest: 0 })).toEqual({ removed: 1 })
+      expect((yield* store.get(scope, second)).execution.code).toBe("return 1")
+      yield* store.update(scope, second, { status: "completed", completedAt: 2 })
+      expect(yield* store.sweep(scope, { keepNewest: 0 })).toEqual({ removed: 1 })
+      yield* store.create(newExecution())
+      expect((yield* store.get(scope, executionId)).execution.code).toBe("return 1")
     }))
 
   test("wants a bound, and valid ones", (store) =>

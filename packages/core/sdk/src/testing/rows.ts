@@ -3,19 +3,26 @@
  */
 import type { Row } from "../DBAdapter.ts"
 
+/** The code of every {@link executionRow}. */
+export const codeRow: Row = { id: "code", scope_id: "a", preview: "", code: "" }
+
 /** A row of `execution`. */
 export const executionRow = (id: string, row: Row = {}): Row => ({
   id,
   scope_id: "a",
   status: "running",
   trigger_kind: null,
+  trigger_client: null,
   tool_call_count: 0,
+  failed_call_count: 0,
+  in_doubt_call_count: 0,
   interaction_count: 0,
   created_at: 0,
   updated_at: 0,
   started_at: null,
   completed_at: null,
   duration_ms: null,
+  asked_at: null,
   seed: 0,
   owner: null,
   lease_until: null,
@@ -23,11 +30,9 @@ export const executionRow = (id: string, row: Row = {}): Row => ({
   journal_complete: true,
   parent_execution_id: null,
   idempotency_key: null,
+  code_id: "code",
   trigger_meta_json: null,
   error_text: null,
-  code: "",
-  logs_json: null,
-  result_json: null,
   ...row
 })
 

@@ -2,7 +2,7 @@
  * The commands about history: `executions list`, `get` and `tool-calls`.
  */
 import { moment as momentFromText } from "@executor/api"
-import { type Execution, ExecutionStatus, maxListLimit } from "@executor/sdk"
+import { ExecutionStatus, type ExecutionSummary, maxListLimit } from "@executor/sdk"
 import { Effect, Option, Predicate, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import { UsageError } from "../Failure.ts"
@@ -104,7 +104,7 @@ const list = Command.make(
       return yield* Output.json(JSON.stringify({ executions: page.executions, nextCursor: page.nextCursor }))
     }
     if (page.executions.length === 0) return yield* Output.notice("No executions.")
-    yield* printTable<Execution>(
+    yield* printTable<ExecutionSummary>(
       [
         { header: "ID", value: (execution) => execution.id },
         { header: "STATUS", value: (execution) => execution.status },
@@ -112,7 +112,7 @@ const list = Command.make(
         { header: "CREATED", value: (execution) => time(execution.createdAt), dispensable: 2 },
         { header: "DURATION", value: (execution) => duration(execution.durationMs), align: "right", dispensable: 1 },
         { header: "CALLS", value: (execution) => String(execution.toolCallCount), align: "right", dispensable: 3 },
-        { header: "CODE", value: (execution) => execution.code, flexible: true }
+        { header: "CODE", value: (execution) => execution.codePreview, flexible: true }
       ],
       page.executions.map((entry) => entry.execution)
     )

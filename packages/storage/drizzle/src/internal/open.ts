@@ -8,6 +8,7 @@
 import { DBError } from "@executor/sdk"
 import Database from "better-sqlite3"
 import { Effect, type Scope } from "effect"
+import { createHash } from "node:crypto"
 import { closeSync, openSync } from "node:fs"
 import { migrations } from "./sqliteMigrations.ts"
 import { blockingWaitMillis, retryBusy } from "./retry.ts"
@@ -92,6 +93,14 @@ const configure = (database: Database.Database, file: string): void => {
 
 const migrate = (database: Database.Database): void => {
   if (version(database) === migrations.length) return
+  // The id of code as the SDK makes it; a migration stores code once where it was stored with each execution.
+  database.function("executor_code_id", { deterministic: true }, (scopeId, code) =>
+    createHash("sha256")
+      .update(JSON.stringify([scopeId, code]))
+      .digest()
+      .subarray(0, 24)
+      .toString("base64url")
+  )
   // A migration that rebuilds a table would otherwise delete what refers to it. It cannot be changed in a transaction.
   database.pragma("foreign_keys = OFF")
   try {

@@ -1,0 +1,273 @@
+/**
+ * Writing and reading executions: the slim row, its code, and what it returned and logged.
+ */
+import { Clock, Effect } from "effect"
+import type { DBAdapter, DBError, Row, SetValue, Value, Where, WriteOperation } from "../DBAdapter.ts"
+import type { Execution, ExecutionSummary } from "../Execution.ts"
+import {
+  type CreateExecution,
+  ExecutionNotFound,
+  type ExecutionParts,
+  type PayloadTooLarge,
+  type UpdateExecution
+} from "../ExecutionStore.ts"
+import type { ExecutionId, ScopeId } from "../Ids.ts"
+import { ExecutionStatus, isTerminal } from "../Status.ts"
+import { checkPayloads, codeId, codePreview } from "./payloads.ts"
+import { executionColumns, readExecution, readSummary } from "./records.ts"
+
+type Adapter = DBAdapter["Service"]
+
+/** The condition of one row of a scope. */
+export const byId = (scopeId: ScopeId, id: string): Where => ({
+  op: "and",
+  conditions: [eq("id", id), eq("scope_id", scopeId)]
+})
+
+/** The condition that a column has a value. */
+export const eq = (column: string, value: string): Where => ({ op: "eq", column, value })
+
+/** The statuses of executions that have ended. */
+export const terminalStatuses = ExecutionStatus.literals.filter(isTerminal)
+
+/** The condition of executions that have ended. */
+export const hasEnded: Where = { op: "in", column: "status", values: terminalStatuses }
+
+export const executionNotFound = (id: ExecutionId) =>
+  new ExecutionNotFound({ message: `There is no execution "${id}".`, executionId: id })
+
+const callsOf = (status?: string): SetValue => ({
+  countOf: {
+    table: "execution_tool_call",
+    local: "id",
+    foreign: "execution_id",
+    ...(status !== undefined && { where: eq("status", status) })
+  }
+})
+
+/** The counts of an execution that has ended, taken from its calls. */
+export const callCounts: { readonly [column: string]: SetValue } = {
+  tool_call_count: callsOf(),
+  failed_call_count: callsOf("failed"),
+  in_doubt_call_count: callsOf("in_doubt")
+}
+
+const newExecution: { readonly [column: string]: Value } = {
+  trigger_kind: null,
+  tool_call_count: 0,
+  failed_call_count: 0,
+  in_doubt_call_count: 0,
+  interaction_count: 0,
+  started_at: null,
+  seed: 0,
+  owner: null,
+  lease_until: null,
+  epoch: 0,
+  journal_complete: true,
+  parent_execution_id: null,
+  idempotency_key: null,
+  trigger_meta_json: null
+}
+
+/** The name of the client, where the trigger's meta has one. */
+const clientOf = (metaJson: string | null | undefined): string | null => {
+  if (!metaJson?.includes(`"client"`)) return null
+  try {
+    const name: unknown = JSON.parse(metaJson)?.client?.name
+    return typeof name === "string" ? name : null
+  } catch {
+    return null
+  }
+}
+
+/** Writes a new execution, and its code where the scope has not stored the same. */
+export const createExecutionRow = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  { code, ...input }: CreateExecution
+): Effect.fn.Return<Execution, DBError | PayloadTooLarge> {
+  yield* checkPayloads({ code }) ?? Effect.void
+  const now = yield* Clock.currentTimeMillis
+  const id = yield* codeId(input.scopeId, code)
+  const createdAt = input.createdAt ?? now
+  const row: Row = {
+    ...newExecution,
+    ...executionColumns(input),
+    trigger_client: clientOf(input.triggerMetaJson),
+    code_id: id,
+    created_at: createdAt,
+    updated_at: createdAt
+  }
+  const codeRow: Row = { id, scope_id: input.scopeId, preview: codePreview(code), code }
+  yield* Effect.catchTag(
+    adapter.write([
+      { op: "insert", table: "execution_code", rows: [codeRow], onConflict: "ignore" },
+      { op: "insert", table: "execution", rows: [row] }
+    ]),
+    "WriteConflict",
+    Effect.die
+  )
+  return yield* readExecution({ ...row, code: code.toWellFormed() })
+})
+
+/** Changes an execution. When it ends, its calls are counted. */
+export const updateExecutionRow = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  scopeId: ScopeId,
+  id: ExecutionId,
+  { logsJson, resultJson, ...changes }: UpdateExecution
+): Effect.fn.Return<void, DBError | ExecutionNotFound | PayloadTooLarge> {
+  yield* checkPayloads({ logsJson, resultJson }) ?? Effect.void
+  const set = {
+    ...executionColumns(changes),
+    ...(changes.status !== undefined && isTerminal(changes.status) && callCounts),
+    updated_at: yield* Clock.currentTimeMillis
+  }
+  const update: WriteOperation = { op: "update", table: "execution", where: byId(scopeId, id), set, expect: 1 }
+  const output: Row = {
+    execution_id: id,
+    scope_id: scopeId,
+    ...(logsJson !== undefined && { logs_json: logsJson }),
+    ...(resultJson !== undefined && { result_json: resultJson })
+  }
+  const hasOutput = logsJson !== undefined || resultJson !== undefined
+  // The execution last: whoever sees that it has ended, sees its result.
+  const operations: ReadonlyArray<WriteOperation> = hasOutput
+    ? [
+        {
+          op: "insert",
+          table: "execution_output",
+          rows: [output],
+          onConflict: "update",
+          given: { table: "execution", where: byId(scopeId, id) },
+          expect: 1
+        },
+        update
+      ]
+    : [update]
+  yield* Effect.catchTag(adapter.write(operations), "WriteConflict", () => executionNotFound(id))
+})
+
+/** The counts of calls of executions that have not ended, by execution. */
+const liveCounts = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  scopeId: ScopeId,
+  rows: ReadonlyArray<Row>
+): Effect.fn.Return<ReadonlyMap<unknown, number>, DBError> {
+  const unfinished = rows.flatMap((row) =>
+    terminalStatuses.some((status) => status === row["status"]) ? [] : [String(row["id"])]
+  )
+  if (unfinished.length === 0) return new Map()
+  const groups = yield* adapter.countBy({
+    table: "execution_tool_call",
+    where: {
+      op: "and",
+      conditions: [{ op: "in", column: "execution_id", values: unfinished }, eq("scope_id", scopeId)]
+    },
+    by: [{ column: "execution_id" }]
+  })
+  return new Map(groups.map(({ count, keys }) => [keys[0], count]))
+})
+
+const withLiveCount = (row: Row, counts: ReadonlyMap<unknown, number>): Row => {
+  const count = counts.get(row["id"])
+  return count === undefined ? row : { ...row, tool_call_count: count }
+}
+
+/** Slim rows as lists show them. */
+export const summaries = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  scopeId: ScopeId,
+  rows: ReadonlyArray<Row>
+): Effect.fn.Return<ReadonlyArray<ExecutionSummary>, DBError> {
+  if (rows.length === 0) return []
+  const counts = yield* liveCounts(adapter, scopeId, rows)
+  const codes = yield* adapter.find({
+    table: "execution_code",
+    select: ["id", "preview"],
+    where: { op: "in", column: "id", values: [...new Set(rows.map((row) => String(row["code_id"])))] }
+  })
+  const previews = new Map(codes.map((code) => [code["id"], code["preview"] ?? ""]))
+  return yield* Effect.forEach(rows, (row) =>
+    readSummary({ ...withLiveCount(row, counts), code_preview: previews.get(row["code_id"] ?? null) ?? "" })
+  )
+})
+
+const findRow = Effect.fnUntraced(function* (adapter: Adapter, scopeId: ScopeId, id: ExecutionId) {
+  const [row] = yield* adapter.find({ table: "execution", where: byId(scopeId, id), limit: 1 })
+  return row ?? (yield* executionNotFound(id))
+})
+
+/** Fails unless there is such an execution. */
+export const checkExecution = (
+  adapter: Adapter,
+  scopeId: ScopeId,
+  id: ExecutionId
+): Effect.Effect<void, DBError | ExecutionNotFound> => Effect.asVoid(findRow(adapter, scopeId, id))
+
+/** The whole of an execution. */
+export const getExecution = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  scopeId: ScopeId,
+  id: ExecutionId
+): Effect.fn.Return<Execution, DBError | ExecutionNotFound> {
+  const row = yield* findRow(adapter, scopeId, id)
+  const counts = yield* liveCounts(adapter, scopeId, [row])
+  const parts = yield* findParts(adapter, scopeId, row, ["code", "output"])
+  return yield* readExecution({ ...withLiveCount(row, counts), ...parts })
+})
+
+const findParts = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  scopeId: ScopeId,
+  row: Row,
+  tables: ReadonlyArray<"code" | "output">,
+  select: ReadonlyArray<string> = ["logs_json", "result_json"]
+): Effect.fn.Return<Row, DBError | ExecutionNotFound> {
+  const id = String(row["id"]) as ExecutionId
+  const parts: Record<string, Value> = {}
+  if (tables.includes("code")) {
+    const where = byId(scopeId, String(row["code_id"]))
+    const [code] = yield* adapter.find({ table: "execution_code", select: ["code"], where, limit: 1 })
+    // Swept since its row was read.
+    if (code === undefined) return yield* executionNotFound(id)
+    Object.assign(parts, code)
+  }
+  if (tables.includes("output")) {
+    const where: Where = { op: "and", conditions: [eq("execution_id", id), eq("scope_id", scopeId)] }
+    const [output] = yield* adapter.find({ table: "execution_output", select, where, limit: 1 })
+    Object.assign(parts, output)
+  }
+  return parts
+})
+
+const partColumns = { code: "code", result: "result_json", logs: "logs_json" } as const
+
+/** An execution with the parts that are asked for. */
+export const getExecutionParts = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  scopeId: ScopeId,
+  id: ExecutionId,
+  names: ReadonlyArray<keyof typeof partColumns>
+): Effect.fn.Return<
+  { readonly execution: ExecutionSummary; readonly parts: ExecutionParts },
+  DBError | ExecutionNotFound
+> {
+  const row = yield* findRow(adapter, scopeId, id)
+  const [execution] = yield* summaries(adapter, scopeId, [row])
+  if (execution === undefined) return yield* executionNotFound(id)
+  const select = names.flatMap((name) => (name === "code" ? [] : [partColumns[name]]))
+  const tables = [
+    ...(names.includes("code") ? ["code" as const] : []),
+    ...(select.length > 0 ? ["output" as const] : [])
+  ]
+  const found = yield* findParts(adapter, scopeId, row, tables, select)
+  const textOf = (column: string) => (typeof found[column] === "string" ? found[column] : null)
+  return {
+    execution,
+    parts: {
+      ...(names.includes("code") && { code: textOf("code") ?? "" }),
+      ...(names.includes("result") && { resultJson: textOf("result_json") }),
+      ...(names.includes("logs") && { logsJson: textOf("logs_json") })
+    }
+  }
+})

@@ -1,0 +1,160 @@
+/**
+ * Writing tool calls. Both writes are on the path of every call of every execution, so each is one statement on one row
+ * as long as the execution runs; its counts are taken from the calls when it ends. A call that is written later
+ * (recovery, a late outcome) takes the longer way, and brings the counts up to date.
+ */
+import { Effect } from "effect"
+import { type DBAdapter, DBError, type Row, type Where, WriteConflict, type WriteOperation } from "../DBAdapter.ts"
+import { type FinishToolCall, type PayloadTooLarge, type RecordToolCall, ToolCallNotFound } from "../ExecutionStore.ts"
+import type { ExecutionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
+import { byId, callCounts, eq, hasEnded } from "./executionRows.ts"
+import { checkPayloads } from "./payloads.ts"
+
+type Adapter = DBAdapter["Service"]
+
+const table = "execution_tool_call"
+
+/** So many executions run at once in one process, or hardly more; for others a write is repeated to no effect. */
+const maxRemembered = 1_000
+
+const isRunning: Where = { op: "not", condition: hasEnded }
+
+const recount = (where: Where, expect?: number): WriteOperation => ({
+  op: "update",
+  table: "execution",
+  where,
+  set: callCounts,
+  ...(expect !== undefined && { expect })
+})
+
+const namespaceOf = (toolPath: string): string => {
+  const dot = toolPath.indexOf(".")
+  return dot === -1 ? toolPath : toolPath.slice(0, dot)
+}
+
+/** The tools that an execution is found by once it has called this one. */
+export const toolsOf = (toolPath: string): ReadonlyArray<string> =>
+  toolPath.includes(".") ? [toolPath, `${namespaceOf(toolPath)}.*`] : [toolPath]
+
+/** Makes `recordToolCall` and `finishToolCall`. */
+export const makeToolCalls = (adapter: Adapter) => {
+  /** The tools that are known to be written, by execution, so that they are not written with each call. */
+  const remembered = new Map<ExecutionId, { readonly createdAt: number; readonly tools: Set<string> }>()
+
+  const remember = (id: ExecutionId, createdAt: number) => {
+    const entry = { createdAt, tools: new Set<string>() }
+    remembered.set(id, entry)
+    if (remembered.size > maxRemembered) {
+      const [oldest] = remembered.keys()
+      if (oldest !== undefined) remembered.delete(oldest)
+    }
+    return entry
+  }
+
+  const createdAtOf = Effect.fnUntraced(function* (scopeId: ScopeId, id: ExecutionId) {
+    const [row] = yield* adapter.find({
+      table: "execution",
+      select: ["created_at"],
+      where: byId(scopeId, id),
+      limit: 1
+    })
+    return typeof row?.["created_at"] === "number" ? row["created_at"] : yield* noExecution(scopeId, id)
+  })
+
+  /** Writes which tools an execution has called, where that is not known to be written. */
+  const recordTools = Effect.fnUntraced(function* (
+    { executionId, scopeId, toolPath }: RecordToolCall,
+    operations: ReadonlyArray<WriteOperation>
+  ): Effect.fn.Return<void, DBError | WriteConflict> {
+    const entry = remembered.get(executionId) ?? remember(executionId, yield* createdAtOf(scopeId, executionId))
+    if (entry.tools.has(toolPath)) {
+      yield* adapter.write(operations)
+      return
+    }
+    const tools = toolsOf(toolPath)
+    yield* adapter.write([
+      ...operations,
+      {
+        op: "insert",
+        table: "execution_tool",
+        rows: tools.map((tool) => ({
+          execution_id: executionId,
+          tool,
+          scope_id: scopeId,
+          created_at: entry.createdAt
+        })),
+        onConflict: "ignore"
+      },
+      {
+        op: "insert",
+        table: "tool_name",
+        rows: tools.map((tool) => ({ scope_id: scopeId, tool })),
+        onConflict: "ignore"
+      }
+    ])
+    entry.tools.add(toolPath)
+  })
+
+  const recordToolCall = (input: RecordToolCall): Effect.Effect<void, DBError | PayloadTooLarge> => {
+    const { argsJson, executionId, scopeId, seq, toolPath } = input
+    const tooLarge = checkPayloads({ argsJson })
+    if (tooLarge !== undefined) return tooLarge
+    const row: Row = {
+      id: input.id,
+      execution_id: executionId,
+      scope_id: scopeId,
+      seq,
+      status: "running",
+      tool_path: toolPath,
+      namespace: namespaceOf(toolPath),
+      idempotency_key: `${executionId}:${seq}`,
+      started_at: input.startedAt,
+      args_json: argsJson
+    }
+    const insert = { op: "insert", table, rows: [row], expect: 1 } as const
+    const ofExecution = byId(scopeId, executionId)
+    const given = { table: "execution", where: { op: "and", conditions: [ofExecution, isRunning] } } as const
+    return Effect.catchTag(recordTools(input, [{ ...insert, given }]), "WriteConflict", () =>
+      Effect.catchTag(recordTools(input, [insert, recount(ofExecution, 1)]), "WriteConflict", () =>
+        noExecution(scopeId, executionId)
+      )
+    )
+  }
+
+  const finishToolCall = (
+    scopeId: ScopeId,
+    id: ExecutionToolCallId,
+    outcome: FinishToolCall
+  ): Effect.Effect<void, DBError | ToolCallNotFound | PayloadTooLarge> => {
+    const { errorText, resultJson } = outcome
+    const tooLarge = checkPayloads({ errorText, resultJson })
+    if (tooLarge !== undefined) return tooLarge
+    const set = {
+      status: outcome.status,
+      settle_seq: outcome.settleSeq,
+      result_json: resultJson ?? null,
+      error_text: errorText ?? null,
+      completed_at: outcome.completedAt,
+      duration_ms: outcome.durationMs
+    }
+    const where = byId(scopeId, id)
+    const running: Where = { op: "exists", table: "execution", local: "execution_id", foreign: "id", where: isRunning }
+    const whileRunning: Where = { op: "and", conditions: [eq("id", id), eq("scope_id", scopeId), running] }
+    const ofCall: Where = { op: "exists", table, local: "id", foreign: "execution_id", where }
+    return Effect.catchTag(
+      Effect.asVoid(adapter.write([{ op: "update", table, where: whileRunning, set, expect: 1 }])),
+      "WriteConflict",
+      () =>
+        Effect.catchTag(
+          Effect.asVoid(adapter.write([{ op: "update", table, where, set, expect: 1 }, recount(ofCall)])),
+          "WriteConflict",
+          () => new ToolCallNotFound({ message: `There is no tool call "${id}".`, toolCallId: id })
+        )
+    )
+  }
+
+  return { recordToolCall, finishToolCall, remember }
+}
+
+const noExecution = (scopeId: ScopeId, id: ExecutionId) =>
+  new DBError({ message: `There is no execution "${id}" in the scope "${scopeId}" to add to.`, reason: "foreignKey" })
