@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { chmod, readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { everythingServer, history, makeCli, start, untilNewest } from "./support.ts"
+import { everythingServer, history, makeCli, start, startWaiting } from "./support.ts"
 
 const mode = (path: string) => Effect.promise(async () => (await stat(path)).mode & 0o777)
 
@@ -76,8 +76,7 @@ describe("executor", () => {
   ] as const)("cancels what runs at %s and ends with %i", ([signal, code]) =>
     Effect.gen(function* () {
       const cli = yield* makeCli()
-      const { child, ended } = yield* cli.start(["run", "-e", "await new Promise((done) => setTimeout(done, 600_000))"])
-      yield* untilNewest(cli, "running")
+      const { child, ended } = yield* startWaiting(cli)
       child.kill(signal)
       const { code: actual, stdout } = yield* ended
       assert.deepStrictEqual([actual, stdout], [code, ""])
@@ -89,8 +88,7 @@ describe("executor", () => {
   it.live("takes signals that come together for one, and still records the end", () =>
     Effect.gen(function* () {
       const cli = yield* makeCli()
-      const { child, ended } = yield* cli.start(["run", "-e", "await new Promise((done) => setTimeout(done, 600_000))"])
-      yield* untilNewest(cli, "running")
+      const { child, ended } = yield* startWaiting(cli)
       child.kill("SIGINT")
       child.kill("SIGTERM")
       yield* ended
@@ -141,9 +139,9 @@ describe("executor", () => {
     Effect.gen(function* () {
       const cli = yield* makeCli()
       const onOwnNode = fileURLToPath(new URL("../bin/on-own-node.js", import.meta.url))
-      const wait = ["run", "-e", "await new Promise((done) => setTimeout(done, 600_000))"]
-      const { child, ended } = yield* start(process.execPath, [onOwnNode, ...wait], { env: cli.env })
-      yield* untilNewest(cli, "running")
+      const { child, ended } = yield* startWaiting(cli, (args) =>
+        start(process.execPath, [onOwnNode, ...args], { env: cli.env })
+      )
       child.kill("SIGINT")
       assert.strictEqual((yield* ended).code, 130)
       const [row] = yield* history(cli)
@@ -230,8 +228,7 @@ describe("doctor", () => {
   it.live("finds executions whose process was killed, a folder open to others, and bad settings", () =>
     Effect.gen(function* () {
       const cli = yield* makeCli()
-      const { child, ended } = yield* cli.start(["run", "-e", "await new Promise((done) => setTimeout(done, 600_000))"])
-      yield* untilNewest(cli, "running")
+      const { child, ended } = yield* startWaiting(cli)
       assert.deepStrictEqual((yield* doctor(cli)).problems, [])
       child.kill("SIGKILL")
       yield* ended

@@ -148,6 +148,16 @@ export const untilNewest = (cli: Cli, status: string) =>
     Effect.map(([newest]) => newest)
   )
 
+/** Starts a program that never ends by itself, and waits until the newest execution is its own. */
+export const startWaiting = Effect.fnUntraced(function* (cli: Cli, startCommand: Cli["start"] = cli.start) {
+  const running = yield* startCommand(["run", "-e", "await new Promise((done) => setTimeout(done, 600_000))"])
+  const endedFirst = Effect.flatMap(running.ended, ({ code, stderr, stdout }) =>
+    Effect.die(new Error(`it ended with ${code} before it ran: ${stdout}${stderr}`))
+  )
+  yield* Effect.raceFirst(untilNewest(cli, "running"), endedFirst)
+  return running
+})
+
 /** Starts a server on a free port, and gives a command that uses it. */
 export const serve = Effect.fnUntraced(function* (cli: Cli, ...flags: ReadonlyArray<string>) {
   const server = yield* cli.start(["serve", "--port", "0", ...flags])
