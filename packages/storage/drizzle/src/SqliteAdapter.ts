@@ -6,13 +6,17 @@
  * holding up the event loop. Writes submitted together are committed together. After a crash, at any moment, the file
  * holds every unit of work whole or not at all.
  *
- * Reads and writes run on the thread that asks for them. They are short where the conditions are served by an index of
- * `coreSchema`.
+ * Writes and reads of single rows run on the thread that asks for them, which is quicker than any other. Lists and counts
+ * run on reader threads, and so do checkpoints: however long a query takes, the event loop is free.
  */
-import { AdapterSchema, coreSchema, DBAdapter, type DBError } from "@executor/sdk"
+import { AdapterSchema, coreSchema, DBAdapter, type DBError, type Group, type Row } from "@executor/sdk"
 import { Effect, Layer, type Scope } from "effect"
+import { resolve } from "node:path"
+import { type Checkpoints, makeCheckpoints } from "./internal/checkpoints.ts"
 import { openDatabase } from "./internal/open.ts"
-import { count, countBy, find } from "./internal/queries.ts"
+import { isPointRead } from "./internal/pointRead.ts"
+import { makeReaders } from "./internal/readers.ts"
+import { type ReadItem, type ReadRequest, runRead } from "./internal/reads.ts"
 import { defaultLockWaitMillis, retryBusy } from "./internal/retry.ts"
 import { makeStatements } from "./internal/statements.ts"
 import { makeWriter } from "./internal/writer.ts"
@@ -25,7 +29,18 @@ export interface SqliteOptions {
    * How long to wait for a lock of another process before failing as `unavailable`, in milliseconds; 5000 by default.
    */
   readonly lockWaitMillis?: number | undefined
+  /**
+   * Where lists and counts run: on threads of their own (`worker`, the default for files), which start with the first
+   * of them; or on the thread that asks (`inline`), which suits a process that ends after one, as starting a thread
+   * takes about 50 ms. `:memory:` is always read inline.
+   */
+  readonly reads?: "worker" | "inline" | undefined
+  /** The entry of the reader threads, for a program that is bundled. Defaults to the one beside this module. */
+  readonly readerUrl?: URL | undefined
 }
+
+const defaultReaderUrl = (): URL =>
+  new URL(import.meta.url.endsWith(".ts") ? "./reader.ts" : "./reader.js", import.meta.url)
 
 /**
  * Opens a database with the tables of the system, and closes it with the scope.
@@ -36,18 +51,46 @@ export interface SqliteOptions {
 export const make = Effect.fnUntraced(function* (
   options: SqliteOptions
 ): Effect.fn.Return<DBAdapter["Service"], DBError, Scope.Scope> {
-  const { file, lockWaitMillis = defaultLockWaitMillis } = options
+  const { file, lockWaitMillis = defaultLockWaitMillis, reads = "worker" } = options
   const database = yield* openDatabase(file, lockWaitMillis)
-  const statements = makeStatements(database, AdapterSchema.compile(coreSchema))
+  const tables = AdapterSchema.compile(coreSchema)
+  const statements = makeStatements(database, tables)
+  const readNow = (request: ReadRequest) =>
+    retryBusy<ReadonlyArray<ReadItem>>(lockWaitMillis, () => runRead(statements, request))
+  let checkpoints: Checkpoints | undefined
+  let read = readNow
+  if (reads === "worker" && file !== ":memory:") {
+    const readers = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        makeReaders({
+          url: options.readerUrl ?? defaultReaderUrl(),
+          file: resolve(file),
+          lockWaitMillis,
+          inline: readNow,
+          onAvailable: (available) => checkpoints?.setAvailable(available)
+        })
+      ),
+      (readers) => readers.close
+    )
+    checkpoints = makeCheckpoints(database, readers.checkpoint)
+    read = (request) => (isPointRead(tables, request) ? readNow(request) : readers.read(request))
+  }
   const writer = yield* Effect.acquireRelease(
-    Effect.sync(() => makeWriter(statements, () => database.inTransaction, lockWaitMillis)),
+    Effect.sync(() =>
+      makeWriter(
+        statements,
+        () => database.inTransaction,
+        lockWaitMillis,
+        () => checkpoints?.committed()
+      )
+    ),
     (writer) => Effect.sync(writer.close)
   )
   return DBAdapter.of({
     schema: coreSchema,
-    find: (options) => retryBusy(lockWaitMillis, () => find(statements, options)),
-    count: (options) => retryBusy(lockWaitMillis, () => count(statements, options)),
-    countBy: (options) => retryBusy(lockWaitMillis, () => countBy(statements, options)),
+    find: (options) => Effect.map(read({ op: "find", options }), (items) => items as ReadonlyArray<Row>),
+    count: (options) => Effect.map(read({ op: "count", options }), ([count]) => Number(count)),
+    countBy: (options) => Effect.map(read({ op: "countBy", options }), (items) => items as ReadonlyArray<Group>),
     write: writer.write
   })
 })

@@ -43,8 +43,13 @@ export interface Writer {
 /** What running a group has come to: outcomes by unit, or a lock that somebody else holds. */
 type GroupResult = ReadonlyArray<readonly [unit: Unit, outcome: Outcome]> | "busy"
 
-/** `waitMillis` is how long a unit may wait for a lock. */
-export const makeWriter = (statements: Statements, inTransaction: () => boolean, waitMillis: number): Writer => {
+/** `waitMillis` is how long a unit may wait for a lock; `onCommit` is called after each commit. */
+export const makeWriter = (
+  statements: Statements,
+  inTransaction: () => boolean,
+  waitMillis: number,
+  onCommit: () => void
+): Writer => {
   let queue: Array<Unit> = []
   let scheduled: ReturnType<typeof setImmediate> | undefined
   let retry: ReturnType<typeof setTimeout> | undefined
@@ -116,6 +121,7 @@ export const makeWriter = (statements: Statements, inTransaction: () => boolean,
     queue = units.slice(result.length)
     if (queue.length > 0) schedule()
     for (const [unit, outcome] of result) unit.resume(outcome)
+    onCommit()
   }
 
   const waitForLock = (units: Array<Unit>) => {

@@ -1,0 +1,121 @@
+/**
+ * The entry of a reader thread: long reads and checkpoints of a database file, away from the thread of the adapter.
+ *
+ * SQLite's own way to stop a query is not reachable from JavaScript, and a thread inside one cannot be ended either. So
+ * each table is read through a view of the same name, which has a condition that is always true and, each few thousand
+ * rows, asks whether to go on. SQLite merges such a view into the query: it uses the same indexes as without.
+ */
+import { AdapterSchema, coreSchema, DBError } from "@executor/sdk"
+import Database from "better-sqlite3"
+import { parentPort, workerData } from "node:worker_threads"
+import { toDBError } from "./internal/errors.ts"
+import type { FromReader, ReaderData, ToReader } from "./internal/readerMessages.ts"
+import { type ReadItem, runRead } from "./internal/reads.ts"
+import { makeStatements } from "./internal/statements.ts"
+
+/** Between two looks a query takes about a millisecond. A power of two. */
+const rowsBetweenLooks = 4096
+
+/** A slice of an answer takes the adapter's thread about a millisecond. */
+const sliceRows = 250
+const sliceCharacters = 1_000_000
+
+/**
+ * A checkpoint that lets writers go on leaves what they write meanwhile, so under steady writing the log would never
+ * begin anew. From this many pages (16 MB) they are kept out for the last stretch.
+ */
+const restartPages = 4_000
+
+/** How long that last stretch waits for readers of an old state, with writers kept out. */
+const restartWaitMillis = 5
+
+const port = parentPort
+if (port === null) throw new Error("This module is the entry of a worker thread")
+const { cancelled, file, lockWaitMillis } = workerData as ReaderData
+
+const post = (message: FromReader): void => port.postMessage(message)
+
+let current = 0
+const goOn = (): 1 => {
+  if (Atomics.load(cancelled, 0) === current) throw new DBError({ message: "The read was cancelled.", reason: "other" })
+  return 1
+}
+
+const openReader = (): Database.Database => {
+  const database = new Database(file, { readonly: true, fileMustExist: true, timeout: lockWaitMillis })
+  database.pragma("temp_store = MEMORY")
+  database.function("executor_go_on", goOn)
+  const tables = database
+    .prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND wr = 0")
+    .pluck()
+    .all()
+  // In a thread that is being ended, functions are not called and give null: the overflow then ends the query.
+  const look = "ifnull(executor_go_on(), abs(-9223372036854775808 + (rowid & 0)))"
+  for (const name of tables.map(String).filter((name) => !name.startsWith("sqlite_"))) {
+    database.exec(
+      `CREATE TEMP VIEW "${name}" AS SELECT rowid AS rowid, * FROM main."${name}" ` +
+        `WHERE (rowid & ${rowsBetweenLooks - 1}) OR ${look}`
+    )
+  }
+  return database
+}
+
+const statements = makeStatements(openReader(), AdapterSchema.compile(coreSchema))
+
+let items: ReadonlyArray<ReadItem> = []
+let sent = 0
+
+const sendSlice = (): void => {
+  const from = sent
+  let characters = 0
+  while (sent < items.length && sent - from < sliceRows && characters < sliceCharacters) {
+    const item = items[sent++]
+    for (const value of Object.values(item ?? {})) if (typeof value === "string") characters += value.length
+  }
+  const last = sent === items.length
+  post({ _tag: "slice", items: from === 0 && last ? items : items.slice(from, sent), last })
+  if (last) items = []
+}
+
+const fail = (error: unknown): void => {
+  try {
+    const { cause, message, reason } = toDBError(error)
+    post({ _tag: "failed", message, reason, ...(cause instanceof Error && { cause }) })
+  } catch {
+    post({ _tag: "failed", message: String(error), ...(error instanceof Error && { cause: error }) })
+  }
+}
+
+let checkpointing: Database.Database | undefined
+
+/** Readers see the log, so this needs a connection that may write; it writes nothing else. */
+const checkpoint = (): void => {
+  try {
+    checkpointing ??= new Database(file, { fileMustExist: true, timeout: restartWaitMillis })
+    const [state] = checkpointing.pragma("wal_checkpoint(PASSIVE)") as ReadonlyArray<{ readonly log: number }>
+    if (state !== undefined && state.log >= restartPages) checkpointing.pragma("wal_checkpoint(RESTART)")
+  } catch {
+    // Another process may hold a lock, or the disk be full. The log is kept, and this asked for again.
+  }
+  post({ _tag: "checkpointed" })
+}
+
+port.on("message", (message: ToReader) => {
+  switch (message._tag) {
+    case "read":
+      current = message.id
+      try {
+        items = runRead(statements, message.request)
+        sent = 0
+      } catch (error) {
+        return fail(error)
+      }
+      return sendSlice()
+    case "more":
+      return sendSlice()
+    case "checkpoint":
+      return checkpoint()
+  }
+})
+
+post({ _tag: "ready" })
