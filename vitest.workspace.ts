@@ -3,7 +3,7 @@ import { dirname } from "node:path"
 import { defineConfig } from "vitest/config"
 
 const roots = globSync(["packages/*/*/package.json", "apps/*/package.json", "examples/package.json"]).map(dirname)
-const conditions = ["@executor/source", "node", "import", "default"]
+const conditions = ["@executor/source", "node"]
 
 /**
  * Every workspace is a project of its folder's name. Packages resolve each other through the `@executor/source` condition, so a
@@ -11,7 +11,7 @@ const conditions = ["@executor/source", "node", "import", "default"]
  */
 export default defineConfig({
   test: {
-    globalSetup: ["scripts/require-node.ts"],
+    globalSetup: ["scripts/require-node.ts", "scripts/share-postgres.ts"],
     projects: roots.toSorted().map((root) => ({
       test: {
         name: root,

@@ -4,9 +4,12 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 
 /** The databases that have migrations: each has a folder of its own. */
-export const dialects = ["sqlite"] as const
+export const dialects = ["sqlite", "postgres"] as const
 
-/** The migrations of a database's folder, oldest first. */
+/**
+ * The migrations of a database's folder, oldest first. Tables are in the default schema of the connection, where Drizzle
+ * names that of Postgres.
+ */
 export const readMigrations = (
   dialect: (typeof dialects)[number]
 ): ReadonlyArray<{ readonly name: string; readonly sql: string }> => {
@@ -14,7 +17,10 @@ export const readMigrations = (
   return readdirSync(folder)
     .filter((file) => file.endsWith(".sql"))
     .toSorted()
-    .map((file) => ({ name: file.replace(/\.sql$/, ""), sql: readFileSync(new URL(file, folder), "utf8") }))
+    .map((file) => ({
+      name: file.replace(/\.sql$/, ""),
+      sql: readFileSync(new URL(file, folder), "utf8").replaceAll('"public".', "")
+    }))
 }
 
 if (import.meta.main) {

@@ -1,5 +1,7 @@
 /**
- * Storage for Executor: the `DBAdapter` for SQLite.
+ * Storage for Executor: the `DBAdapter` for SQLite and for Postgres.
  */
+export * as DatabaseUrl from "./DatabaseUrl.ts"
+export * as PostgresAdapter from "./PostgresAdapter.ts"
 export * as SqliteAdapter from "./SqliteAdapter.ts"
 export * as SqliteInspection from "./SqliteInspection.ts"

@@ -1,0 +1,14 @@
+/**
+ * The adapter for a database that is named by one setting: a URL of Postgres, or the path of a SQLite file.
+ */
+import type { DBAdapter, DBError } from "@executor/sdk"
+import type { Effect, Scope } from "effect"
+import * as PostgresAdapter from "./PostgresAdapter.ts"
+import * as SqliteAdapter from "./SqliteAdapter.ts"
+
+/** Whether a setting is a URL of Postgres: `postgres://...` or `postgresql://...`. */
+export const isPostgres = (database: string): boolean => /^postgres(ql)?:\/\//i.test(database)
+
+/** Opens the database, as `make` of its adapter does. */
+export const open = (database: string): Effect.Effect<DBAdapter["Service"], DBError, Scope.Scope> =>
+  isPostgres(database) ? PostgresAdapter.make({ url: database }) : SqliteAdapter.make({ file: database })

@@ -1,0 +1,133 @@
+/**
+ * The `DBAdapter` for Postgres: one database for many processes.
+ *
+ * `make({ url })` connects (and creates the tables, and migrates them) in a scope. Reads run on a few connections, and
+ * are cancelled in the server when their fiber is interrupted. Writes run in the order in which they were submitted, on
+ * one connection, and those that wait together are committed together.
+ *
+ * Where the server cannot be reached, reads and writes that were not sent wait for it for a while, and then fail as
+ * `unavailable`. A write whose connection was lost before the server answered fails at once, for nobody knows whether it
+ * was committed.
+ */
+import { AdapterSchema, coreSchema, DBAdapter, DBError, type FindOptions, type Row } from "@executor/sdk"
+import { Effect, Layer, type Scope } from "effect"
+import { startSql } from "./internal/dialect.ts"
+import { makeConnections } from "./internal/postgresConnections.ts"
+import { postgresDialect } from "./internal/postgresDialect.ts"
+import { toDBError } from "./internal/postgresErrors.ts"
+import { migrateDatabase } from "./internal/postgresOpen.ts"
+import { makeWriter } from "./internal/postgresWriter.ts"
+import { findPart, hasParts, type Part, type Select, selectCount, selectCountBy } from "./internal/selects.ts"
+
+/** Where the database is. */
+export interface PostgresOptions {
+  /** `postgres://user:password@host:port/database`, with the parameters that pg takes. */
+  readonly url: string
+  /** How many connections read at the same time, 5 by default; one more writes, and at times one cancels. */
+  readonly connections?: number | undefined
+  /**
+   * How long to wait for the server, or for a free connection, before failing as `unavailable`, in milliseconds; 5000 by
+   * default.
+   */
+  readonly waitMillis?: number | undefined
+}
+
+const defaultConnections = 5
+const defaultWaitMillis = 5_000
+
+/**
+ * Connects to a database and makes the tables of the system in it; disconnects with the scope.
+ *
+ * Fails with a `DBError` that names the server and the database when it cannot be reached, has other tables of the same
+ * names, or was written by a newer version.
+ */
+export const make = Effect.fnUntraced(function* (
+  options: PostgresOptions
+): Effect.fn.Return<DBAdapter["Service"], DBError, Scope.Scope> {
+  const { connections: readers = defaultConnections, url, waitMillis = defaultWaitMillis } = options
+  const shownUrl = yield* shown(url)
+  const connections = yield* makeConnections({ url, connections: readers, waitMillis })
+  yield* migrateDatabase(connections, shownUrl)
+  const tables = AdapterSchema.compile(coreSchema)
+  const writer = yield* Effect.acquireRelease(
+    Effect.sync(() => makeWriter(tables, connections, waitMillis)),
+    (writer) => writer.close
+  )
+
+  const read = <S extends Select, A>(build: () => S, decode: (rows: Array<Row>, select: S) => A) =>
+    Effect.flatMap(attempt(build), (select) => {
+      const statement = connections.statement(select.text, select.parameters)
+      return connections.read(async (client) => decode((await client.query<Row>(statement)).rows, select))
+    })
+
+  return DBAdapter.of({
+    schema: coreSchema,
+    keepsRollups: false,
+    find: (options) =>
+      read(
+        () => selectRows(tables, options),
+        (rows) => rows
+      ),
+    count: (options) =>
+      read(
+        () => selectCount(postgresDialect, tables, options),
+        ([row]) => Number(row?.["count"])
+      ),
+    countBy: (options) =>
+      read(
+        () => selectCountBy(postgresDialect, tables, options),
+        (rows, { keys }) =>
+          rows.map((row) => ({ keys: keys.map((_, i) => row[`k${i}`] ?? null), count: Number(row["count"]) }))
+      ),
+    write: writer.write
+  })
+})
+
+/** The database of a URL, for as long as the layer lives. */
+export const layer = (options: PostgresOptions): Layer.Layer<DBAdapter, DBError> =>
+  Layer.effect(DBAdapter, make(options))
+
+const attempt = <A>(evaluate: () => A): Effect.Effect<A, DBError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(evaluate())
+    } catch (error) {
+      return Effect.fail(toDBError(error))
+    }
+  })
+
+/**
+ * A list that is read in two parts is one statement, so that both are of one state of the database. The second part runs
+ * only if the first does not fill the page: Postgres reads the parts of a `UNION ALL` one after the other, and a part
+ * with a limit is never read in parallel.
+ */
+const selectRows = (tables: AdapterSchema.Tables, options: FindOptions): Select => {
+  AdapterSchema.checkLimit(options.limit)
+  const { limit } = options
+  const table = AdapterSchema.tableOf(tables, options.table)
+  const sql = startSql(postgresDialect, tables)
+  const part = (part: Part) => findPart(sql, options, part, limit)
+  const text = (): string => {
+    if (limit === undefined || !hasParts(table, options)) return part("all")
+    if (options.after?.[0] === null) return part("null")
+    return `(${part("notNull")}) UNION ALL (${part("null")}) LIMIT ${limit}`
+  }
+  return { text: text(), parameters: sql.parameters }
+}
+
+/** The URL without what must not be shown; fails if it is none. */
+const shown = (url: string): Effect.Effect<string, DBError> =>
+  Effect.suspend(() => {
+    const parsed = URL.parse(url)
+    if (parsed !== null && /^postgres(ql)?:$/.test(parsed.protocol)) {
+      parsed.password = ""
+      parsed.search = ""
+      return Effect.succeed(parsed.href)
+    }
+    return Effect.fail(
+      new DBError({
+        message: "The URL of the database is not valid: expected postgres://user:password@host:port/database.",
+        reason: "other"
+      })
+    )
+  })

@@ -1,0 +1,182 @@
+/**
+ * Connections to a Postgres server: some to read, one to write, and one to cancel what others run.
+ *
+ * Each is made when it is needed, and again after it was lost. A query whose fiber is interrupted is cancelled in the
+ * server, and its connection is closed rather than used again: a late cancellation can then meet no other query. What
+ * failed because the server could not be reached is tried again for a while, with the event loop free between; timers
+ * are real ones, since the server does not know of a test's clock.
+ */
+import type { DBError } from "@executor/sdk"
+import { Effect, type Scope } from "effect"
+import type { CustomTypesConfig, Pool, PoolClient, PoolConfig, QueryConfig } from "pg"
+import type { Parameter } from "./dialect.ts"
+import { databaseClosed, isLost, isServerError, toDBError, Unreachable } from "./postgresErrors.ts"
+import { decodeText } from "./postgresText.ts"
+
+/** A connection in use. */
+export type Client = PoolClient
+
+/** The connections of an adapter. */
+export interface Connections {
+  /** Uses a reading connection; tried again when the server cannot be reached. */
+  readonly read: <A>(use: (client: Client) => Promise<A>) => Effect.Effect<A, DBError>
+  /** The writing connection, which sends statements without waiting for the outcome of earlier ones. */
+  readonly acquireWriter: () => Promise<Client>
+  /** Cancels in the server what a connection runs. */
+  readonly cancel: (client: Client) => Promise<void>
+  /** A statement as it is sent: prepared once in a connection, if it is of the shapes that come again. */
+  readonly statement: (text: string, parameters: ReadonlyArray<Parameter>) => QueryConfig
+}
+
+/** How to connect. */
+export interface ConnectionOptions {
+  readonly url: string
+  readonly connections: number
+  readonly waitMillis: number
+}
+
+const oids = { bool: 16, int8: 20, text: 25 }
+
+/** Numbers are safe integers, so they come as numbers; all that is read is text, integers and booleans. */
+const parsers: ReadonlyMap<number, (value: string) => unknown> = new Map<number, (value: string) => unknown>([
+  [oids.bool, (value) => value === "t"],
+  [oids.int8, Number],
+  [oids.text, decodeText]
+])
+
+const types = { getTypeParser: (oid: number) => parsers.get(oid) ?? String } as CustomTypesConfig
+
+/** Idle connections are closed after this time. */
+const idleMillis = 60_000
+
+/** Between the first two attempts; each later wait is twice as long, up to the longest. */
+const firstDelayMillis = 20
+const longestDelayMillis = 500
+
+/** Makes the connections, which are closed with the scope when nobody uses them any more. */
+export const makeConnections = (options: ConnectionOptions): Effect.Effect<Connections, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { connections, waitMillis } = options
+    // Loaded when a database is opened: whoever uses SQLite does not wait for it.
+    const pg = yield* Effect.promise(() => import("pg"))
+    let closed = false
+    const pool = (config: PoolConfig) =>
+      Effect.acquireRelease(
+        Effect.sync(() => configure(new pg.Pool({ ...poolConfig(options), ...config }))),
+        (pool) => Effect.promise(() => pool.end())
+      )
+    const readers = yield* pool({ max: connections })
+    const writers = yield* pool({ max: 1, pipeline: true })
+    const cancellers = yield* pool({ max: 1 })
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        closed = true
+      })
+    )
+
+    const cancel = async (client: Client): Promise<void> => {
+      // If it fails, the server is gone or has ended the query.
+      await cancellers.query("SELECT pg_cancel_backend($1)", [processOf(client)]).catch(() => undefined)
+    }
+    const read = <A>(use: (client: Client) => Promise<A>): Effect.Effect<A, DBError> =>
+      Effect.suspend(() => {
+        const deadline = performance.now() + waitMillis
+        const attempt = (delay: number): Effect.Effect<A, DBError> =>
+          closed
+            ? Effect.fail(databaseClosed())
+            : Effect.matchEffect(withClient(readers, cancel, use), {
+                onSuccess: Effect.succeed,
+                onFailure: (error) =>
+                  isLost(error) && performance.now() < deadline
+                    ? Effect.andThen(sleep(delay), attempt(Math.min(2 * delay, longestDelayMillis)))
+                    : Effect.suspend(() => Effect.fail(toDBError(error)))
+              })
+        return attempt(firstDelayMillis)
+      })
+    return { read, acquireWriter: () => connect(writers), cancel, statement: makeStatements() }
+  })
+
+/** A connection keeps what it has prepared, so that there is an end to it: more shapes than the stores have. */
+const maxPrepared = 200
+
+const makeStatements = (): Connections["statement"] => {
+  const names = new Map<string, string>()
+  return (text, parameters) => {
+    let name = names.get(text)
+    if (name === undefined && names.size < maxPrepared) names.set(text, (name = `executor_${names.size}`))
+    const values = [...parameters]
+    return name === undefined ? { text, values } : { name, text, values }
+  }
+}
+
+const poolConfig = ({ url, waitMillis }: ConnectionOptions): PoolConfig => ({
+  connectionString: url,
+  fallback_application_name: "executor",
+  connectionTimeoutMillis: waitMillis,
+  idleTimeoutMillis: idleMillis,
+  keepAlive: true,
+  types
+})
+
+const configure = (pool: Pool): Pool => {
+  // A connection that breaks while it is idle is replaced; without a listener, it would end the process.
+  pool.on("error", () => undefined)
+  // One that breaks while it is used fails the query as well.
+  pool.on("connect", (client) => client.on("error", () => undefined))
+  return pool
+}
+
+const connect = async (pool: Pool): Promise<Client> => {
+  try {
+    return await pool.connect()
+  } catch (error) {
+    throw isServerError(error) ? error : new Unreachable(error)
+  }
+}
+
+/** The process in the server that serves a connection; pg's types do not name it. */
+const processOf = (client: Client & { readonly processID?: number }): number | undefined => client.processID
+
+const withClient = <A>(
+  pool: Pool,
+  cancel: (client: Client) => Promise<void>,
+  use: (client: Client) => Promise<A>
+): Effect.Effect<A, unknown> =>
+  Effect.callback<A, unknown>((resume) => {
+    let interrupted = false
+    let running: Client | undefined
+    const run = async () => {
+      const client = await connect(pool)
+      if (interrupted) {
+        client.release()
+        return
+      }
+      running = client
+      try {
+        const result = await use(client)
+        running = undefined
+        if (!interrupted) client.release()
+        resume(Effect.succeed(result))
+      } catch (error) {
+        running = undefined
+        // A connection in the middle of a transaction is of no use to others.
+        if (!interrupted) client.release(isLost(error) || client.getTransactionStatus() !== "I")
+        throw error
+      }
+    }
+    run().catch((error) => resume(Effect.fail(error)))
+    return Effect.promise(async () => {
+      interrupted = true
+      const client = running
+      if (client === undefined) return
+      await cancel(client)
+      client.release(true)
+    })
+  })
+
+/** Waits in real time. */
+export const sleep = (millis: number): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const timer = setTimeout(() => resume(Effect.void), millis)
+    return Effect.sync(() => clearTimeout(timer))
+  })

@@ -1,0 +1,4 @@
+import { executionStoreConformance } from "@executor/sdk/testing"
+import { usePostgres } from "./postgres.ts"
+
+executionStoreConformance("PostgresAdapter", usePostgres())
