@@ -17,6 +17,7 @@
  */
 import type { AdapterSchema, DBError, WriteConflict, WriteOperation } from "@executor/sdk"
 import { Effect } from "effect"
+import type { QueryConfig } from "pg"
 import type { Client, Connections } from "./postgresConnections.ts"
 import { databaseClosed, isContended, isLost, toDBError, unknownOutcome } from "./postgresErrors.ts"
 import { type Step, stepsOf } from "./postgresUnits.ts"
@@ -75,7 +76,7 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
     const inTransaction = steps.length > 1
     const statements = steps.map(({ parameters, text }) => connections.statement(text, parameters))
     const queries = inTransaction ? [{ text: "BEGIN" }, ...statements, { text: "COMMIT" }] : statements
-    const results = await Promise.allSettled(queries.map((query) => client.query(query)))
+    const results = await sendAll(client, queries)
     const place = results.findIndex(({ status }) => status === "rejected")
     const failed = results[place]
     if (failed?.status === "rejected") {
@@ -107,7 +108,7 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
       connections.statement(text, parameters)
     )
     const queries = [{ text: "BEGIN" }, ...statements, { text: "ROLLBACK" }]
-    const results = await Promise.allSettled(queries.map((query) => client.query(query)))
+    const results = await sendAll(client, queries)
     const failed = results.find(({ status }) => status === "rejected")
     const error = failed?.status === "rejected" ? failed.reason : undefined
     client.release(isLost(error))
@@ -208,6 +209,17 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
       closed = true
       await draining
     })
+  }
+}
+
+/** Sends statements without waiting for the outcome of one before the next, in as few packets as they take. */
+const sendAll = (client: Client, queries: ReadonlyArray<QueryConfig>) => {
+  const { stream } = client.connection
+  stream.cork()
+  try {
+    return Promise.allSettled(queries.map((query) => client.query(query)))
+  } finally {
+    stream.uncork()
   }
 }
 
