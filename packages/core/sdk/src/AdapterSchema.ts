@@ -118,6 +118,13 @@ export const settable = (table: Table, name: string, increments: boolean): Colum
   return column
 }
 
+/** The column of a sum; throws a {@link DBError} unless it is an integer. */
+export const summable = (table: Table, name: string): Column => {
+  const column = columnOf(table, name)
+  if (column.type !== "integer") throw refuse(`"${table.name}.${name}" is ${column.type} and has no sum.`)
+  return column
+}
+
 /** Throws a {@link DBError} unless the limit is absent or a whole number from 0. */
 export const checkLimit = (limit: number | undefined): void => {
   if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0)) {

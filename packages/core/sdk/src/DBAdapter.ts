@@ -98,6 +98,8 @@ export type GroupBy =
 export interface Group {
   readonly keys: ReadonlyArray<Value>
   readonly count: number
+  /** One for each column of `sum`, where that was asked for. */
+  readonly sums?: ReadonlyArray<number>
 }
 
 /** What `countBy` counts: rows, or the different values of a column. */
@@ -107,6 +109,8 @@ export interface CountByOptions {
   readonly by: ReadonlyArray<GroupBy>
   /** Count the different non-null values of this column instead of rows. */
   readonly distinct?: string
+  /** Sum these integer columns too. */
+  readonly sum?: ReadonlyArray<string>
   readonly limit?: number
 }
 
@@ -118,8 +122,15 @@ export interface RelatedRows {
   readonly where?: Where
 }
 
-/** A value to write: a constant, the column's own value plus a number, or how many related rows there are. */
-export type SetValue = Value | { readonly increment: number } | { readonly countOf: RelatedRows }
+/**
+ * A value to write: a constant, the column's own value plus a number, how many related rows there are, or the sum of a
+ * column of theirs (0 for none).
+ */
+export type SetValue =
+  | Value
+  | { readonly increment: number }
+  | { readonly countOf: RelatedRows }
+  | { readonly sumOf: RelatedRows & { readonly column: string } }
 
 /** One step of a unit of work. */
 export type WriteOperation =
@@ -153,6 +164,11 @@ export class DBAdapter extends Context.Service<
   DBAdapter,
   {
     readonly schema: DBSchema
+    /**
+     * Whether the database keeps the tables `execution_rollup`, `duration_rollup` and `tool_rollup` of `coreSchema` current
+     * by itself, in the transactions that change what they count. Otherwise they are empty.
+     */
+    readonly keepsRollups: boolean
     readonly find: (options: FindOptions) => Effect.Effect<ReadonlyArray<Row>, DBError>
     readonly count: (options: { readonly table: string; readonly where?: Where }) => Effect.Effect<number, DBError>
     /** Groups, largest count first (then by keys, nulls last), at most `limit`. */

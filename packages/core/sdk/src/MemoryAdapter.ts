@@ -61,18 +61,19 @@ export const make = (schema: DBSchema = coreSchema): DBAdapter["Service"] => {
       AdapterSchema.checkLimit(options.limit)
       const distinct = options.distinct === undefined ? undefined : AdapterSchema.columnOf(table, options.distinct).name
       const keysOf = groupKeys(table, options.by)
-      const groups = new Map<string, { readonly keys: ReadonlyArray<Value>; count: number; values: Set<Value> }>()
+      const summed = options.sum?.map((name) => AdapterSchema.summable(table, name).name)
+      const groups = new Map<string, { readonly keys: ReadonlyArray<Value>; readonly rows: Array<Row> }>()
       for (const row of select(options.table, options.where)) {
         const keys = keysOf(row)
         const name = JSON.stringify(keys)
-        const group = groups.get(name) ?? { keys, count: 0, values: new Set() }
+        const group = groups.get(name) ?? { keys, rows: [] }
         groups.set(name, group)
-        group.count++
-        if (distinct !== undefined) group.values.add(row[distinct] ?? null)
+        group.rows.push(row)
       }
-      const result = [...groups.values()].map(({ count, keys, values }): Group => {
+      const result = [...groups.values()].map(({ keys, rows }): Group => {
+        const values = new Set<unknown>(distinct === undefined ? rows : rows.map((row) => row[distinct] ?? null))
         values.delete(null)
-        return { keys, count: distinct === undefined ? count : values.size }
+        return { keys, count: values.size, ...(summed && { sums: summed.map((name) => sumOf(rows, name)) }) }
       })
       return result.toSorted(compareGroups).slice(0, options.limit)
     })
@@ -142,7 +143,7 @@ export const make = (schema: DBSchema = coreSchema): DBAdapter["Service"] => {
       const test = predicate(tables, storeOf(related.table).table, related.where, lookup)
       const local = AdapterSchema.columnOf(store.table, related.local).name
       const foreign = AdapterSchema.columnOf(storeOf(related.table).table, related.foreign).name
-      return [...lookup(related.table, foreign, row[local] ?? null)].filter(test).length
+      return [...lookup(related.table, foreign, row[local] ?? null)].filter(test)
     })
     for (const old of selected) replaceRow(store, old, change(old), undo)
     return selected.length
@@ -170,6 +171,7 @@ export const make = (schema: DBSchema = coreSchema): DBAdapter["Service"] => {
 
   return DBAdapter.of({
     schema,
+    keepsRollups: false,
     find: (options) => attempt(() => find(options)),
     count: (options) => attempt(() => select(options.table, options.where).length),
     countBy,
@@ -201,6 +203,12 @@ const conflict = (table: string, operation: number, expected: number, changed: n
     changed
   })
 
+const sumOf = (rows: Iterable<Row>, column: string): number => {
+  let sum = 0
+  for (const row of rows) sum += Number(row[column] ?? 0)
+  return sum
+}
+
 const pick = (row: Row, columns: ReadonlyArray<string>): Row =>
   Object.fromEntries(columns.map((name) => [name, row[name] ?? null]))
 
@@ -223,16 +231,17 @@ const candidates = (store: MemoryTable, where: Where | undefined): Iterable<Row>
 const changes = (
   table: AdapterSchema.Table,
   set: { readonly [column: string]: SetValue },
-  count: (related: RelatedRows, row: Row) => number
+  relatedRows: (related: RelatedRows, row: Row) => ReadonlyArray<Row>
 ): ((row: Row) => Row) => {
   const constants: Record<string, Value> = {}
   const increments: Array<readonly [column: AdapterSchema.Column, by: number]> = []
-  const counts: Array<readonly [column: AdapterSchema.Column, of: RelatedRows]> = []
+  const computed: Array<readonly [column: AdapterSchema.Column, of: (row: Row) => number]> = []
   for (const [name, value] of Object.entries(set)) {
     if (value !== null && typeof value === "object") {
       const column = AdapterSchema.settable(table, name, true)
-      if ("countOf" in value) counts.push([column, value.countOf])
-      else increments.push([column, value.increment])
+      if ("increment" in value) increments.push([column, value.increment])
+      else if ("countOf" in value) computed.push([column, (row) => relatedRows(value.countOf, row).length])
+      else computed.push([column, (row) => sumOf(relatedRows(value.sumOf, row), value.sumOf.column)])
     } else {
       const column = AdapterSchema.settable(table, name, false)
       constants[name] = AdapterSchema.storable(column, value)
@@ -244,7 +253,7 @@ const changes = (
       const value = row[column.name] ?? null
       changed[column.name] = value === null ? null : AdapterSchema.storable(column, Number(value) + by)
     }
-    for (const [column, related] of counts) changed[column.name] = count(related, row)
+    for (const [column, of] of computed) changed[column.name] = of(row)
     return changed
   }
 }

@@ -209,14 +209,18 @@ export const anyCountBy: fc.Arbitrary<CountByOptions> = anyTable.chain((table) =
       by: fc.array(groupOf(table), { maxLength: 2 }),
       where: fc.option(whereOf(table, 2), { nil: undefined }),
       limit: fc.option(fc.integer({ min: 0, max: 4 }), { nil: undefined }),
-      distinct: fc.option(fc.constantFrom(...columnsOf(table).map(({ name }) => name)), { nil: undefined })
+      distinct: fc.option(fc.constantFrom(...columnsOf(table).map(({ name }) => name)), { nil: undefined }),
+      sum: fc.option(fc.subarray(columnsOf(table).flatMap(({ name, type }) => (type === "integer" ? [name] : []))), {
+        nil: undefined
+      })
     })
-    .map(({ by, distinct, limit, where }) => ({
+    .map(({ by, distinct, limit, sum, where }) => ({
       table: table.name,
       by,
       ...(where && { where }),
       ...(limit !== undefined && { limit }),
-      ...(distinct !== undefined && { distinct })
+      ...(distinct !== undefined && { distinct }),
+      ...(sum && { sum })
     }))
 )
 
@@ -228,9 +232,15 @@ const anyCountOf: fc.Arbitrary<SetValue> = fc.option(whereOf(toolCall, 1), { nil
   countOf: { table: toolCall.name, local: "id", foreign: "execution_id", ...(where && { where }) }
 }))
 
+const anySumOf: fc.Arbitrary<SetValue> = fc
+  .tuple(fc.option(whereOf(toolCall, 1), { nil: undefined }), fc.constantFrom("seq", "duration_ms"))
+  .map(([where, column]) => ({
+    sumOf: { table: toolCall.name, local: "id", foreign: "execution_id", column, ...(where && { where }) }
+  }))
+
 const setOf = (column: Column): fc.Arbitrary<SetValue> =>
   column.type === "integer"
-    ? fc.oneof(valueOf(column), fc.record({ increment: fc.constantFrom(-1, 1, 60) }), anyCountOf)
+    ? fc.oneof(valueOf(column), fc.record({ increment: fc.constantFrom(-1, 1, 60) }), anyCountOf, anySumOf)
     : valueOf(column)
 
 /** A unit of work: inserts that may collide, updates and deletes that may find other rows than they expect. */

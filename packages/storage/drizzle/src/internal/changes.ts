@@ -9,7 +9,7 @@ import {
   WriteConflict,
   type WriteOperation
 } from "@executor/sdk"
-import { type Aliased, aliased, condition, reference } from "./conditions.ts"
+import { type Aliased, aliased, condition, reference, summed } from "./conditions.ts"
 import type { Sql } from "./dialect.ts"
 
 /** A step of a unit of work of one kind. */
@@ -44,11 +44,12 @@ export const insertText = (
   return `${text}UPDATE SET ${(names.length > 0 ? names : key).map((name) => `"${name}" = excluded."${name}"`).join(", ")}`
 }
 
-const related = (sql: Sql, from: Aliased, { foreign, local, table, where }: RelatedRows): string => {
+const related = (sql: Sql, from: Aliased, { foreign, local, table, where }: RelatedRows, sum?: string): string => {
   const other = { ...aliased(sql, AdapterSchema.tableOf(sql.tables, table)), related: true }
   const link = `${reference(other, foreign)} = ${reference(from, local)}`
   const inner = where === undefined ? "" : ` AND (${condition(sql, other, where)})`
-  return `(SELECT count(*) FROM "${other.table.name}" AS ${other.alias} WHERE ${link}${inner})`
+  const value = sum === undefined ? "count(*)" : `coalesce(sum(${summed(other, sum)}), 0)`
+  return `(SELECT ${value} FROM "${other.table.name}" AS ${other.alias} WHERE ${link}${inner})`
 }
 
 const change = (sql: Sql, from: Aliased, name: string, value: SetValue): string => {
@@ -56,9 +57,8 @@ const change = (sql: Sql, from: Aliased, name: string, value: SetValue): string 
   const column = AdapterSchema.settable(from.table, name, computed)
   const constant = (value: unknown) => sql.dialect.value(sql, AdapterSchema.storable(column, value))
   if (!computed) return `"${name}" = ${constant(value)}`
-  return "countOf" in value
-    ? `"${name}" = ${related(sql, from, value.countOf)}`
-    : `"${name}" = "${name}" + ${constant(value.increment)}`
+  if ("increment" in value) return `"${name}" = "${name}" + ${constant(value.increment)}`
+  return `"${name}" = ${"countOf" in value ? related(sql, from, value.countOf) : related(sql, from, value.sumOf, value.sumOf.column)}`
 }
 
 /** An update; if it sets nothing, a `SELECT` of the rows that it would change. */

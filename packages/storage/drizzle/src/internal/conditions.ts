@@ -28,6 +28,10 @@ export const aliased = (sql: Sql, table: AdapterSchema.Table): Aliased => ({ tab
 export const reference = ({ alias, table }: Aliased, name: string): string =>
   `${alias}."${AdapterSchema.columnOf(table, name).name}"`
 
+/** A column whose values are added up. */
+export const summed = (from: Aliased, name: string): string =>
+  reference(from, AdapterSchema.summable(from.table, name).name)
+
 const compared = (sql: Sql, { table }: Aliased, name: string, value: unknown): string =>
   sql.dialect.value(sql, AdapterSchema.comparable(AdapterSchema.columnOf(table, name), value))
 

@@ -15,11 +15,22 @@ export const runUnit = (statements: Statements, operations: ReadonlyArray<WriteO
     throw writeConflict(operation, index, changed)
   })
 
-/** Whether a unit is undone by SQLite itself when it fails, and so needs no transaction of its own. */
-export const isOneStatement = (operations: ReadonlyArray<WriteOperation>): boolean => {
+/**
+ * Whether a unit needs no transaction of its own: a single statement, which SQLite itself undoes when it fails, and which
+ * has changed nothing where it did not change what was expected.
+ */
+export const isOneStatement = (tables: AdapterSchema.Tables, operations: ReadonlyArray<WriteOperation>): boolean => {
   const [operation] = operations
-  if (operation === undefined || operations.length > 1 || operation.expect !== undefined) return false
-  return operation.op !== "insert" || operation.rows.length === 1
+  if (operation === undefined || operations.length > 1) return false
+  const { expect } = operation
+  if (operation.op === "insert") return operation.rows.length === 1 && (expect === undefined || expect === 1)
+  return expect === undefined || (expect === 1 && changesAtMostOne(tables, operation))
+}
+
+const changesAtMostOne = (tables: AdapterSchema.Tables, { table, where }: Operation<"update" | "delete">): boolean => {
+  const conditions = where.op === "and" ? where.conditions : [where]
+  const pins = (name: string) => conditions.some((condition) => condition.op === "eq" && condition.column === name)
+  return tables.get(table)?.schema.primaryKey.every(pins) ?? false
 }
 
 const runOperation = (statements: Statements, operation: WriteOperation): number => {

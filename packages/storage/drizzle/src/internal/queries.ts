@@ -3,7 +3,7 @@
  */
 import { AdapterSchema, type CountByOptions, type FindOptions, type Group, type Row, type Value } from "@executor/sdk"
 import { startSql } from "./dialect.ts"
-import { findPart, hasParts, type Part, selectCount, selectCountBy, selectedColumns } from "./selects.ts"
+import { findPart, groupOf, hasParts, type Part, selectCount, selectCountBy, selectedColumns } from "./selects.ts"
 import { sqliteDialect } from "./sqliteDialect.ts"
 import type { Statements } from "./statements.ts"
 
@@ -39,9 +39,8 @@ export const count = (statements: Statements, options: Pick<FindOptions, "table"
 
 /** Counts of groups, largest first. */
 export const countBy = (statements: Statements, options: CountByOptions): ReadonlyArray<Group> => {
-  const { keys, parameters, text } = selectCountBy(sqliteDialect, statements.tables, options)
-  return statements.all<Record<string, Value>>(text, parameters).map((row) => ({
-    keys: keys.map((column, i) => decode(column, row[`k${i}`])),
-    count: Number(row["count"])
-  }))
+  const select = selectCountBy(sqliteDialect, statements.tables, options)
+  return statements
+    .all<Record<string, Value>>(select.text, select.parameters)
+    .map((row) => groupOf(select, row, decode))
 }

@@ -1,8 +1,8 @@
 /**
  * `find`, `count` and `countBy` of `DBAdapter` as SQL.
  */
-import { AdapterSchema, type CountByOptions, type FindOptions } from "@executor/sdk"
-import { afterPosition, aliased, condition, reference, type Aliased } from "./conditions.ts"
+import { AdapterSchema, type CountByOptions, type FindOptions, type Group, type Value } from "@executor/sdk"
+import { afterPosition, aliased, condition, reference, summed, type Aliased } from "./conditions.ts"
 import { type Dialect, type Parameter, type Sql, startSql } from "./dialect.ts"
 
 /** A statement that reads. */
@@ -82,12 +82,32 @@ export const selectCount = (
   }
 }
 
-/** Counts of groups, largest first, as `count`, with the keys as `k0`, `k1` and so on, which are of the columns `keys`. */
+/**
+ * Counts of groups, largest first, as `count`, with the keys as `k0`, `k1` and so on, which are of the columns `keys`, and
+ * the sums as `s0`, `s1` and so on.
+ */
+export interface SelectGroups extends Select {
+  readonly keys: ReadonlyArray<AdapterSchema.Column>
+  readonly sums: number | undefined
+}
+
+/** A group as a row of {@link SelectGroups} has it. */
+export const groupOf = (
+  { keys, sums }: SelectGroups,
+  row: { readonly [name: string]: unknown },
+  decode: (column: AdapterSchema.Column, value: unknown) => Value
+): Group => ({
+  keys: keys.map((column, i) => decode(column, row[`k${i}`])),
+  count: Number(row["count"]),
+  ...(sums !== undefined && { sums: Array.from({ length: sums }, (_, i) => Number(row[`s${i}`])) })
+})
+
+/** The statement of grouped counts; throws a `DBError` if the request does not fit the schema. */
 export const selectCountBy = (
   dialect: Dialect,
   tables: AdapterSchema.Tables,
   options: CountByOptions
-): Select & { readonly keys: ReadonlyArray<AdapterSchema.Column> } => {
+): SelectGroups => {
   AdapterSchema.checkLimit(options.limit)
   const sql = startSql(dialect, tables)
   const from = aliased(sql, AdapterSchema.tableOf(tables, options.table))
@@ -104,12 +124,13 @@ export const selectCountBy = (
   })
   const where = whereClause(sql, from, options.where)
   const counted = options.distinct === undefined ? "*" : `DISTINCT ${reference(from, options.distinct)}`
+  const sums = (options.sum ?? []).map((name, i) => `coalesce(sum(${summed(from, name)}), 0) AS s${i}`)
   const order = keys.map((_, i) => `k${i} ASC NULLS LAST`)
   const text =
-    `SELECT ${[...keys.map(({ text }, i) => `${text} AS k${i}`), `count(${counted}) AS count`].join(", ")}` +
+    `SELECT ${[...keys.map(({ text }, i) => `${text} AS k${i}`), `count(${counted}) AS count`, ...sums].join(", ")}` +
     ` FROM "${from.table.name}" AS ${from.alias}${where}` +
     (keys.length > 0 ? ` GROUP BY ${keys.map((_, i) => `k${i}`).join(", ")}` : " HAVING count(*) > 0") +
     ` ORDER BY ${["count DESC", ...order].join(", ")}` +
     (options.limit === undefined ? "" : ` LIMIT ${dialect.limit(sql, options.limit)}`)
-  return { text, parameters: sql.parameters, keys: keys.map(({ column }) => column) }
+  return { text, parameters: sql.parameters, keys: keys.map(({ column }) => column), sums: options.sum?.length }
 }
