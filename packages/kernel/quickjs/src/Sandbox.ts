@@ -31,8 +31,6 @@ export interface GuestHost {
   readonly fail: (name: string, message: string, stack: string) => void
   /** The program has passed a limit: it is stopped. */
   readonly limit: (name: string) => void
-  readonly argumentsBytes: () => number
-  readonly resultBytes: () => number
   /** Stack frames as the program's author may see them. */
   readonly frames: (stack: string) => string
   /** Whether the sandbox shall stop now. Asked every few thousand operations. */
@@ -49,7 +47,7 @@ interface Internals {
   readonly stackPointer: WebAssembly.Global
   readonly setMemoryLimit: (bytes: number) => void
   readonly setStackLimit: (bytes: number) => void
-  readonly isJobPending: () => number
+  /** Runs one microtask: 1, or -1 if it threw; 0 if there is none. */
   readonly runJob: () => number
   readonly guard: HeapGuard | undefined
 }
@@ -61,14 +59,12 @@ const internalsOf = (vm: QuickJS): Internals | undefined => {
   const stackPointer: unknown = Reflect.get(exports, "__stack_pointer")
   const setMemoryLimit: unknown = Reflect.get(exports, "qjs_set_memory_limit")
   const setStackLimit: unknown = Reflect.get(exports, "qjs_set_max_stack_size")
-  const isJobPending: unknown = Reflect.get(exports, "qjs_is_job_pending")
   const runJob: unknown = Reflect.get(exports, "qjs_execute_pending_job")
   if (
     !(memory instanceof WebAssembly.Memory) ||
     !(stackPointer instanceof WebAssembly.Global) ||
     typeof setMemoryLimit !== "function" ||
     typeof setStackLimit !== "function" ||
-    typeof isJobPending !== "function" ||
     typeof runJob !== "function"
   ) {
     return undefined
@@ -78,7 +74,6 @@ const internalsOf = (vm: QuickJS): Internals | undefined => {
     stackPointer,
     setMemoryLimit: (bytes) => void setMemoryLimit(bytes),
     setStackLimit: (bytes) => void setStackLimit(bytes),
-    isJobPending: () => Number(isJobPending()),
     runJob: () => Number(runJob()),
     guard: installGuard(exports)
   }
@@ -102,7 +97,7 @@ export class Sandbox {
   private readonly clock: { now: number }
   private readonly internals: Internals | undefined
   private readonly snapshot: Snapshot | undefined
-  private readonly limits: PlainLimits
+  private limits: PlainLimits
 
   private constructor(
     vm: QuickJS,
@@ -159,8 +154,11 @@ export class Sandbox {
   begin(limits: PlainLimits, startTime: number): boolean {
     this.clock.now = startTime
     if (this.internals === undefined) {
-      return limits.heapBytes === this.limits.heapBytes && limits.stackBytes === this.limits.stackBytes
+      if (limits.heapBytes !== this.limits.heapBytes || limits.stackBytes !== this.limits.stackBytes) return false
+      this.limits = limits
+      return true
     }
+    this.limits = limits
     this.internals.setMemoryLimit(limits.heapBytes)
     this.internals.setStackLimit(limits.stackBytes)
     this.internals.guard?.reset()
@@ -185,11 +183,10 @@ export class Sandbox {
   start(program: string, seed: number): void {
     const { vm } = this
     const main = vm.evalCode(program, programName, strict)
-    const seedHandle = vm.newNumber(seed)
-    const lengthHandle = vm.newNumber(program.length - "()".length)
-    vm.callFunction(this.handles.run, vm.undefined, main, lengthHandle, seedHandle).dispose()
-    lengthHandle.dispose()
-    seedHandle.dispose()
+    const { argumentsBytes, resultBytes } = this.limits
+    const numbers = [program.length - "()".length, seed, argumentsBytes, resultBytes].map((n) => vm.newNumber(n))
+    vm.callFunction(this.handles.run, vm.undefined, main, ...numbers).dispose()
+    for (const number of numbers) number.dispose()
     main.dispose()
   }
 
@@ -209,11 +206,11 @@ export class Sandbox {
       this.vm.executePendingJobs()
       return
     }
-    const { isJobPending, runJob } = this.internals
-    while (!ended() && isJobPending() !== 0) {
-      if (runJob() < 0 && !ended()) {
-        throw new JSException(this.vm.getException())
-      }
+    const { runJob } = this.internals
+    while (!ended()) {
+      const ran = runJob()
+      if (ran === 0) return
+      if (ran < 0 && !ended()) throw new JSException(this.vm.getException())
     }
   }
 
@@ -257,8 +254,6 @@ const installPrelude = (
     done: (json) => (host.done(optional(json)), vm.undefined),
     fail: (name, message, stack) => (host.fail(text(name), text(message), text(stack)), vm.undefined),
     limit: (name) => (host.limit(text(name)), vm.undefined),
-    argumentsBytes: () => vm.newNumber(host.argumentsBytes()),
-    resultBytes: () => vm.newNumber(host.resultBytes()),
     frames: (stack) => vm.newString(host.frames(text(stack))),
     classId: (value) => classIds[value?.classId ?? 0] ?? vm.undefined
   }

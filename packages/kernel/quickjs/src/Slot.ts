@@ -45,9 +45,11 @@ interface Run {
   readonly start: Start
   readonly logs: Logs
   cpuMs: number
-  /** When its code was entered last, and what the thread had computed then. */
+  /** When its code was entered last. */
   enteredAt: number
-  cpuAtEntry: number
+  /** When the processor's time was first read since then, and what it was; see {@link usedMs}. */
+  readAt: number
+  cpuAtRead: number | undefined
   /** What is left to be repeated; see {@link Repetition}. */
   repeats: Repetition | undefined
   seq: number
@@ -71,6 +73,13 @@ const threadCpuMs = (): number => {
   const { system, user } = process.threadCpuUsage()
   return (system + user) / 1000
 }
+
+/**
+ * The CPU time used since the program was entered. Most entries are over in microseconds, and reading the processor's time takes as long
+ * as they do. So it is read from the first time on that the program is asked whether to stop; until then the clock on the wall counts.
+ */
+const usedMs = ({ cpuAtRead, enteredAt, readAt }: Run): number =>
+  cpuAtRead === undefined ? performance.now() - enteredAt : readAt - enteredAt + threadCpuMs() - cpuAtRead
 
 /** Calls may wait this long for the program to stop computing before they are sent. */
 const flushAfterMs = 5
@@ -96,7 +105,8 @@ export class Slot {
       logs: new Logs(message.limits.logBytes),
       cpuMs: 0,
       enteredAt: 0,
-      cpuAtEntry: 0,
+      readAt: 0,
+      cpuAtRead: undefined,
       repeats: message.repeats,
       seq: 0,
       received: 0,
@@ -208,8 +218,8 @@ export class Slot {
   private enter(run: Run, guest: () => void, goesOn?: () => boolean): void {
     const { cells, cpu } = this.environment.shared
     run.enteredAt = performance.now()
+    run.cpuAtRead = undefined
     this.inside = run
-    run.cpuAtEntry = threadCpuMs()
     Atomics.add(cells, cell.entries, 1)
     Atomics.store(cells, cell.inside, this.index + 1)
     try {
@@ -218,7 +228,7 @@ export class Slot {
       run.ending ??= this.endingOf(run, error)
     }
     this.inside = undefined
-    run.cpuMs += threadCpuMs() - run.cpuAtEntry
+    run.cpuMs += usedMs(run)
     if (run.repeats !== undefined && run.received >= run.repeats.received && goesOn?.() !== true) {
       run.cpuMs = run.repeats.cpuMs
       run.repeats = undefined
@@ -325,8 +335,6 @@ export class Slot {
         if (run !== undefined) ended(failureOf({ name, message, stack }, run.start.code))
       },
       limit: (name) => ended({ _tag: "Limit", limit: name as LimitName }),
-      argumentsBytes: () => this.run?.start.limits.argumentsBytes ?? 0,
-      resultBytes: () => this.run?.start.limits.resultBytes ?? 0,
       frames: (stack) => framesOf(stack, this.run?.start.code ?? "").text,
       interrupted: () => {
         const run = this.inside
@@ -342,11 +350,16 @@ export class Slot {
           run.ending = { _tag: "Limit", limit: "heapBytes" }
           return true
         }
-        const entered = performance.now() - run.enteredAt
+        const now = performance.now()
+        const entered = now - run.enteredAt
+        if (run.cpuAtRead === undefined) {
+          run.readAt = now
+          run.cpuAtRead = threadCpuMs()
+        }
         // What is repeated was within the limit, and may take somewhat longer this time.
         const limit = run.start.limits.cpuTimeMs + (run.repeats?.cpuMs ?? 0)
         // The clock on the wall is cheaper to read, and never behind.
-        if (run.cpuMs + entered > limit && run.cpuMs + threadCpuMs() - run.cpuAtEntry > limit) {
+        if (run.cpuMs + entered > limit && run.cpuMs + usedMs(run) > limit) {
           run.ending = { _tag: "Limit", limit: "cpuTimeMs" }
           return true
         }

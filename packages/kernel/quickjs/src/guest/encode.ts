@@ -62,7 +62,46 @@ const toolPathOf = (value) => reflectApply(weakMapGet, toolPaths, [value])
 
 const bare = () => { const list = []; setPrototypeOf(list, null); return list }
 
+// Most values are plain data, which the engine writes itself, several times faster. Anything that is not goes the long way, which
+// handles it or says what is wrong with it. Gives what is left of the units, below zero if there are too few; nothing if it is not plain.
+const spendPlain = (value, depth, units) => {
+  if (--units < 0) return units
+  switch (typeof value) {
+    case "string": return units - value.length
+    case "number": return value - value === 0 ? units : undefined
+    case "boolean": case "undefined": return units
+    case "object": return value === null ? units : spendPlainObject(value, depth, units)
+    default: return undefined
+  }
+}
+const spendPlainObject = (value, depth, units) => {
+  if (depth >= maxDepth || value.toJSON !== undefined) return undefined
+  if (isArray(value)) {
+    for (let i = 0; units >= 0 && i < value.length; i++) units = spendPlain(value[i], depth + 1, units)
+    return units
+  }
+  const prototype = getPrototypeOf(value)
+  if (prototype !== objectPrototype && prototype !== null) return undefined
+  const names = objectKeys(value)
+  for (let i = 0; units >= 0 && i < names.length; i++) {
+    units = spendPlain(value[names[i]], depth + 1, units - names[i].length)
+  }
+  return units
+}
+
+const over = (limitName) => {
+  host.limit(limitName)
+  throw new NativeRangeError("over the limit " + limitName)
+}
+
 const encode = (value, root, maxUnits, limitName) => {
+  const left = spendPlain(value, 0, maxUnits)
+  if (left === undefined) return encodeAny(value, root, maxUnits, limitName)
+  if (left < 0) over(limitName)
+  return quote(value)
+}
+
+const encodeAny = (value, root, maxUnits, limitName) => {
   const keys = bare()
   const ancestors = bare()
   let units = 0
@@ -80,12 +119,8 @@ const encode = (value, root, maxUnits, limitName) => {
   }
   const refuse = (depth, what) => { throw new UnserializableValue(pathTo(depth) + " is " + what) }
   const spend = (text) => {
-    if ((units += text.length + 1) > maxUnits) over()
+    if ((units += text.length + 1) > maxUnits) over(limitName)
     return text
-  }
-  const over = () => {
-    host.limit(limitName)
-    throw new NativeRangeError("over the limit " + limitName)
   }
   const encodeValue = (value, depth) => {
     switch (typeof value) {
@@ -207,38 +242,6 @@ const encode = (value, root, maxUnits, limitName) => {
     refuse(depth, "nested deeper than " + maxDepth + " levels: send a flatter value")
   }
 
-  // Most values are plain data, which the engine writes itself, several times faster. Anything that is not goes the long way,
-  // which handles it or says what is wrong with it.
-  const isPlain = (value, depth) => {
-    if (depth >= maxDepth || value.toJSON !== undefined) return false
-    if (isArray(value)) {
-      for (let i = 0; i < value.length; i++) {
-        if (!isPlainValue(value[i], depth + 1)) return false
-      }
-      return true
-    }
-    const prototype = getPrototypeOf(value)
-    if (prototype !== objectPrototype && prototype !== null) return false
-    const names = objectKeys(value)
-    for (let i = 0; i < names.length; i++) {
-      units += names[i].length
-      if (!isPlainValue(value[names[i]], depth + 1)) return false
-    }
-    return true
-  }
-  const isPlainValue = (value, depth) => {
-    if (++units > maxUnits) over()
-    switch (typeof value) {
-      case "string": units += value.length; return true
-      case "number": return value - value === 0
-      case "boolean": case "undefined": return true
-      case "object": return value === null || isPlain(value, depth)
-      default: return false
-    }
-  }
-
-  if (isPlainValue(value, 0)) return quote(value)
-  units = 0
   return encodeValue(value, 0)
 }
 `

@@ -20,7 +20,7 @@ const callTool = (path, args) => {
     if (args.length > 1) {
       throw new NativeTypeError("tools." + path + " takes one input, and was given " + args.length + ": put them in one object")
     }
-    text = args.length === 0 ? undefined : encode(args[0], "input", host.argumentsBytes(), "argumentsBytes")
+    text = args.length === 0 ? undefined : encode(args[0], "input", maxArguments, "argumentsBytes")
   } catch (error) {
     return promiseReject(error)
   }
@@ -31,14 +31,24 @@ const callTool = (path, args) => {
 }
 
 const maxPath = 1024
+const maxKnownNodes = 1000
+let knownNodes = 0
 const toolNode = (path) => {
+  const children = { __proto__: null }
   const node = new NativeProxy(() => {}, {
     get: (_, key) => {
+      const known = children[key]
+      if (known !== undefined) return known
       if (key === symbolToPrimitive) return () => "tools" + (path === "" ? "" : "." + path)
       if (typeof key === "symbol" || key === "then" || key === "toJSON") return undefined
       const next = path === "" ? key : path + "." + key
       if (next.length > maxPath) throw new NativeRangeError("The path of a tool has at most " + maxPath + " characters")
-      return toolNode(next)
+      const child = toolNode(next)
+      if (knownNodes < maxKnownNodes) {
+        knownNodes++
+        children[key] = child
+      }
+      return child
     },
     apply: (_, self, args) =>
       path === "" ? promiseReject(new NativeTypeError("tools is not a tool: call tools.<path>(input)")) : callTool(path, args),
@@ -109,7 +119,9 @@ const fail = (thrown) => {
 }
 
 const functionToString = Function.prototype.toString
-const run = async (main, length, seed) => {
+let maxArguments = 0
+const run = async (main, length, seed, argumentsBytes, resultBytes) => {
+  maxArguments = argumentsBytes
   // A source that closes the wrapper and opens another would make two programs of one.
   if (typeof main !== "function" || reflectApply(functionToString, main, []).length !== length) {
     host.fail("SyntaxError", "The source closes a bracket that it never opened", "")
@@ -118,7 +130,7 @@ const run = async (main, length, seed) => {
   seedRandom(seed)
   let text
   try {
-    text = encode(await main(), "result", host.resultBytes(), "resultBytes")
+    text = encode(await main(), "result", resultBytes, "resultBytes")
   } catch (thrown) {
     fail(thrown)
     return
