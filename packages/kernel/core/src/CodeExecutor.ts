@@ -147,6 +147,11 @@ export interface ExecuteOptions {
    * given the calls made until then. A runtime always calls it; it may tell the same number more than once. It must not throw.
    */
   readonly onIdle?: ((received: number) => void) | undefined
+  /**
+   * Told the console output of an execution that is interrupted, as far as its sandbox could still tell it, before the interruption is
+   * over.
+   */
+  readonly onStopped?: ((logs: ReadonlyArray<LogEntry>) => void) | undefined
 }
 
 /**

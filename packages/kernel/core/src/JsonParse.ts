@@ -8,23 +8,23 @@
  * handed to `JSON.parse` in groups of some kilobytes, and others may run between two groups.
  */
 import { Effect } from "effect"
+import { inSlices } from "./Slices.ts"
 
+/** Text up to this length is small, whatever is in it. */
+const small = 1024
 /** Text up to this length takes `JSON.parse` a few milliseconds at worst. */
 const atOnce = 32 * 1024
-/** How long to work before others may run. */
-const sliceMs = 4
 
 /** The value of a JSON text. The text must be JSON: other text is a defect. */
 export const parseJson = (text: string): Effect.Effect<unknown> =>
-  Effect.suspend(() => (text.length <= atOnce ? Effect.succeed(JSON.parse(text) as unknown) : resume(parseLarge(text))))
+  Effect.suspend(() =>
+    text.length <= small ? Effect.succeed(JSON.parse(text) as unknown) : inSlices(parseSteps(text))
+  )
 
-const resume = (work: Generator<void, unknown, void>): Effect.Effect<unknown> => {
-  const until = performance.now() + sliceMs
-  for (;;) {
-    const step = work.next()
-    if (step.done === true) return Effect.succeed(step.value)
-    if (performance.now() > until) return Effect.flatMap(Effect.yieldNow, () => resume(work))
-  }
+function* parseSteps(text: string): Generator<void, unknown, void> {
+  if (text.length <= atOnce) return JSON.parse(text) as unknown
+  const closings = yield* findClosings(text)
+  return yield* parseValue(text, skipSpace(text, 0), text.trimEnd().length, closings)
 }
 
 const quote = 0x22
@@ -45,11 +45,6 @@ const endOfString = (text: string, start: number): number => {
     if (slashes % 2 === 0) return at + 1
   }
   return text.length
-}
-
-function* parseLarge(text: string): Generator<void, unknown, void> {
-  const closings = yield* findClosings(text)
-  return yield* parseValue(text, skipSpace(text, 0), text.trimEnd().length, closings)
 }
 
 const skipSpace = (text: string, start: number): number => {

@@ -9,6 +9,7 @@ import { Effect, Schema } from "effect"
 import { types } from "node:util"
 import { LimitExceeded } from "./LimitExceeded.ts"
 import type { LimitName } from "./Limits.ts"
+import { inSlices } from "./Slices.ts"
 
 /** How deep a value that crosses may be nested, so that no reader of it runs out of stack. */
 export const maxDepth = 256
@@ -31,26 +32,24 @@ export const encodeJson = (
   value: unknown,
   options: EncodeJsonOptions
 ): Effect.Effect<string | undefined, UnserializableValue | LimitExceeded> =>
-  Effect.suspend(() => {
-    if (value === undefined) return Effect.succeed(undefined)
-    return continueEncoding(new Encoder(value, options))
-  })
+  Effect.suspend(() =>
+    value === undefined ? Effect.undefined : Effect.flatten(inSlices(encodeSteps(new Encoder(value, options))))
+  )
 
-const continueEncoding = (encoder: Encoder): Effect.Effect<string, UnserializableValue | LimitExceeded> => {
-  let done: boolean
+function* encodeSteps(
+  encoder: Encoder
+): Generator<void, Effect.Effect<string, UnserializableValue | LimitExceeded>, void> {
   try {
-    done = encoder.work()
+    yield* encoder.work()
   } catch (error) {
     if (error instanceof UnserializableValue || error instanceof LimitExceeded) return Effect.fail(error)
     throw error
   }
-  return done ? Effect.succeed(encoder.text()) : Effect.flatMap(Effect.yieldNow, () => continueEncoding(encoder))
+  return Effect.succeed(encoder.text())
 }
 
-/** How long the encoder works before it lets others run. */
-const sliceMs = 4
-/** Values between two looks at the clock. */
-const valuesPerLook = 256
+/** Values between two steps. */
+const valuesPerStep = 256
 /** Text is joined in pieces, so that no join is long. */
 const partsPerChunk = 1024
 /** A longer string is written in slices. */
@@ -71,7 +70,6 @@ type TypedArray = Exclude<NodeJS.TypedArray, BigInt64Array | BigUint64Array>
 class Encoder {
   private readonly value: unknown
   private readonly options: EncodeJsonOptions
-  private begun = false
   private readonly frames: Array<Frame> = []
   private readonly chunks: Array<string> = []
   private parts: Array<string> = []
@@ -86,26 +84,20 @@ class Encoder {
     this.options = options
   }
 
-  /** Works for a while; true once the text is complete. */
-  work(): boolean {
-    const until = performance.now() + sliceMs
-    if (!this.begun) {
-      this.begun = true
-      this.write(this.value)
-    }
+  *work(): Generator<void, void, void> {
+    this.write(this.value)
     for (;;) {
       if (this.rest !== undefined) {
+        yield
         this.writeRest()
-        if (performance.now() > until) return false
         continue
       }
       const frame = this.frames.at(-1)
-      if (frame === undefined) {
-        this.flush()
-        return true
-      }
+      if (frame === undefined) return this.flush()
+      // The keys of an object are listed at once, however many: afterwards others may run.
+      const opened = frame.index === 0 && frame.length > valuesPerStep
+      if (opened || ++this.values % valuesPerStep === 0) yield
       this.advance(frame)
-      if (++this.values % valuesPerLook === 0 && performance.now() > until) return false
     }
   }
 
