@@ -22,7 +22,7 @@ export const elicitationContentIssues = (
   const copied = copyJson(content)
   if (!copied.ok) return Effect.succeed([copied.issue])
   if (!isJsonSchema(requestedSchema)) return Effect.succeed([])
-  return dynamicToolValidate(requestedSchema)(copied.value, copied.longestArray).pipe(
+  return dynamicToolValidate(requestedSchema)(copied).pipe(
     Effect.map((validation) => (validation.ok ? [] : validation.issues)),
     Effect.catch(() => Effect.succeed([]))
   )

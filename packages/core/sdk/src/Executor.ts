@@ -47,6 +47,11 @@ export interface InvokeOptions {
   readonly onElicitation?: ElicitationHandler | undefined
   readonly idempotencyKey?: string | undefined
   /**
+   * Says that the arguments were just read from JSON text of this length, and that the caller keeps nothing of them. They are then
+   * used as they are. Without it they are copied first.
+   */
+  readonly argsJsonLength?: number | undefined
+  /**
    * Called with the tool once everything is checked and approved, right before its plugin is invoked: until then the call has had no
    * effect, from then on it may have had one. Must not throw.
    */

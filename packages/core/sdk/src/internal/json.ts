@@ -4,6 +4,7 @@
  * Arguments are copied before anything looks at them, so that what is validated, what is shown for approval and what is
  * executed cannot come apart through a caller that changes its object meanwhile.
  */
+import { atOnce, type Steps } from "./slices.ts"
 
 /** Deeper values are refused: every reader of an argument recurses into it, and no real input nests like this. */
 export const maxJsonDepth = 200
@@ -15,10 +16,16 @@ export interface FieldIssue {
   readonly message: string
 }
 
-/** A copy that is plain JSON, or why there is none. */
-export type JsonCopy =
-  | { readonly ok: true; readonly value: unknown; readonly longestArray: number }
-  | { readonly ok: false; readonly issue: FieldIssue }
+/** A copy that is plain JSON. */
+export interface PlainJson {
+  readonly ok: true
+  readonly value: unknown
+  /** How much there is to look at, at most: its values, and its long strings by the kilobyte. */
+  readonly size: number
+}
+
+/** A copy, or why there is none. */
+export type JsonCopy = PlainJson | { readonly ok: false; readonly issue: FieldIssue }
 
 /** A path into a value as code would write it. */
 export const formatField = (path: ReadonlyArray<string | number>): string =>
@@ -36,24 +43,37 @@ export const formatField = (path: ReadonlyArray<string | number>): string =>
 
 class NotJson extends Error {}
 
+/** Arguments that were just read from JSON text and are nobody else's. A value takes two characters of it, or more. */
+export const fromJsonText = (value: unknown, textLength: number): PlainJson => ({
+  ok: true,
+  value,
+  size: Math.ceil(textLength / 2)
+})
+
+/** Values between two steps of a copy. */
+const valuesPerStep = 256
+
 /**
  * Copies a value as JSON would carry it: `toJSON` is honoured, properties that are `undefined` are left out. What JSON
  * would lose or change without a word (`NaN`, `BigInt`, `Map`, functions, cycles) is refused.
  */
-export const copyJson = (input: unknown): JsonCopy => {
+export function* copyJsonSteps(input: unknown): Steps<JsonCopy> {
   const path: Array<string | number> = []
-  let longestArray = 0
+  let size = 0
 
-  const copy = (value: unknown): unknown => {
+  const copyScalar = (value: unknown): unknown => {
+    size++
     switch (typeof value) {
       case "string":
+        size += value.length >> 10
+        return value
       case "boolean":
         return value
       case "number":
         if (Number.isFinite(value)) return value
         throw new NotJson(`${value} has no form in JSON`)
       case "object":
-        return value === null ? null : copyObject(value)
+        return value
       case "bigint":
         throw new NotJson("a BigInt has no form in JSON: pass a number or a string")
       default:
@@ -61,39 +81,53 @@ export const copyJson = (input: unknown): JsonCopy => {
     }
   }
 
-  const copyObject = (value: object): unknown => {
+  function* copyObject(value: object): Steps<unknown> {
     if (path.length >= maxJsonDepth)
       throw new NotJson(`is nested deeper than ${maxJsonDepth} levels, or contains itself`)
     if (Array.isArray(value)) {
-      longestArray = Math.max(longestArray, value.length)
       const out: Array<unknown> = []
       for (let index = 0; index < value.length; index++) {
+        if (++size % valuesPerStep === 0) yield
         path.push(index)
-        out.push(copy(value[index]))
+        const item: unknown = value[index]
+        out.push(isObject(item) ? yield* copyObject(item) : copyScalar(item))
         path.pop()
       }
       return out
     }
-    if ("toJSON" in value && typeof value.toJSON === "function") return copy(value.toJSON())
+    if ("toJSON" in value && typeof value.toJSON === "function") {
+      const replaced: unknown = value.toJSON()
+      return isObject(replaced) ? yield* copyObject(replaced) : copyScalar(replaced)
+    }
     const tag = Object.prototype.toString.call(value)
     if (tag !== "[object Object]") throw new NotJson(`a ${tag.slice(8, -1)} has no form in JSON`)
     const out: Record<string, unknown> = {}
-    for (const [key, item] of Object.entries(value)) {
+    const keys = Object.keys(value)
+    // They are listed at once, however many.
+    if (keys.length > valuesPerStep) yield
+    for (const key of keys) {
+      if (++size % valuesPerStep === 0) yield
+      const item: unknown = Reflect.get(value, key)
       if (item === undefined) continue
       path.push(key)
-      setKey(out, key, copy(item))
+      setKey(out, key, isObject(item) ? yield* copyObject(item) : copyScalar(item))
       path.pop()
     }
     return out
   }
 
   try {
-    return { ok: true, value: copy(input), longestArray }
+    return { ok: true, value: isObject(input) ? yield* copyObject(input) : copyScalar(input), size }
   } catch (error) {
     const message = error instanceof NotJson ? error.message : "cannot be read"
     return { ok: false, issue: { field: formatField(path), message } }
   }
 }
+
+/** Copies a value of the host's own making, at once. */
+export const copyJson = (input: unknown): JsonCopy => atOnce(copyJsonSteps(input))
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
 
 /** Sets an own property, also one called `__proto__`, which an assignment would not. */
 const setKey = (target: Record<string, unknown>, key: string, value: unknown): void => {
@@ -109,8 +143,33 @@ export const describeValue = (value: unknown): string => {
   if (value === null) return "null"
   if (Array.isArray(value)) return `an array of ${value.length}`
   if (typeof value === "object") return "an object"
-  if (typeof value === "string") return shorten(JSON.stringify(value), 60)
+  if (typeof value === "string") return previewJson(value, 60)
   return String(value)
+}
+
+/** The beginning of the JSON text of a plain value, written no further than it is shown. */
+export const previewJson = (value: unknown, length: number): string => {
+  let text = ""
+  const write = (item: unknown): void => {
+    if (typeof item === "string") {
+      text += JSON.stringify(item.length > length ? item.slice(0, length) : item)
+    } else if (!isObject(item)) {
+      text += JSON.stringify(item)
+    } else {
+      const isArray = Array.isArray(item)
+      text += isArray ? "[" : "{"
+      let separator = ""
+      for (const key in item) {
+        if (text.length > length) return
+        text += isArray ? separator : `${separator}${JSON.stringify(key)}:`
+        write(Reflect.get(item, key))
+        separator = ","
+      }
+      text += isArray ? "]" : "}"
+    }
+  }
+  write(value)
+  return shorten(text, length)
 }
 
 /** At most `length` characters, the last of which says that something was cut. */

@@ -1,26 +1,30 @@
 /**
  * Validates values against JSON Schemas that nobody vouches for.
  *
- * Schemas are interpreted, never compiled to code. Two keywords can cost far more than the value's size, and sandboxed code
- * chooses the value: `pattern` (backtracking) is checked only for schemas of the host's own code, the source checks
- * it for all others; `uniqueItems` (compares all pairs) is refused on arrays beyond {@link maxUniqueItems}.
+ * Schemas are interpreted, never compiled to code. Small values are checked at once, by the library; large ones, and those that a schema
+ * could make more of than their size, in steps (`jsonSchemaSteps.ts`). `pattern` can backtrack without end, and sandboxed code
+ * chooses the value: it is checked only for schemas of the host's own code, the source checks it for all others.
  */
-import { type Schema as CfSchema, type SchemaDraft, Validator } from "@cfworker/json-schema"
+import { type OutputUnit, type Schema as CfSchema, type SchemaDraft, validate } from "@cfworker/json-schema"
 import { Predicate } from "effect"
 import type { JsonSchema } from "../Tool.ts"
-import { copyJson, describeValue, type FieldIssue, formatField } from "./json.ts"
+import { copyJson, describeValue, type FieldIssue, formatField, type PlainJson } from "./json.ts"
+import { SteppedSchema, TooMuchToCheck } from "./jsonSchemaSteps.ts"
 import { printShortType } from "./printType.ts"
 import { dropped, rebuildSchema } from "./rebuildSchema.ts"
 import { locationTokens, resolveLocation } from "./schemaPointer.ts"
-
-/** `uniqueItems` compares every pair of items: a million comparisons take some milliseconds. */
-export const maxUniqueItems = 1000
+import type { Steps } from "./slices.ts"
 
 /** More issues help nobody to fix the call. */
-const maxIssues = 20
+export const maxIssues = 20
 
-/** A compiled schema. It cannot be used when the schema itself is broken: a reference that leads nowhere, an endless one. */
-export type JsonValidator = (value: unknown, longestArray: number) => ReadonlyArray<FieldIssue>
+/** Beyond this size a value is checked in steps: the library checks a thousand values in about a millisecond. */
+export const maxAtOnce = 1000
+
+/**
+ * Checks a plain value. Throws {@link BrokenSchema} when the schema itself is: a reference that leads nowhere, an endless one.
+ */
+export type JsonValidator = (input: PlainJson) => Steps<ReadonlyArray<FieldIssue>>
 
 /** The schema itself is broken. */
 export class BrokenSchema extends Error {}
@@ -30,28 +34,46 @@ export const makeJsonValidator = (schema: JsonSchema, options: { readonly truste
   const copied = copyJson(schema)
   if (!copied.ok) throw new BrokenSchema(`${copied.issue.field} ${copied.issue.message}`)
   if (typeof copied.value === "boolean") {
-    return () => (copied.value === true ? [] : [{ field: "", message: "takes no arguments at all" }])
+    const issues = copied.value ? [] : [{ field: "", message: "takes no arguments at all" }]
+    return function* () {
+      return issues
+    }
   }
   const keep = { patterns: options.trusted, ids: refersToIds(JSON.stringify(copied.value)) }
   const usable = checkable(copied.value, keep)
-  const validator = attempt(() => new Validator(usable as CfSchema, draftOf(schema), false))
-  const comparesItems = JSON.stringify(usable).includes('"uniqueItems":true')
-  return (value, longestArray) => {
-    if (comparesItems && longestArray > maxUniqueItems) {
-      return [{ field: "", message: `arrays of unique items are limited to ${maxUniqueItems} items` }]
+  const stepped = attempt(() => new SteppedSchema(usable as CfSchema, draftOf(schema)))
+  const json = JSON.stringify(usable)
+  // The work that these make is not in proportion to the value's size.
+  const alwaysInSteps = /"(\$ref|\$recursiveRef|uniqueItems)":/.test(json)
+
+  return function* ({ size, value }) {
+    try {
+      if (!alwaysInSteps && size <= maxAtOnce) {
+        const { errors, valid } = validate(value, stepped.root, stepped.draft, stepped.lookup, false)
+        return valid ? [] : formatIssues(usable, value, errors)
+      }
+      const errors = yield* stepped.validate(value)
+      return errors === undefined ? [] : formatIssues(usable, value, errors)
+    } catch (error) {
+      if (error instanceof TooMuchToCheck) return [{ field: "", message: tooMuch }]
+      throw broken(error)
     }
-    const result = attempt(() => validator.validate(value))
-    return result.valid ? [] : formatIssues(usable, value, result.errors)
   }
 }
+
+const tooMuch = "are too deeply nested to be checked against the alternatives of the schema: pass a flatter value"
 
 const attempt = <A>(f: () => A): A => {
   try {
     return f()
   } catch (error) {
-    const message = error instanceof RangeError ? "it refers to itself without end" : String((error as Error).message)
-    throw new BrokenSchema((/^.*?(?=\n| {2}|$)/s.exec(message)?.[0] ?? "").trim())
+    throw broken(error)
   }
+}
+
+const broken = (error: unknown): BrokenSchema => {
+  const message = error instanceof RangeError ? "it refers to itself without end" : String((error as Error).message)
+  return new BrokenSchema((/^.*?(?=\n| {2}|$)/s.exec(message)?.[0] ?? "").trim())
 }
 
 const draftOf = (schema: JsonSchema): SchemaDraft => {
@@ -68,6 +90,8 @@ const checkable = (schema: unknown, keep: { readonly patterns: boolean; readonly
   rebuildSchema(schema, (key, value, owner) => {
     if (annotations.has(key) || key.startsWith("x-")) return dropped
     if (!keep.ids && (key === "$id" || key === "id")) return dropped
+    // Not a standard one, and the library's check of it never ends on some texts.
+    if (key === "format" && value === "url") return "uri"
     if (keep.patterns) return value
     if (key === "pattern" || key === "patternProperties") return dropped
     const restOfPatterns = key === "additionalProperties" || key === "unevaluatedProperties"
@@ -76,13 +100,6 @@ const checkable = (schema: unknown, keep: { readonly patterns: boolean; readonly
 
 /** Whether a reference leads to an id instead of a place inside the document. */
 const refersToIds = (json: string): boolean => /"\$(ref|recursiveRef|dynamicRef)":"(?!#("|\/))/.test(json)
-
-interface OutputUnit {
-  readonly keyword: string
-  readonly keywordLocation: string
-  readonly instanceLocation: string
-  readonly error: string
-}
 
 /** Keywords whose errors only introduce the errors that follow. */
 const introductions = new Set([

@@ -6,7 +6,9 @@ import { ElicitationDeclined, type ElicitationRequest, type ElicitationResponse 
 import type { InvokeError, InvokeOptions } from "../Executor.ts"
 import type { StaticTool, ToolContext } from "../Plugin.ts"
 import { type JsonSchema, type SourceUnavailable, type Tool, ToolFailed, ToolInputInvalid } from "../Tool.ts"
-import { copyJson, type FieldIssue, shorten } from "./json.ts"
+import { copyJson, copyJsonSteps, type FieldIssue, fromJsonText, type JsonCopy, previewJson, shorten } from "./json.ts"
+import type { BrokenSchema } from "./jsonSchemaValidator.ts"
+import { inSlices, startingNow } from "./slices.ts"
 import { cleanSchema, cleanText } from "./text.ts"
 import type { Validate } from "./toolInput.ts"
 
@@ -36,25 +38,34 @@ export const callTool = (
 ): Effect.Effect<unknown, InvokeError> =>
   Effect.suspend(() => {
     const path = entry.tool.path
-    const copied = copyJson(args === undefined ? {} : args)
-    if (!copied.ok) return Effect.fail(inputInvalid(path, [copied.issue]))
-    return Effect.flatMap(
-      Effect.mapError(
-        entry.validate(copied.value, copied.longestArray),
-        (broken) =>
-          new ToolFailed({ path, message: `cannot be called: its input schema is broken (${broken.message})` })
-      ),
-      (validation): Effect.Effect<unknown, InvokeError> => {
-        if (!validation.ok) return Effect.fail(inputInvalid(path, validation.issues))
-        const context = new CallContext(path, copied.value, options)
-        const run = Effect.suspend(() => {
-          options?.onStart?.(entry.tool)
-          return entry.run(validation.value, context)
-        })
-        return entry.tool.requiresApproval ? Effect.andThen(askApproval(context), run) : run
-      }
-    )
+    const length = options?.argsJsonLength
+    const plain: Effect.Effect<JsonCopy> =
+      args === undefined
+        ? noArguments
+        : length === undefined
+          ? startingNow(copyJsonSteps(args))
+          : Effect.succeed(fromJsonText(args, length))
+    return Effect.flatMap(plain, (copied) => {
+      if (!copied.ok) return Effect.fail(inputInvalid(path, [copied.issue]))
+      return Effect.flatMap(
+        Effect.mapError(entry.validate(copied), (broken) => schemaBroken(path, broken)),
+        (validation): Effect.Effect<unknown, InvokeError> => {
+          if (!validation.ok) return Effect.fail(inputInvalid(path, validation.issues))
+          const context = new CallContext(path, copied.value, options)
+          const run = Effect.suspend(() => {
+            options?.onStart?.(entry.tool)
+            return entry.run(validation.value, context)
+          })
+          return entry.tool.requiresApproval ? Effect.andThen(askApproval(context), run) : run
+        }
+      )
+    })
   })
+
+const noArguments = Effect.sync(() => fromJsonText({}, 2))
+
+const schemaBroken = (path: string, { message }: BrokenSchema): ToolFailed =>
+  new ToolFailed({ path, message: `cannot be called: its input schema is broken (${message})` })
 
 /** Runs a handler of the host's own code, whatever it returns. */
 export const runHandler = (
@@ -110,7 +121,8 @@ const errorMessage = (error: unknown): string => {
     if (error instanceof Error) return error.name
   }
   const copied = copyJson(error)
-  return `failed with a value that is not an error: ${copied.ok ? JSON.stringify(copied.value) : typeof error}`
+  const shown = copied.ok ? previewJson(copied.value, maxErrorMessageLength) : typeof error
+  return `failed with a value that is not an error: ${shown}`
 }
 
 const inputInvalid = (path: string, issues: ReadonlyArray<FieldIssue>): ToolInputInvalid =>
@@ -123,7 +135,7 @@ const inputInvalid = (path: string, issues: ReadonlyArray<FieldIssue>): ToolInpu
   })
 
 const askApproval = (context: CallContext): Effect.Effect<void, ElicitationDeclined> => {
-  const args = shorten(JSON.stringify(context.args), maxArgumentsInMessage)
+  const args = previewJson(context.args, maxArgumentsInMessage)
   return Effect.flatMap(
     context.elicit({ kind: "approval", message: `Allow ${context.path} with ${args}?` }),
     (response) => {
@@ -183,16 +195,18 @@ class CallContext implements ToolContext {
   /** The question names the tool and its arguments whatever the tool says about them. */
   readonly elicit = (request: ElicitationRequest): Effect.Effect<ElicitationResponse> =>
     Effect.suspend(() => {
-      if (this.#onElicitation === undefined) return Effect.succeed<ElicitationResponse>({ action: "cancel" })
-      const shown = copyJson(this.args)
+      const onElicitation = this.#onElicitation
+      if (onElicitation === undefined) return Effect.succeed<ElicitationResponse>({ action: "cancel" })
       const { requestedSchema, ...rest } = request
       const schema = requestedSchema === undefined ? undefined : copyJson(requestedSchema)
-      return this.#onElicitation({
-        ...rest,
-        message: cleanText(request.message, maxQuestionLength),
-        toolPath: this.path,
-        args: shown.ok ? shown.value : undefined,
-        ...(schema?.ok === true ? { requestedSchema: cleanSchema(schema.value) } : {})
-      })
+      return Effect.flatMap(inSlices(copyJsonSteps(this.args)), (shown) =>
+        onElicitation({
+          ...rest,
+          message: cleanText(request.message, maxQuestionLength),
+          toolPath: this.path,
+          args: shown.ok ? shown.value : undefined,
+          ...(schema?.ok === true ? { requestedSchema: cleanSchema(schema.value) } : {})
+        })
+      )
     })
 }

@@ -5,16 +5,23 @@ import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/sp
 import { Effect, Schema } from "effect"
 import type { ValidationSchema } from "../Plugin.ts"
 import type { JsonSchema } from "../Tool.ts"
-import { type FieldIssue, formatField } from "./json.ts"
-import { BrokenSchema, type JsonValidator, makeJsonValidator } from "./jsonSchemaValidator.ts"
+import { copyJsonSteps, type FieldIssue, formatField, type PlainJson } from "./json.ts"
+import { BrokenSchema, type JsonValidator, makeJsonValidator, maxAtOnce, maxIssues } from "./jsonSchemaValidator.ts"
+import { inSlices, startingNow, type Steps } from "./slices.ts"
 
 /** Validated arguments, or what is wrong with them. */
 export type Validation =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly issues: ReadonlyArray<FieldIssue> }
 
-/** Checks arguments that are a plain JSON copy. Fails with a {@link BrokenSchema} when the schema is of no use. */
-export type Validate = (value: unknown, longestArray: number) => Effect.Effect<Validation, BrokenSchema>
+/** Checks arguments. Fails with a {@link BrokenSchema} when the schema is of no use. */
+export type Validate = (input: PlainJson) => Effect.Effect<Validation, BrokenSchema>
+
+/**
+ * The size of arguments that a Standard Schema can check. Such a check is one step, whose length is up to the library and the schema;
+ * with this much they take up to ten milliseconds. A JSON Schema is checked in steps and has no such bound.
+ */
+export const maxStandardSize = 10_000
 
 /** An input as the catalog needs it. */
 export interface ToolInput {
@@ -81,39 +88,58 @@ const standardJson = (schema: StandardSchemaV1, direction: "input" | "output"): 
   }
 }
 
+const checking = <E>(
+  input: PlainJson,
+  steps: (input: PlainJson) => Steps<Effect.Effect<Validation, E>>
+): Effect.Effect<Validation, E> =>
+  Effect.suspend(() => {
+    const work = steps(input)
+    return Effect.flatten(input.size <= maxAtOnce ? startingNow(work) : inSlices(work))
+  })
+
 const validateJson = (schema: JsonSchema, trusted: boolean): Validate => {
   let validator: JsonValidator | undefined
-  return (value, longestArray) =>
-    Effect.suspend(() => {
-      try {
-        validator ??= makeJsonValidator(schema, { trusted })
-        const issues = validator(value, longestArray)
-        return Effect.succeed<Validation>(issues.length === 0 ? { ok: true, value } : { ok: false, issues })
-      } catch (error) {
-        return error instanceof BrokenSchema ? Effect.fail(error) : Effect.die(error)
-      }
-    })
+  function* steps(input: PlainJson): Steps<Effect.Effect<Validation, BrokenSchema>> {
+    try {
+      validator ??= makeJsonValidator(schema, { trusted })
+      const issues = yield* validator(input)
+      return Effect.succeed(issues.length === 0 ? { ok: true, value: input.value } : { ok: false, issues })
+    } catch (error) {
+      return error instanceof BrokenSchema ? Effect.fail(error) : Effect.die(error)
+    }
+  }
+  return (input) => checking(input, steps)
 }
 
-const validateStandard =
-  (standard: StandardSchemaV1["~standard"]): Validate =>
-  (value) =>
-    Effect.suspend(() => {
-      const result = standard.validate(value)
-      return result instanceof Promise
-        ? Effect.map(
-            Effect.promise(() => result),
-            standardValidation
-          )
-        : Effect.succeed(standardValidation(result))
-    })
+const validateStandard = (standard: StandardSchemaV1["~standard"]): Validate => {
+  function* steps({ size, value }: PlainJson): Steps<Effect.Effect<Validation>> {
+    if (size > maxStandardSize) {
+      // Text of that length may still hold few values: a copy tells how many.
+      const copied = yield* copyJsonSteps(value)
+      if (!copied.ok || copied.size > maxStandardSize) return Effect.succeed({ ok: false, issues: [tooLarge] })
+    }
+    const result = standard.validate(value)
+    return result instanceof Promise
+      ? Effect.map(
+          Effect.promise(() => result),
+          standardValidation
+        )
+      : Effect.succeed(standardValidation(result))
+  }
+  return (input) => checking(input, steps)
+}
+
+const tooLarge: FieldIssue = {
+  field: "",
+  message: `hold more than ${maxStandardSize} values, which this tool's schema cannot check in one piece: pass them in several calls`
+}
 
 const standardValidation = (result: StandardSchemaV1.Result<unknown>): Validation =>
   result.issues === undefined
     ? { ok: true, value: result.value }
     : {
         ok: false,
-        issues: result.issues.map((issue) => ({
+        issues: result.issues.slice(0, maxIssues).map((issue) => ({
           field: formatField((issue.path ?? []).map(pathKey)),
           message: issue.message
         }))
