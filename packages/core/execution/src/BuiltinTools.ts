@@ -33,46 +33,67 @@ const SourcesInput = Schema.Struct({ query: Schema.optionalKey(Schema.String), l
 
 const SleepInput = Schema.Struct({ ms: Schema.Number.check(Schema.isBetween({ minimum: 0, maximum: maxSleepMs })) })
 
-/** Serves one call of a built-in tool. */
-type Builtin = (args: unknown) => Effect.Effect<unknown, InvokeError | ListOptionsInvalid>
+/** Far more than any of these tools takes, and checked in no time. */
+const maxInputLength = 16 * 1024
+
+type Failure = InvokeError | ListOptionsInvalid
+
+/** Serves one call of a built-in tool, given its input and the length of that as JSON text. */
+type Builtin = (args: unknown, length: number) => Effect.Effect<unknown, Failure>
 
 /** The built-in tools of an executor, by path. */
 export const make = (executor: Executor): ReadonlyMap<string, Builtin> =>
-  new Map<string, Builtin>([
-    [sleepPath, (args) => Effect.flatMap(decode(sleepPath, SleepInput, args), ({ ms }) => Effect.sleep(ms))],
-    [
-      "search",
-      (args) =>
-        decode("search", SearchInput, args).pipe(
-          Effect.flatMap((input) => executor.tools.search(input)),
-          Effect.map((matches) =>
-            matches.map(({ tool: { path, name, description, requiresApproval }, score }) => ({
-              path,
-              name,
-              description,
-              requiresApproval,
-              score
-            }))
-          )
+  new Map(
+    serving(executor).map(([path, serve]): [string, Builtin] => [
+      path,
+      (args, length) => (length > maxInputLength ? tooLong(path) : serve(args))
+    ])
+  )
+
+const tooLong = (path: string): Effect.Effect<never, ToolInputInvalid> => {
+  const issues = [{ field: "", message: `is longer than ${maxInputLength} characters` }]
+  return Effect.fail(
+    new ToolInputInvalid({ path, issues, message: `The input of \`${path}\` is wrong: ${describeProblems(issues)}` })
+  )
+}
+
+const serving = (
+  executor: Executor
+): ReadonlyArray<readonly [path: string, serve: (args: unknown) => Effect.Effect<unknown, Failure>]> => [
+  [sleepPath, (args) => Effect.flatMap(decode(sleepPath, SleepInput, args), ({ ms }) => Effect.sleep(ms))],
+  [
+    "search",
+    (args) =>
+      decode("search", SearchInput, args).pipe(
+        Effect.flatMap((input) => executor.tools.search(input)),
+        Effect.map((matches) =>
+          matches.map(({ tool: { path, name, description, requiresApproval }, score }) => ({
+            path,
+            name,
+            description,
+            requiresApproval,
+            score
+          }))
         )
-    ],
-    [
-      "describe.tool",
-      (args) =>
-        decode("describe.tool", DescribeInput, args).pipe(
-          Effect.flatMap(({ path }) => executor.tools.schema(path)),
-          Effect.map((schema) => ({ ...schema }))
-        )
-    ],
-    [
-      "executor.sources.list",
-      (args) =>
-        decode("executor.sources.list", SourcesInput, args ?? {}).pipe(
-          Effect.flatMap((input) => executor.sources.list(input)),
-          Effect.map((sources) => sources.map((source) => ({ ...source })))
-        )
-    ]
-  ])
+      )
+  ],
+  [
+    "describe.tool",
+    (args) =>
+      decode("describe.tool", DescribeInput, args).pipe(
+        Effect.flatMap(({ path }) => executor.tools.schema(path)),
+        Effect.map((schema) => ({ ...schema }))
+      )
+  ],
+  [
+    "executor.sources.list",
+    (args) =>
+      decode("executor.sources.list", SourcesInput, args ?? {}).pipe(
+        Effect.flatMap((input) => executor.sources.list(input)),
+        Effect.map((sources) => sources.map((source) => ({ ...source })))
+      )
+  ]
+]
 
 const decode = <A>(path: string, schema: Schema.Codec<A, unknown>, args: unknown): Effect.Effect<A, ToolInputInvalid> =>
   Schema.decodeUnknownEffect(schema, { errors: "all", onExcessProperty: "error" })(args).pipe(

@@ -17,6 +17,8 @@ export interface ConclusionInput {
   readonly executionId: ExecutionId
   readonly exit: Exit.Exit<ExecuteResult, CodeExecutionError>
   readonly stopped: StopReason | undefined
+  /** What a program that was stopped had logged. */
+  readonly stoppedLogs: ReadonlyArray<LogEntry>
   readonly toolCallCount: number
   readonly startedAt: number
   readonly completedAt: number
@@ -30,18 +32,18 @@ export interface Conclusion {
 
 /** Concludes. A program that came to its end before it was stopped has ended that way. */
 export const conclude = Effect.fnUntraced(function* (input: ConclusionInput): Effect.fn.Return<Conclusion> {
-  const { exit, stopped } = input
+  const { exit, stopped, stoppedLogs } = input
   if (exit._tag === "Success") {
     const { error, logs = [] } = exit.value
     const status = error === undefined ? "completed" : "failed"
     return conclusion(input, status, error, logs, exit.value)
   }
   if (stopped?._tag === "Cancelled") {
-    return conclusion(input, "cancelled", { name: "Cancelled", message: stopped.message })
+    return conclusion(input, "cancelled", { name: "Cancelled", message: stopped.message }, stoppedLogs)
   }
   if (stopped?._tag === "WallTime") {
     const { message } = LimitExceeded.of("wallTimeMs", stopped.limitMs)
-    return conclusion(input, "failed", { name: "LimitExceeded", message, limit: "wallTimeMs" })
+    return conclusion(input, "failed", { name: "LimitExceeded", message, limit: "wallTimeMs" }, stoppedLogs)
   }
   const expected = Cause.findErrorOption(exit.cause)
   if (expected._tag === "Some") {

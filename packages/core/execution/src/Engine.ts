@@ -13,7 +13,7 @@
  * lives this life cannot be interrupted, and everything it waits for is bounded. Only the program itself takes the time it
  * takes, until it is stopped.
  */
-import { type CodeExecutionError, type CodeExecutor, type ExecuteResult, Limits } from "@executor/kernel"
+import { type CodeExecutionError, type CodeExecutor, type ExecuteResult, Limits, type LogEntry } from "@executor/kernel"
 import { type Execution, type ExecutionId, type Executor, isTerminal } from "@executor/sdk"
 import { Effect, Exit, FiberSet, type Scope } from "effect"
 import { uuidV7Unsafe } from "effect/crypto/SecureRandom"
@@ -106,19 +106,20 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     events.publish({ _tag: "ExecutionStarted", executionId, trigger: submission.trigger, at: startedAt })
 
     execution.wallTime.run()
-    const exit = yield* runProgram(execution)
+    const { exit, logs } = yield* runProgram(execution)
     execution.wallTime.hold()
     execution.progress.close()
 
     yield* closeCalls(execution)
     yield* execution.interactions.close
     yield* recorder.drained
-    yield* finish(execution, exit)
+    yield* finish(execution, exit, logs)
   })
 
   const finish = Effect.fnUntraced(function* (
     execution: LiveExecution,
-    exit: Exit.Exit<ExecuteResult, CodeExecutionError>
+    exit: Exit.Exit<ExecuteResult, CodeExecutionError>,
+    stoppedLogs: ReadonlyArray<LogEntry> = []
   ) {
     const { id: executionId, journal, recorder, startedAt } = execution
     const completedAt = execution.now()
@@ -126,6 +127,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       executionId,
       exit,
       stopped: execution.stopped(),
+      stoppedLogs,
       toolCallCount: journal.count(),
       startedAt,
       completedAt
@@ -139,23 +141,26 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   const runProgram = (execution: LiveExecution) => {
     const { context, progress, seed, startedAt: startTime, submission, toolCalls } = execution
     const runFork = Effect.runForkWith(context)
-    return Effect.callback<Exit.Exit<ExecuteResult, CodeExecutionError>>((resume) => {
-      if (execution.stopped() !== undefined) return resume(Effect.succeed(Exit.interrupt()))
+    let logs: ReadonlyArray<LogEntry> = []
+    return Effect.callback<ProgramEnd>((resume) => {
+      const end = (exit: ProgramEnd["exit"]) => resume(Effect.succeed({ exit, logs }))
+      if (execution.stopped() !== undefined) return end(Exit.interrupt())
       const sandbox = runFork(
         Effect.suspend(() =>
           codeExecutor.execute(submission.code, toolCalls.invoker, {
             limits: withoutWallTime(submission.limits),
             seed,
             startTime,
-            onIdle: progress.codeRests
+            onIdle: progress.codeRests,
+            onStopped: (told) => (logs = told)
           })
         )
       )
-      sandbox.addObserver((exit) => resume(Effect.succeed(exit)))
+      sandbox.addObserver(end)
       execution.onStop(() => {
         sandbox.interruptUnsafe()
         if (sandbox.pollUnsafe() !== undefined) return
-        const giveUp = Effect.sync(() => resume(Effect.succeed(Exit.interrupt())))
+        const giveUp = Effect.sync(() => end(Exit.interrupt()))
         const timer = runFork(Effect.andThen(Effect.sleep(sandboxStopMs), giveUp))
         sandbox.addObserver(() => timer.interruptUnsafe())
       })
@@ -236,6 +241,12 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     droppedWrites: Effect.sync(() => dropped)
   }
 })
+
+/** How the sandbox let go of a program, and what the program had logged if it was stopped. */
+interface ProgramEnd {
+  readonly exit: Exit.Exit<ExecuteResult, CodeExecutionError>
+  readonly logs: ReadonlyArray<LogEntry>
+}
 
 /** Where nobody can be asked, a question is recorded and answered at once. */
 const nobody: InlineHandler = { handler: () => Effect.succeed({ action: "cancel" }), answeredBy: null }

@@ -15,6 +15,7 @@
  * Inline handlers run concurrently, one for each question. One that answers with what the question did not ask for is asked
  * again with the reason, up to {@link maxAsks} times; then, or when it dies, the question is answered `cancel`.
  */
+import { encodeJson } from "@executor/kernel"
 import {
   type ElicitationHandler,
   type ElicitationRequest,
@@ -144,7 +145,7 @@ export const make = (options: InteractionsOptions): Interactions => {
       toolCallId: call.id,
       kind: request.kind,
       purpose: request.kind === "approval" ? "tool_approval" : "tool_input",
-      payloadJson: payloadOf(request)
+      payloadJson: yield* payloadOf(request)
     })
     const question: Question = {
       id,
@@ -248,11 +249,10 @@ const alreadyResolved = ({ id, resolvedBy, status }: Question) =>
   })
 
 /** A question that a plugin built of things that are no JSON is kept without its arguments and its schema. */
-const payloadOf = (request: ElicitationRequest): string => {
-  try {
-    return JSON.stringify(request)
-  } catch {
-    const { kind, message } = request
-    return JSON.stringify({ kind, message })
-  }
+const payloadOf = (request: ElicitationRequest): Effect.Effect<string> => {
+  const { kind, message } = request
+  return encodeJson(request, { root: "question" }).pipe(
+    Effect.map((json) => json ?? "null"),
+    Effect.catch(() => Effect.succeed(JSON.stringify({ kind, message })))
+  )
 }

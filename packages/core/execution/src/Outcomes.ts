@@ -19,6 +19,9 @@ import type { Call, Outcome } from "./Journal.ts"
 /** The message of a rejection is for reading: what is longer is cut. */
 export const maxMessageLength = 64 * 1024
 
+/** The data of a rejection is for correcting the call: what is longer is left out. It is written and read several times on its way. */
+export const maxDataBytes = 64 * 1024
+
 /** All that a call can fail with. */
 export type CallError = InvokeError | ListOptionsInvalid
 
@@ -37,37 +40,32 @@ export const outcomeOf = Effect.fnUntraced(function* (
   const exit = yield* Effect.exit(written)
   if (exit._tag === "Success") return { _tag: "Success", json: exit.value }
   const expected = Cause.findErrorOption(exit.cause)
-  if (expected._tag === "Some") return failure(rejectionOf(expected.value), limits)
+  if (expected._tag === "Some") return yield* failure(rejectionOf(expected.value))
   yield* Effect.logError(`Tool call ${call.id} (${call.path}) died`, exit.cause)
   const message = `The tool ${call.path} failed inside its host, for a reason that is not the program's. The host's log has the cause under "${call.id}".`
-  return failure({ name: "InternalError", message }, limits)
+  return bare({ name: "InternalError", message })
 })
 
 /** A rejection as an outcome. Data that is no JSON, or too much of it, is left out, and the message says so. */
-const failure = (rejection: ToolRejection, limits: Limits): Outcome => {
-  const name = rejection.name
+const failure = Effect.fnUntraced(function* (rejection: ToolRejection): Effect.fn.Return<Outcome> {
+  const { name } = rejection
   const message =
     rejection.message.length > maxMessageLength
       ? `${rejection.message.slice(0, maxMessageLength)}… (cut at ${maxMessageLength} characters)`
       : rejection.message
   if (rejection.data === undefined) return bare({ name, message })
-  const errorText = stringify({ name, message, data: rejection.data })
-  if (errorText === undefined) return bare({ name, message: `${message} (Its data is no JSON and was left out.)` })
-  if (errorText.length > limits.toolResultBytes) {
-    return bare({ name, message: `${message} (Its data is larger than \`toolResultBytes\` and was left out.)` })
+  const data = yield* Effect.result(
+    encodeJson(rejection.data, { root: "data", limit: { name: "toolResultBytes", bytes: maxDataBytes } })
+  )
+  if (data._tag === "Failure") {
+    const why = data.failure._tag === "LimitExceeded" ? `larger than ${maxDataBytes} bytes` : "no JSON"
+    return bare({ name, message: `${message} (Its data is ${why} and was left out.)` })
   }
-  return { _tag: "Failure", error: { name, message, data: rejection.data }, errorText }
-}
+  const error = { name, message, data: JSON.parse(data.success ?? "null") as unknown }
+  return { _tag: "Failure", error, errorText: JSON.stringify(error) }
+})
 
 const bare = (error: ToolRejection): Outcome => ({ _tag: "Failure", error, errorText: JSON.stringify(error) })
-
-const stringify = (value: unknown): string | undefined => {
-  try {
-    return JSON.stringify(value)
-  } catch {
-    return undefined
-  }
-}
 
 const rejectionOf = (error: CallError | LimitExceeded | UnserializableValue): ToolRejection => {
   const { _tag: name, message } = error

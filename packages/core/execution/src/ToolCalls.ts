@@ -51,12 +51,11 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
   const underWay = new Map<Call, UnderWay>()
   let closed = false
 
-  const perform = (call: Call) => {
+  const perform = (call: Call, argsJsonLength: number | undefined) => {
     const builtin = builtins.get(call.path)
-    if (builtin !== undefined) {
-      return builtin(call.args)
-    }
+    if (builtin !== undefined) return builtin(call.args, argsJsonLength ?? 0)
     return executor.tools.invoke(call.path, call.args, {
+      argsJsonLength,
       idempotencyKey: call.id,
       onElicitation: interactions.handlerFor(call),
       onStart: (tool) => {
@@ -70,7 +69,7 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
     yield* journal.intend(call, invocation)
     const outcome = yield* outcomeOf(
       call,
-      Effect.suspend(() => perform(call)),
+      Effect.suspend(() => perform(call, invocation.argsJson?.length)),
       limits
     )
     const settled = journal.settle(call, outcome)
