@@ -21,9 +21,12 @@ layer(QuickJsExecutor.layer())("time", (it) => {
         handler: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)
       })
       const { engine, history } = yield* engineOf([approve, hang])
-      const paused = yield* engine.executeWithPause("await tools.t.approve(); await tools.t.hang()", {
-        limits: { wallTimeMs: 1000 }
-      })
+      const paused = yield* engine.executeWithPause(
+        "await tools.t.approve(); console.log('approved'); await tools.t.hang()",
+        {
+          limits: { wallTimeMs: 1000 }
+        }
+      )
       if (paused.status !== "paused") return assert.fail("it asks nothing")
       const { id } = paused.execution
       yield* TestClock.adjust("30 days")
@@ -38,11 +41,29 @@ layer(QuickJsExecutor.layer())("time", (it) => {
       assert.strictEqual(outcome.error?.name, "LimitExceeded")
       assert.strictEqual(outcome.error?.limit, "wallTimeMs")
       assert.match(outcome.error?.message ?? "", /wallTimeMs.*1 s/)
-      assert.match((yield* history.row(id)).errorText ?? "", /wallTimeMs/)
+      const row = yield* history.row(id)
+      assert.match(row.errorText ?? "", /wallTimeMs/)
+      assert.deepStrictEqual(
+        outcome.logs.map(({ message }) => message),
+        ["approved"]
+      )
+      assert.deepStrictEqual(JSON.parse(row.logsJson ?? "null"), outcome.logs)
       assert.deepStrictEqual(
         (yield* history.calls(id)).map(({ status }) => status),
         ["completed", "in_doubt"]
       )
+    })
+  )
+
+  it.effect("an execution that is cancelled keeps what it had logged", () =>
+    Effect.gen(function* () {
+      const { engine, history } = yield* engineOf([approve])
+      const paused = yield* engine.executeWithPause("console.warn('asks'); await tools.t.approve()")
+      if (paused.status !== "paused") return assert.fail("it asks nothing")
+      yield* engine.cancel(paused.execution.id)
+      const { logsJson, status } = yield* history.row(paused.execution.id)
+      assert.strictEqual(status, "cancelled")
+      assert.match(logsJson ?? "", /"level":"warn","message":"asks"/)
     })
   )
 

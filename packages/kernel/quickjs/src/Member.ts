@@ -5,7 +5,7 @@
  * A run in a place is **active** from its start, and from each outcome it is given, until the worker says that it is idle after as many
  * outcomes as it was given. A place that was left is taken until the worker says that it is free.
  */
-import type { FromWorker, IdleMessage } from "./Protocol.ts"
+import type { FlatLogs, FromWorker, IdleMessage } from "./Protocol.ts"
 import { cell } from "./Protocol.ts"
 import type { Run } from "./Run.ts"
 import { WorkerThread, type WorkerThreadOptions } from "./WorkerThread.ts"
@@ -29,6 +29,8 @@ export interface Placement {
   idleSince: number | undefined
   /** Since when it has been told to stop. */
   stopping: number | undefined
+  /** Told what the program had logged, once a run that left its place is gone from it. */
+  onLeft: ((logs: FlatLogs) => void) | undefined
 }
 
 /** What {@link Member} is made with. */
@@ -101,7 +103,15 @@ export class Member {
     const slot = free === -1 ? this.placements.length : free
     const runId = (lastRunId = (lastRunId % 0x7fffffff) + 1)
     const history = run.history ?? []
-    const placement: Placement = { runId, slot, run, given: history.length, idleSince: undefined, stopping: undefined }
+    const placement: Placement = {
+      runId,
+      slot,
+      run,
+      given: history.length,
+      idleSince: undefined,
+      stopping: undefined,
+      onLeft: undefined
+    }
     this.placements[slot] = placement
     if (this.count++ === 0) {
       thread.keepsProcessAlive = true

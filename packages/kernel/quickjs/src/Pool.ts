@@ -12,16 +12,8 @@
  *
  * A program does the same again when it is given the same outcomes in the same order. So an execution can leave its place and be
  * started again in another one with the outcomes it had received; calls that it repeats are not made again (see `Run`). This is
- * how executions that wait never keep others out, however many they are, and how a stuck worker harms only the program that is stuck.
- *
- * ## Setting aside
- *
- * When work is queued and every place is taken, idle executions are set aside, those first that have been idle longest: they give
- * up their places, and queue for new ones when their next outcome comes (see `SetAside`). Starting again costs the CPU time that they
- * have used so far, so one has to have waited {@link worthMs} for each millisecond of that, and one that has used more than
- * {@link maxRepeatedCpuMs}, or received more than is kept, stays where it is. One that has been idle for `idleMs` is set aside in any
- * case, so that its worker can end. If all places are taken by such, more workers
- * start, up to `maxWorkers`; if those are full of them too, new executions are refused after {@link refuseAfterMs}.
+ * how executions that wait never keep others out, however many they are (see `Room`), and how a stuck worker harms only the program
+ * that is stuck.
  *
  * ## Long computations
  *
@@ -36,21 +28,16 @@
  */
 import { activePerWorker, Member, type Placement } from "./Member.ts"
 import type { CompiledModules, EndMessage, FromWorker, GuestConstants } from "./Protocol.ts"
+import { makeRoom, maxRepeatedCpuMs, worthSettingAsideIn } from "./Room.ts"
 import type { Run } from "./Run.ts"
 import { SetAside } from "./SetAside.ts"
 
 /** How often the watchdog looks, while anything runs. */
 const watchMs = 50
-/** A run that has computed longer than this keeps its place rather than compute it all again elsewhere. */
-const maxRepeatedCpuMs = 1_000
-/** A run is set aside after waiting this long for each millisecond it has to compute again: a tenth more work at worst. */
-const worthMs = 10
-/** Starting a run again costs this much beside what it computes, in milliseconds. */
-const startMs = 1
-/** Another worker starts rather than wait longer than this until a run can be set aside. */
-const patienceMs = 250
 /** Executions that nothing can make a place for are refused after this time, in which a call of another may have ended. */
 const refuseAfterMs = 5_000
+/** How long a run that is stopped is waited for to tell what it has logged. One whose thread is busy elsewhere takes longer, or never does. */
+const tellMs = 250
 /** How often a run is moved out of the way of others, which has to end if all of them compute. */
 const maxMoves = 3
 /** How often a run is saved from a thread that died for no known reason; one that is on every such thread is likely why. */
@@ -96,18 +83,32 @@ export class Pool {
   }
 
   submit(run: Run): void {
-    if (this.closed) return run.end({ _tag: "Failed", message: "The sandbox pool is closed" })
+    if (this.closed) return run.end({ _tag: "Broken", message: "The sandbox pool is closed" })
     this.queue.push(run)
     this.placeQueued()
   }
 
-  /** Frees what the run holds; its program is stopped if it still runs. */
-  release(run: Run): void {
+  /**
+   * Frees what the run holds. If its program still runs it is stopped, and what is given ends when the run has been told what its program
+   * had logged, or soon.
+   */
+  release(run: Run): Promise<void> | undefined {
     const at = this.placed.get(run)
-    if (at !== undefined) return this.detach(run, at.member, at.placement)
-    if (this.setAside.delete(run)) return
+    if (at !== undefined) {
+      this.detach(run, at.member, at.placement)
+      return new Promise((resolve) => {
+        const timer = setTimeout(resolve, tellMs)
+        at.placement.onLeft = (logs) => {
+          clearTimeout(timer)
+          run.tell(logs)
+          resolve()
+        }
+      })
+    }
+    if (this.setAside.delete(run)) return undefined
     const queued = this.queue.indexOf(run)
     if (queued !== -1) this.queue.splice(queued, 1)
+    return undefined
   }
 
   close(): void {
@@ -115,8 +116,8 @@ export class Pool {
     for (const member of this.members) this.retire(member)
     const runs = [...this.placed.keys(), ...this.setAside.clear(), ...this.queue]
     this.queue = []
-    for (const run of runs) run.end({ _tag: "Failed", message: "The sandbox pool was closed while the program ran" })
     this.placed.clear()
+    for (const run of runs) run.end({ _tag: "Broken", message: "The sandbox pool was closed while the program ran" })
     clearInterval(this.watch)
     this.watch = undefined
   }
@@ -153,39 +154,13 @@ export class Pool {
     return best
   }
 
-  /** Sees to it that what is queued gets a place, if it is places that are wanting and not the time of the processor. */
   private makeRoom(now: number): void {
-    let wanted = this.queue.length
-    let soonestMs = Infinity
-    for (const member of this.members) {
-      const { active, leaving } = member
-      // A place will be free without more ado: an active run ends or becomes idle.
-      if (member.held || !member.isFull || active > 0 || leaving > 0) soonestMs = 0
-      if (member.held || !member.isFull) continue
-      wanted -= leaving
-      let room = activePerWorker - active - leaving
-      for (const placement of idleLongest(member)) {
-        if (room <= 0 || wanted <= 0) break
-        const ms = this.worthSettingAsideIn(member, placement, now)
-        soonestMs = Math.min(soonestMs, ms)
-        if (ms > 0) continue
-        this.putAside(member, placement)
-        room--
-        wanted--
-      }
-    }
-    if (soonestMs !== Infinity) this.fullSince = undefined
-    if (soonestMs > patienceMs && this.members.size < this.options.maxWorkers) this.startWorker()
-    else if (soonestMs === Infinity) this.refuseNew(now)
-  }
-
-  /** How long until it is worth to set a run aside, in milliseconds; never, if it could not start again. */
-  private worthSettingAsideIn(member: Member, placement: Placement, now: number): number {
-    const { idleSince, run } = placement
-    if (run === undefined || idleSince === undefined || !this.setAside.takes(run)) return Infinity
-    const cpuMs = member.cpuMs(placement)
-    if (cpuMs > maxRepeatedCpuMs) return Infinity
-    return Math.max(0, idleSince + (cpuMs + startMs) * worthMs - now)
+    const next = makeRoom(this.members, this.queue.length, this.setAside, now, (member, placement) =>
+      this.putAside(member, placement)
+    )
+    if (next !== "none") this.fullSince = undefined
+    if (next !== "soon" && this.members.size < this.options.maxWorkers) this.startWorker()
+    else if (next === "none") this.refuseNew(now)
   }
 
   private putAside(member: Member, placement: Placement): void {
@@ -211,7 +186,7 @@ export class Pool {
       "computed or received too much to be set aside. Try again when some have ended, or raise `maxWorkers` or `setAsideBytes`."
     const refused = this.queue.filter((run) => !run.begun)
     this.queue = this.queue.filter((run) => run.begun)
-    for (const run of refused) run.end({ _tag: "Failed", message })
+    for (const run of refused) run.end({ _tag: "Broken", message })
   }
 
   private receive(member: Member, message: FromWorker): void {
@@ -241,6 +216,7 @@ export class Pool {
       this.placed.delete(run)
       run.onEnd(message)
     }
+    placement.onLeft?.(message.logs)
     this.placeQueued()
     if (member.count > 0) return
     if (this.members.size > this.options.workers) this.retire(member)
@@ -261,6 +237,7 @@ export class Pool {
   private detach(run: Run, member: Member, placement: Placement): void {
     this.placed.delete(run)
     member.leave(placement)
+    placement.onLeft = (logs) => run.tell(logs)
     this.watching()
   }
 
@@ -315,7 +292,7 @@ export class Pool {
   private clearOut(member: Member, now: number): void {
     for (const placement of member.placements) {
       if (placement?.idleSince === undefined || now - placement.idleSince < this.options.idleMs) continue
-      if (this.worthSettingAsideIn(member, placement, now) === 0) this.putAside(member, placement)
+      if (worthSettingAsideIn(member, placement, this.setAside, now) === 0) this.putAside(member, placement)
     }
   }
 
@@ -324,7 +301,7 @@ export class Pool {
     for (const placement of member.placements) {
       if (placement?.run === undefined || placement === holder) continue
       if (member.cpuMs(placement) > maxRepeatedCpuMs) continue
-      if (this.worthSettingAsideIn(member, placement, now) === 0) this.putAside(member, placement)
+      if (worthSettingAsideIn(member, placement, this.setAside, now) === 0) this.putAside(member, placement)
       else this.move(placement.run, member, placement)
     }
   }
@@ -356,11 +333,12 @@ export class Pool {
     const run = placement?.run
     if (run === undefined) return
     this.placed.delete(run)
-    run.end({ _tag: "Failed", message })
+    run.end({ _tag: "Broken", message })
   }
 
   private rescueAll(member: Member, except: Placement | undefined): void {
     for (const placement of member.placements) {
+      placement?.onLeft?.([])
       const run = placement?.run
       if (placement === undefined || run === undefined || placement === except) continue
       this.placed.delete(run)
@@ -383,7 +361,7 @@ export class Pool {
   private rescue(run: Run, isInnocent: boolean): void {
     const rescues = (this.rescues.get(run) ?? 0) + (isInnocent ? 0 : 1)
     if (run.history === undefined || rescues > maxRescues) {
-      run.end({ _tag: "Failed", message: `${threadEnded}. Running it again may help.` })
+      run.end({ _tag: "Broken", message: `${threadEnded}. Running it again may help.` })
       return
     }
     this.rescues.set(run, rescues)
@@ -391,10 +369,3 @@ export class Pool {
     this.queue.unshift(run)
   }
 }
-
-/** The places whose runs are idle, those first that have been longest. */
-const idleLongest = (member: Member): ReadonlyArray<Placement> =>
-  member.placements
-    .filter((placement) => placement !== undefined)
-    .filter(({ idleSince, run }) => idleSince !== undefined && run !== undefined)
-    .toSorted((a, b) => (a.idleSince ?? 0) - (b.idleSince ?? 0))

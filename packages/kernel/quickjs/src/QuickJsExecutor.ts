@@ -14,6 +14,7 @@ import {
   type ExecuteOptions,
   type ExecuteResult,
   Limits,
+  type LogEntry,
   maxDepth,
   type SandboxToolInvoker,
   sleepPath
@@ -118,12 +119,11 @@ export const make = Effect.fnUntraced(function* (options: QuickJsExecutorOptions
           onIdle: executeOptions.onIdle,
           onEnd: (end) => {
             clearTimeout(wallTimer)
-            pool.release(run)
-            resume(
-              run.openCallCount === 0
-                ? endEffect(end)
-                : Effect.andThen(Fiber.interruptAll(run.openCalls), endEffect(end))
-            )
+            const told = pool.release(run)
+            const open = run.openCallCount === 0 ? Effect.void : Fiber.interruptAll(run.openCalls)
+            const ended = Effect.suspend(() => endEffect(end, run))
+            if (told !== undefined) resume(open.pipe(Effect.andThen(Effect.promise(() => told)), Effect.andThen(ended)))
+            else resume(run.openCallCount === 0 ? ended : Effect.andThen(open, ended))
           }
         })
         if (code.length * 3 > limits.sourceBytes && Buffer.byteLength(code) > limits.sourceBytes) {
@@ -143,8 +143,11 @@ export const make = Effect.fnUntraced(function* (options: QuickJsExecutorOptions
         return Effect.suspend(() => {
           clearTimeout(wallTimer)
           run.abandon()
-          pool.release(run)
-          return Fiber.interruptAll(run.openCalls)
+          const told = pool.release(run)
+          return Fiber.interruptAll(run.openCalls).pipe(
+            Effect.andThen(Effect.promise(async () => told)),
+            Effect.andThen(Effect.sync(() => executeOptions.onStopped?.(run.logs)))
+          )
         })
       })
     })
@@ -156,5 +159,30 @@ export const make = Effect.fnUntraced(function* (options: QuickJsExecutorOptions
 export const layer = (options: QuickJsExecutorOptions = {}): Layer.Layer<CodeExecutor> =>
   Layer.effect(CodeExecutor, make(options))
 
-const endEffect = (end: RunEnd): Effect.Effect<ExecuteResult, CodeExecutionError> =>
-  end._tag === "Result" ? Effect.succeed(end.result) : Effect.fail(new CodeExecutionError({ message: end.message }))
+const endEffect = (end: RunEnd, run: Run): Effect.Effect<ExecuteResult, CodeExecutionError> => {
+  switch (end._tag) {
+    case "Done":
+      return Effect.succeed(new Completed(end.json, run.logs))
+    case "Failed":
+      return Effect.succeed({ result: undefined, resultJson: undefined, error: end.failure, logs: run.logs })
+    case "Broken":
+      return Effect.fail(new CodeExecutionError({ message: end.message }))
+  }
+}
+
+/** Large results are parsed only if somebody reads them. */
+class Completed implements ExecuteResult {
+  readonly resultJson: string | undefined
+  readonly logs: ReadonlyArray<LogEntry>
+
+  constructor(resultJson: string | undefined, logs: ReadonlyArray<LogEntry>) {
+    this.resultJson = resultJson
+    this.logs = logs
+  }
+
+  get result(): unknown {
+    const result: unknown = this.resultJson === undefined ? undefined : JSON.parse(this.resultJson)
+    Object.defineProperty(this, "result", { value: result, enumerable: true })
+    return result
+  }
+}

@@ -10,8 +10,8 @@
  */
 import {
   encodeJson,
+  type ExecutionFailure,
   LimitExceeded,
-  type ExecuteResult,
   type LimitName,
   limitMessage,
   type Limits,
@@ -28,10 +28,11 @@ import type { CallMessage, EndMessage, FlatLogs, Repetition, SettleMessage } fro
 /** An outcome on its way to the program. */
 export type Outcome = Pick<SettleMessage, "seq" | "failed" | "json" | "at">
 
-/** How a run ends for its caller. */
+/** How a run ends: with a result, with an error of its program or a limit, or because its sandbox is gone. */
 export type RunEnd =
-  | { readonly _tag: "Result"; readonly result: ExecuteResult }
-  | { readonly _tag: "Failed"; readonly message: string }
+  | { readonly _tag: "Done"; readonly json: string | undefined }
+  | { readonly _tag: "Failed"; readonly failure: ExecutionFailure }
+  | { readonly _tag: "Broken"; readonly message: string }
 
 export interface RunOptions {
   readonly code: string
@@ -66,6 +67,8 @@ export class Run {
   begun = false
   /** What it had done when it was set aside, which it repeats when it starts again. */
   repeats: Repetition | undefined
+  /** What the program has logged, as far as is known: workers tell it at the end, and when it leaves a place. */
+  private flatLogs: FlatLogs = []
   private readonly fibers = new Map<number, Fiber.Fiber<unknown, unknown>>()
   private readonly early = new Map<number, Outcome>()
   private nextSettleSeq = 0
@@ -160,42 +163,37 @@ export class Run {
       })
   }
 
-  onEnd(message: EndMessage): void {
-    const logs = entriesOf(message.logs)
-    const { ending } = message
+  /** The console output so far. */
+  get logs(): ReadonlyArray<LogEntry> {
+    return entriesOf(this.flatLogs)
+  }
+
+  /** Takes what the program had logged in a place. One that starts again logs the same again, so the longest is the latest. */
+  tell(logs: FlatLogs): void {
+    if (logs.length > this.flatLogs.length) this.flatLogs = logs
+  }
+
+  onEnd({ ending, logs }: EndMessage): void {
+    this.flatLogs = logs
     switch (ending._tag) {
       case "Done":
-        return this.end({ _tag: "Result", result: new Completed(ending.json, logs) })
       case "Failed":
-        return this.end({
-          _tag: "Result",
-          result: { result: undefined, resultJson: undefined, error: ending.failure, logs }
-        })
+        return this.end(ending)
       case "Limit":
-        return this.endAtLimit(ending.limit, undefined, logs, ending.at)
+        return this.endAtLimit(ending.limit, undefined, ending.at)
       case "Broken":
         return this.end({
-          _tag: "Failed",
+          _tag: "Broken",
           message: `The sandbox broke: ${ending.message}. Running the program again may help.`
         })
       case "Aborted":
-        return this.end({ _tag: "Failed", message: "The execution was stopped" })
+        return this.end({ _tag: "Broken", message: "The execution was stopped" })
     }
   }
 
-  endAtLimit(
-    limit: LimitName,
-    message?: string | undefined,
-    logs?: ReadonlyArray<LogEntry>,
-    at?: {
-      readonly line?: number | undefined
-      readonly column?: number | undefined
-      readonly stack?: string | undefined
-    }
-  ): void {
+  endAtLimit(limit: LimitName, message?: string | undefined, at?: Partial<ExecutionFailure>): void {
     const text = message ?? limitMessage(limit, this.options.limits[limit] ?? 0)
-    const error = { ...at, name: "LimitExceeded", limit, message: text }
-    this.end({ _tag: "Result", result: { result: undefined, resultJson: undefined, error, logs: logs ?? [] } })
+    this.end({ _tag: "Failed", failure: { ...at, name: "LimitExceeded", limit, message: text } })
   }
 
   end(end: RunEnd): void {
@@ -277,22 +275,6 @@ class Invocation implements ToolInvocation {
     const args = this.readArgs()
     Object.defineProperty(this, "args", { value: args, enumerable: true })
     return args
-  }
-}
-
-class Completed implements ExecuteResult {
-  readonly resultJson: string | undefined
-  readonly logs: ReadonlyArray<LogEntry>
-
-  constructor(resultJson: string | undefined, logs: ReadonlyArray<LogEntry>) {
-    this.resultJson = resultJson
-    this.logs = logs
-  }
-
-  get result(): unknown {
-    const result: unknown = this.resultJson === undefined ? undefined : JSON.parse(this.resultJson)
-    Object.defineProperty(this, "result", { value: result, enumerable: true })
-    return result
   }
 }
 

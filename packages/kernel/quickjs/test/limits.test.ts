@@ -57,6 +57,19 @@ describe("limits", () => {
       })
     )
 
+    it.effect.each<readonly [limit: LimitName, value: number, code: string]>([
+      ["wallTimeMs", 50, "await tools.never()"],
+      ["wallTimeMs", 50, "for (;;) {}"],
+      ["cpuTimeMs", 50, "for (;;) {}"],
+      ["toolResultBytes", 100, "await tools.echo('x'.repeat(99))"]
+    ])("what was logged comes with the error of %s (%i: %s)", ([limit, amount, code]) =>
+      Effect.gen(function* () {
+        const result = yield* run(`console.log("before"); ${code}`, limited({ [limit]: amount }))
+        expect(result.error).toMatchObject({ limit })
+        expect(result.logs?.map(({ message }) => message)).toEqual(["before"])
+      })
+    )
+
     it.effect("the wall time may be longer than a timer can wait", () =>
       Effect.gen(function* () {
         const month = limited({ wallTimeMs: 31 * 24 * 60 * 60 * 1000 })

@@ -1,7 +1,7 @@
 /**
  * Executions that wait and are set aside for others: nobody is kept out by them, and they notice nothing.
  */
-import type { CodeExecutor, SandboxToolInvoker } from "@executor/kernel"
+import type { CodeExecutor, LogEntry, SandboxToolInvoker } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
@@ -89,6 +89,23 @@ describe("an execution that waits", () => {
       yield* Deferred.succeed(answer, 1)
       expect(yield* one(sandbox)).toBe(2)
       expect(calls).toHaveLength(1)
+    })
+  )
+
+  it.live("tells what it had logged when it is interrupted, in its place and set aside", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* QuickJsExecutor.make(cramped)
+      for (const others of [0, 1]) {
+        const { asked, invoker } = yield* patient
+        let logs: ReadonlyArray<LogEntry> = []
+        const onStopped = (told: ReadonlyArray<LogEntry>) => void (logs = told)
+        const code = `console.log("asks"); await tools.ask()`
+        const running = yield* Effect.forkChild(sandbox.execute(code, invoker, { onStopped }))
+        yield* Deferred.await(asked)
+        for (let i = 0; i < others; i++) expect(yield* one(sandbox)).toBe(2)
+        yield* Fiber.interrupt(running)
+        expect(logs.map(({ message }) => message)).toEqual(["asks"])
+      }
     })
   )
 
