@@ -45,7 +45,14 @@ const drizzleTable = (name: string, schema: TableSchema) => {
   for (const [column, { nullable, type }] of Object.entries(schema.columns)) {
     const builder = builderOf(type)
     const isKey = column === key && otherKeys.length === 0
-    builders[column] = isKey ? builder.primaryKey() : nullable === true ? builder : builder.notNull()
+    const isNumber = isKey && type === "integer"
+    builders[column] = isNumber
+      ? bigint({ mode: "number" }).primaryKey().generatedByDefaultAsIdentity()
+      : isKey
+        ? builder.primaryKey()
+        : nullable === true
+          ? builder
+          : builder.notNull()
   }
   const table = pgTable(name, builders, (columns: Columns) => [
     ...(otherKeys.length === 0 ? [] : [primaryKey({ columns: pick(columns, schema.primaryKey) })]),
@@ -71,5 +78,8 @@ export const executionInteraction = drizzleTable("execution_interaction", coreSc
 export const executionToolCall = drizzleTable("execution_tool_call", coreSchema.execution_tool_call)
 export const executionTool = drizzleTable("execution_tool", coreSchema.execution_tool)
 export const toolName = drizzleTable("tool_name", coreSchema.tool_name)
+export const executionRollup = drizzleTable("execution_rollup", coreSchema.execution_rollup)
+export const durationRollup = drizzleTable("duration_rollup", coreSchema.duration_rollup)
+export const toolRollup = drizzleTable("tool_rollup", coreSchema.tool_rollup)
 export const source = drizzleTable("source", coreSchema.source)
 export const tool = drizzleTable("tool", coreSchema.tool)

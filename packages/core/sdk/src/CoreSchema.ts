@@ -15,6 +15,27 @@ import type { ColumnType, DBSchema } from "./DBAdapter.ts"
 const column = <Type extends ColumnType>(type: Type) => ({ type }) as const
 const nullable = <Type extends ColumnType>(type: Type) => ({ type, nullable: true }) as const
 
+const rollupColumns = {
+  /** Made by the database. */
+  id: column("integer"),
+  scope_id: column("text"),
+  /** How long the period is that a row counts, in milliseconds; 0 for all time. */
+  period: column("integer"),
+  /** When the period starts, 0 for all time. Executions are counted by the time of their creation. */
+  start: column("integer"),
+  status: column("text"),
+  trigger_kind: nullable("text"),
+  /** 1 where a human was asked something, null where not: to be asked for as on `execution`. */
+  asked_at: nullable("integer")
+} as const
+
+const rollupSums = {
+  executions: column("integer"),
+  calls: column("integer"),
+  failed_calls: column("integer"),
+  in_doubt_calls: column("integer")
+} as const
+
 /** The tables of the system. */
 export const coreSchema = {
   /** Submitted code, once for all executions of a scope that share it. */
@@ -43,11 +64,15 @@ export const coreSchema = {
       failed_call_count: column("integer"),
       in_doubt_call_count: column("integer"),
       interaction_count: column("integer"),
+      /** The characters of its result, its logs and its calls, which are about its bytes; kept once it has ended. */
+      size: column("integer"),
       created_at: column("integer"),
       updated_at: column("integer"),
       started_at: nullable("integer"),
       completed_at: nullable("integer"),
       duration_ms: nullable("integer"),
+      /** The bin of a histogram that the duration falls into: see `durationBin`. */
+      duration_bin: nullable("integer"),
       /** When a human was first asked something. */
       asked_at: nullable("integer"),
       seed: column("integer"),
@@ -85,6 +110,8 @@ export const coreSchema = {
     columns: {
       execution_id: column("text"),
       scope_id: column("text"),
+      logs_size: nullable("integer"),
+      result_size: nullable("integer"),
       logs_json: nullable("text"),
       result_json: nullable("text")
     },
@@ -130,6 +157,9 @@ export const coreSchema = {
       started_at: column("integer"),
       completed_at: nullable("integer"),
       duration_ms: nullable("integer"),
+      /** The characters of its arguments, and of its result or error. */
+      args_size: column("integer"),
+      result_size: column("integer"),
       error_text: nullable("text"),
       args_json: nullable("text"),
       result_json: nullable("text")
@@ -148,10 +178,14 @@ export const coreSchema = {
       tool: column("text"),
       scope_id: column("text"),
       /** That of the execution. */
-      created_at: column("integer")
+      created_at: column("integer"),
+      /** That of the execution, once it has ended. */
+      duration_bin: nullable("integer")
     },
     primaryKey: ["execution_id", "tool"],
-    indexes: [{ name: "execution_tool_created", columns: ["scope_id", "tool", "created_at", "execution_id"] }],
+    indexes: [
+      { name: "execution_tool_created", columns: ["scope_id", "tool", "created_at", "execution_id", "duration_bin"] }
+    ],
     foreignKeys: [{ column: "execution_id", table: "execution", references: "id" }]
   },
   /** The names in `execution_tool`, so that a pattern is matched with names and not with executions. */
@@ -159,6 +193,23 @@ export const coreSchema = {
     columns: { scope_id: column("text"), tool: column("text") },
     primaryKey: ["scope_id", "tool"],
     indexes: []
+  },
+  /** Executions that have ended, counted by period: see `Rollup`. */
+  execution_rollup: {
+    columns: { ...rollupColumns, trigger_client: nullable("text"), ...rollupSums, size: column("integer") },
+    primaryKey: ["id"],
+    indexes: []
+  },
+  duration_rollup: {
+    columns: { ...rollupColumns, duration_bin: column("integer"), executions: column("integer") },
+    primaryKey: ["id"],
+    indexes: []
+  },
+  /** The same by tool, a name of `execution_tool`. */
+  tool_rollup: {
+    columns: { ...rollupColumns, tool: column("text"), trigger_client: nullable("text"), ...rollupSums },
+    primaryKey: ["id"],
+    indexes: [{ name: "tool_rollup_tool", columns: ["scope_id", "tool", "period", "start"] }]
   },
   /** The dynamic sources of a scope. */
   source: {

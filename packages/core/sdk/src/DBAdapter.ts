@@ -123,14 +123,14 @@ export interface RelatedRows {
 }
 
 /**
- * A value to write: a constant, the column's own value plus a number, how many related rows there are, or the sum of a
- * column of theirs (0 for none).
+ * A value to write: a constant, the column's own value plus a number, how many related rows there are, or the sum of
+ * columns of theirs (0 for none).
  */
 export type SetValue =
   | Value
   | { readonly increment: number }
   | { readonly countOf: RelatedRows }
-  | { readonly sumOf: RelatedRows & { readonly column: string } }
+  | { readonly sumOf: ReadonlyArray<RelatedRows & { readonly column: string }> }
 
 /** One step of a unit of work. */
 export type WriteOperation =

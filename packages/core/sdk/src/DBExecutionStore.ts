@@ -29,7 +29,7 @@ type Store = ExecutionStore["Service"]
 
 /** The history in the adapter's tables, which are those of `coreSchema`. */
 export const make = (adapter: DBAdapter["Service"]): Store => {
-  const { finishToolCall, recordToolCall, remember } = makeToolCalls(adapter)
+  const toolCalls = makeToolCalls(adapter)
 
   const withPending = Effect.fnUntraced(function* <
     E extends { readonly id: ExecutionId; readonly interactionCount: number }
@@ -61,9 +61,14 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
   return ExecutionStore.of({
     create: (input) =>
       Effect.tap(createExecutionRow(adapter, input), ({ createdAt, id }) =>
-        Effect.sync(() => void remember(id, createdAt))
+        Effect.sync(() => toolCalls.created(id, createdAt))
       ),
-    update: (scopeId, id, changes) => updateExecutionRow(adapter, scopeId, id, changes),
+    update: (scopeId, id, changes) =>
+      Effect.tap(updateExecutionRow(adapter, scopeId, id, changes), () =>
+        Effect.sync(() => {
+          if (changes.durationMs !== undefined) toolCalls.changed(id)
+        })
+      ),
     get: (scopeId, id) =>
       Effect.flatMap(getExecution(adapter, scopeId, id), (execution) => withPending(scopeId, execution)),
     getParts: (scopeId, id, names) =>
@@ -77,8 +82,8 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
       Effect.flatMap(findChildren("execution_interaction", ["created_at", "id"], scopeId, executionId), (rows) =>
         Effect.forEach(rows, readInteraction)
       ),
-    recordToolCall,
-    finishToolCall,
+    recordToolCall: toolCalls.recordToolCall,
+    finishToolCall: toolCalls.finishToolCall,
     listToolCalls: (scopeId, executionId, options) =>
       Effect.flatMap(findChildren("execution_tool_call", ["seq"], scopeId, executionId, options), (rows) =>
         Effect.forEach(rows, readToolCall)

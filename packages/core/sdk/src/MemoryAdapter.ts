@@ -241,7 +241,10 @@ const changes = (
       const column = AdapterSchema.settable(table, name, true)
       if ("increment" in value) increments.push([column, value.increment])
       else if ("countOf" in value) computed.push([column, (row) => relatedRows(value.countOf, row).length])
-      else computed.push([column, (row) => sumOf(relatedRows(value.sumOf, row), value.sumOf.column)])
+      else {
+        const sum = (row: Row) => (of: (typeof value.sumOf)[number]) => sumOf(relatedRows(of, row), of.column)
+        computed.push([column, (row) => value.sumOf.map(sum(row)).reduce((total, part) => total + part, 0)])
+      }
     } else {
       const column = AdapterSchema.settable(table, name, false)
       constants[name] = AdapterSchema.storable(column, value)

@@ -9,7 +9,7 @@
  * `unavailable`. A write whose connection was lost before the server answered fails at once, for nobody knows whether it
  * was committed.
  */
-import { AdapterSchema, coreSchema, DBAdapter, DBError, type FindOptions, type Row } from "@executor/sdk"
+import { AdapterSchema, coreSchema, DBAdapter, DBError, type FindOptions, type Row, type Value } from "@executor/sdk"
 import { Effect, Layer, type Scope } from "effect"
 import { startSql } from "./internal/dialect.ts"
 import { makeConnections } from "./internal/postgresConnections.ts"
@@ -17,7 +17,7 @@ import { postgresDialect } from "./internal/postgresDialect.ts"
 import { toDBError } from "./internal/postgresErrors.ts"
 import { migrateDatabase } from "./internal/postgresOpen.ts"
 import { makeWriter } from "./internal/postgresWriter.ts"
-import { findPart, hasParts, type Part, type Select, selectCount, selectCountBy } from "./internal/selects.ts"
+import { findPart, groupOf, hasParts, type Part, type Select, selectCount, selectCountBy } from "./internal/selects.ts"
 
 /** Where the database is. */
 export interface PostgresOptions {
@@ -54,15 +54,18 @@ export const make = Effect.fnUntraced(function* (
     (writer) => writer.close
   )
 
-  const read = <S extends Select, A>(build: () => S, decode: (rows: Array<Row>, select: S) => A) =>
+  const read = <S extends Select, A>(build: () => S, decode: (rows: Array<Row>, select: S) => A, before?: string) =>
     Effect.flatMap(attempt(build), (select) => {
       const statement = connections.statement(select.text, select.parameters)
-      return connections.read(async (client) => decode((await client.query<Row>(statement)).rows, select))
+      return connections.read(async (client) => {
+        if (before !== undefined) await client.query(before)
+        return decode((await client.query<Row>(statement)).rows, select)
+      })
     })
 
   return DBAdapter.of({
     schema: coreSchema,
-    keepsRollups: false,
+    keepsRollups: true,
     find: (options) =>
       read(
         () => selectRows(tables, options),
@@ -76,8 +79,8 @@ export const make = Effect.fnUntraced(function* (
     countBy: (options) =>
       read(
         () => selectCountBy(postgresDialect, tables, options),
-        (rows, { keys }) =>
-          rows.map((row) => ({ keys: keys.map((_, i) => row[`k${i}`] ?? null), count: Number(row["count"]) }))
+        (rows, select) => rows.map((row) => groupOf(select, row, (_, value) => (value ?? null) as Value)),
+        isRollup(options.table) ? applyChanges : undefined
       ),
     write: writer.write
   })
@@ -86,6 +89,11 @@ export const make = Effect.fnUntraced(function* (
 /** The database of a URL, for as long as the layer lives. */
 export const layer = (options: PostgresOptions): Layer.Layer<DBAdapter, DBError> =>
   Layer.effect(DBAdapter, make(options))
+
+/** What changes in the rollups is noted by triggers, and applied when one is read: see the migration `0001_rollups`. */
+const applyChanges = "SELECT executor_apply_changes()"
+
+const isRollup = (table: string): boolean => table.endsWith("_rollup")
 
 const attempt = <A>(evaluate: () => A): Effect.Effect<A, DBError> =>
   Effect.suspend(() => {

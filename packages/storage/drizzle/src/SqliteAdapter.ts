@@ -88,6 +88,7 @@ export const make = Effect.fnUntraced(function* (
   )
   return DBAdapter.of({
     schema: coreSchema,
+    keepsRollups: true,
     find: (options) => Effect.map(read({ op: "find", options }), (items) => items as ReadonlyArray<Row>),
     count: (options) => Effect.map(read({ op: "count", options }), ([count]) => Number(count)),
     countBy: (options) => Effect.map(read({ op: "countBy", options }), (items) => items as ReadonlyArray<Group>),

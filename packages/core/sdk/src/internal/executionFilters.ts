@@ -18,32 +18,78 @@ export const triggerName = (kind: string | null): string =>
 /** One condition for each filter that is set. */
 export interface Filters {
   readonly scopeId: ScopeId
+  /** Created at or after this time, and before that one. */
+  readonly from?: number | undefined
+  readonly to?: number | undefined
   readonly status?: Where | undefined
   readonly trigger?: Where | undefined
   readonly tool?: Where | undefined
-  readonly createdFrom?: Where | undefined
-  readonly createdTo?: Where | undefined
-  readonly after?: Where | undefined
+  /** The one name in `execution_tool` that `tool` asks for, if it is that simple. */
+  readonly toolName?: string | undefined
   readonly code?: Where | undefined
   readonly query?: Where | undefined
   readonly elicitation?: Where | undefined
 }
 
-/** The conditions of an execution under all filters but `without`. */
-export const whereExecution = (filters: Filters, without?: keyof Filters): Where => {
-  const { scopeId, ...rest } = filters
-  const conditions = Object.entries(rest).flatMap(([name, where]) =>
-    where === undefined || name === without ? [] : [where]
-  )
-  return { op: "and", conditions: [eq("scope_id", scopeId), ...conditions] }
-}
+const present = (...conditions: ReadonlyArray<Where | undefined>): ReadonlyArray<Where> =>
+  conditions.filter((condition) => condition !== undefined)
 
-/** Whether there is any filter but `without`. */
-export const isFiltered = (filters: Filters, without: keyof Filters): boolean =>
-  Object.entries(filters).some(([name, where]) => name !== "scopeId" && name !== without && where !== undefined)
+/** The conditions of a range of times. */
+export const between = (
+  column: string,
+  { from, to }: { readonly from?: number | undefined; readonly to?: number | undefined }
+): ReadonlyArray<Where> =>
+  present(
+    from === undefined ? undefined : { op: "gte", column, value: from },
+    to === undefined ? undefined : { op: "lt", column, value: to }
+  )
+
+/** The conditions on what rollups count executions by. */
+export const whereCounted = ({ elicitation, status, trigger }: Filters): ReadonlyArray<Where> =>
+  present(status, trigger, elicitation)
+
+/** The condition of an execution under all filters. */
+export const whereExecution = (filters: Filters): Where => ({
+  op: "and",
+  conditions: [
+    eq("scope_id", filters.scopeId),
+    ...between("created_at", filters),
+    ...whereCounted(filters),
+    ...present(filters.tool, filters.code, filters.query)
+  ]
+})
 
 /** The condition of executions that were asked something, or were not. */
 export const whereAsked = (asked: boolean): Where => ({ op: asked ? "isNotNull" : "isNull", column: "asked_at" })
+
+/**
+ * The table and the condition that give executions under the filters in the order of creation: where one tool is asked for,
+ * its rows in `execution_tool` lead to them.
+ */
+export const executionsInOrder = (filters: Filters): { readonly table: string; readonly where: Where } => {
+  const { code, query, scopeId, toolName } = filters
+  if (toolName === undefined) return { table: "execution", where: whereExecution(filters) }
+  const others = [...whereCounted(filters), ...present(code, query)]
+  const ofExecution: Where = {
+    op: "exists",
+    table: "execution",
+    local: "execution_id",
+    foreign: "id",
+    where: { op: "and", conditions: others }
+  }
+  return {
+    table: "execution_tool",
+    where: {
+      op: "and",
+      conditions: [
+        eq("scope_id", scopeId),
+        eq("tool", toolName),
+        ...between("created_at", filters),
+        ...(others.length > 0 ? [ofExecution] : [])
+      ]
+    }
+  }
+}
 
 /** The conditions of the options, or what is wrong with them. */
 export const makeFilters = Effect.fnUntraced(function* (
@@ -58,14 +104,15 @@ export const makeFilters = Effect.fnUntraced(function* (
       message: `timeRange: expected from to be at or before to, and ${from} is after ${to}.`
     })
   }
+  const lower = Math.max(from ?? -Infinity, options.after === undefined ? -Infinity : options.after + 1)
   return {
     scopeId,
+    from: lower === -Infinity ? undefined : lower,
+    to,
     status: choice(options.statusFilter, (values) => ({ op: "in", column: "status", values })),
     trigger: choice(options.triggerFilter, whereTrigger),
     tool: yield* whereTool(adapter, scopeId, options.toolPathFilter),
-    createdFrom: from === undefined ? undefined : { op: "gte", column: "created_at", value: from },
-    createdTo: to === undefined ? undefined : { op: "lt", column: "created_at", value: to },
-    after: options.after === undefined ? undefined : { op: "gt", column: "created_at", value: options.after },
+    toolName: singleName(options.toolPathFilter),
     code: options.codeQuery ? hasCode(options.codeQuery) : undefined,
     query: options.query === undefined ? undefined : hasText(options.query),
     elicitation: options.hadElicitation === undefined ? undefined : whereAsked(options.hadElicitation)
@@ -131,6 +178,12 @@ const hasText = (text: string): Where => {
 
 /** A whole namespace, which an execution has a row for as it has for a path. */
 const isNamespace = (pattern: string): boolean => /^[^.*]+\.\*$/.test(pattern)
+
+const singleName = (patterns: ReadonlyArray<string> | undefined): string | undefined => {
+  const [pattern] = patterns ?? []
+  const isName = pattern !== undefined && !pattern.startsWith("!") && (!isPattern(pattern) || isNamespace(pattern))
+  return isName && patterns?.length === 1 ? pattern : undefined
+}
 
 const isPattern = (pattern: string): boolean => pattern.includes("*")
 

@@ -72,6 +72,6 @@ export const listExecutions = Effect.fnUntraced(function* (
   return {
     executions: executions.map((execution) => ({ execution, pendingInteraction: pending.get(execution.id) ?? null })),
     ...(rows.length > limit && last !== undefined && { nextCursor: encodeCursor(sort, last) }),
-    ...(options.includeMeta === true && { meta: yield* listMeta(adapter, filters, options) })
+    ...(options.includeMeta === true && { meta: yield* listMeta(adapter, filters) })
   }
 })

@@ -1,18 +1,19 @@
 /**
- * The counts beside a page of executions. Each is one grouped count in the database, and lets other work in before it
- * starts.
+ * The counts beside a page of executions: every facet without its own filter, and the timeline under all of them.
  */
 import { Effect } from "effect"
-import type { DBAdapter, DBError, Where } from "../DBAdapter.ts"
-import type { ListExecutionsOptions, ListMeta, StatusCounts } from "../ExecutionStore.ts"
+import type { DBAdapter, DBError, Value } from "../DBAdapter.ts"
+import type { ListMeta, StatusCounts } from "../ExecutionStore.ts"
 import { ExecutionStatus } from "../Status.ts"
-import { type Filters, isFiltered, triggerName, whereAsked, whereExecution } from "./executionFilters.ts"
+import { percentile } from "./durations.ts"
+import { executionsInOrder, type Filters, triggerName, whereAsked } from "./executionFilters.ts"
+import { type Tally, tally, tallyTools } from "./executionTally.ts"
 import { bucketStarts, bucketWidth } from "./timeline.ts"
 
-/** So many tools fit a list of choices; the rest is found by typing. */
-const maxToolFacets = 20
+type Adapter = DBAdapter["Service"]
 
-const table = "execution"
+/** So many choices fit a list; the rest is found by typing. */
+const maxFacets = 20
 
 const noCounts = (): Record<ExecutionStatus, number> => ({
   pending: 0,
@@ -26,109 +27,109 @@ const noCounts = (): Record<ExecutionStatus, number> => ({
 const isStatus = (value: unknown): value is ExecutionStatus =>
   ExecutionStatus.literals.some((status) => status === value)
 
+const sumOf = (tallies: ReadonlyArray<Tally>, field: "count" | "calls" | "failedCalls" | "inDoubtCalls" = "count") =>
+  tallies.reduce((sum, tally) => sum + tally[field], 0)
+
 /** Counts under the filters. */
 export const listMeta = Effect.fnUntraced(function* (
-  adapter: DBAdapter["Service"],
-  filters: Filters,
-  options: ListExecutionsOptions
+  adapter: Adapter,
+  filters: Filters
 ): Effect.fn.Return<ListMeta, DBError> {
-  const between = <A>(query: Effect.Effect<A, DBError>) => Effect.andThen(Effect.yieldNow, query)
-  const count = (where: Where) => between(adapter.count({ table, where }))
-
-  const statuses = yield* between(
-    adapter.countBy({ table, where: whereExecution(filters, "status"), by: [{ column: "status" }] })
-  )
-  const triggers = yield* between(
-    adapter.countBy({ table, where: whereExecution(filters, "trigger"), by: [{ column: "trigger_kind" }] })
-  )
-  const tools = yield* between(countTools(adapter, filters))
-  const anyAsked = whereExecution(filters, "elicitation")
-  const timeline = yield* listTimeline(adapter, filters, options, between)
+  const { elicitation: _elicitation, ...anyAsked } = filters
+  const { tool: _tool, toolName: _toolName, ...anyTool } = filters
+  const clients = yield* tally(adapter, filters, ["trigger_client"])
+  const triggers = yield* tally(adapter, { ...filters, trigger: undefined }, ["trigger_kind"])
   return {
-    totalRowCount: yield* count(whereExecution({ scopeId: filters.scopeId })),
-    filterRowCount: yield* count(whereExecution(filters)),
-    statusCounts: countsByStatus(statuses.map(({ count, keys }) => [keys[0], count])),
-    triggerCounts: Object.fromEntries(
-      triggers.map(({ count, keys }) => [triggerName(typeof keys[0] === "string" ? keys[0] : null), count])
-    ),
-    toolFacets: tools.map(({ count, keys }) => ({ toolPath: String(keys[0]), count })),
+    totalRowCount: sumOf(yield* tally(adapter, { scopeId: filters.scopeId }, [])),
+    filterRowCount: sumOf(clients),
+    statusCounts: countsByStatus(yield* tally(adapter, { ...filters, status: undefined }, ["status"])),
+    triggerCounts: Object.fromEntries(triggers.map(({ count, keys }) => [triggerName(textOf(keys[0])), count])),
+    ...facetsOf(yield* tallyTools(adapter, anyTool)),
+    clientFacets: clients
+      .flatMap(({ count, keys }) => (typeof keys[0] === "string" ? [{ client: keys[0], count }] : []))
+      .toSorted(byCount(({ client }) => client))
+      .slice(0, maxFacets),
     interactionCounts: {
-      withElicitation: yield* count({ op: "and", conditions: [anyAsked, whereAsked(true)] }),
-      withoutElicitation: yield* count({ op: "and", conditions: [anyAsked, whereAsked(false)] })
+      withElicitation: sumOf(yield* tally(adapter, { ...anyAsked, elicitation: whereAsked(true) }, [])),
+      withoutElicitation: sumOf(yield* tally(adapter, { ...anyAsked, elicitation: whereAsked(false) }, []))
     },
-    ...timeline
+    toolCallCounts: {
+      total: sumOf(clients, "calls"),
+      failed: sumOf(clients, "failedCalls"),
+      inDoubt: sumOf(clients, "inDoubtCalls")
+    },
+    ...(yield* timeline(adapter, filters))
   }
 })
 
-const countsByStatus = (groups: ReadonlyArray<readonly [status: unknown, count: number]>): StatusCounts => {
+const textOf = (value: Value | undefined): string | null => (typeof value === "string" ? value : null)
+
+const countsByStatus = (tallies: ReadonlyArray<Pick<Tally, "keys" | "count">>): StatusCounts => {
   const counts = noCounts()
-  for (const [status, count] of groups) if (isStatus(status)) counts[status] += count
+  for (const { count, keys } of tallies) {
+    const status = keys.at(-1)
+    if (isStatus(status)) counts[status] += count
+  }
   return counts
 }
 
-/** The tools that most executions under the filters called. */
-const countTools = (adapter: DBAdapter["Service"], filters: Filters) => {
-  const inScope: Where = {
-    op: "and",
-    conditions: [
-      { op: "eq", column: "scope_id", value: filters.scopeId },
-      { op: "not", condition: { op: "endsWith", column: "tool", value: ".*" } }
-    ]
+const byCount =
+  <A extends { readonly count: number }>(name: (facet: A) => string) =>
+  (left: A, right: A): number =>
+    right.count - left.count || (name(left) < name(right) ? -1 : 1)
+
+/** The names in `execution_tool` are paths, and `namespace.*`. */
+const facetsOf = (counts: ReadonlyMap<string, number>): Pick<ListMeta, "toolFacets" | "namespaceFacets"> => {
+  const toolFacets: Array<{ readonly toolPath: string; readonly count: number }> = []
+  const namespaceFacets: Array<{ readonly namespace: string; readonly count: number }> = []
+  for (const [name, count] of counts) {
+    if (name.endsWith(".*")) namespaceFacets.push({ namespace: name.slice(0, -2), count })
+    else toolFacets.push({ toolPath: name, count })
   }
-  const where: Where = isFiltered(filters, "tool")
-    ? {
-        op: "and",
-        conditions: [
-          inScope,
-          { op: "exists", table, local: "execution_id", foreign: "id", where: whereExecution(filters, "tool") }
-        ]
-      }
-    : inScope
-  return adapter.countBy({
-    table: "execution_tool",
-    where,
-    by: [{ column: "tool" }],
-    limit: maxToolFacets
-  })
+  return {
+    toolFacets: toolFacets.toSorted(byCount(({ toolPath }) => toolPath)).slice(0, maxFacets),
+    namespaceFacets: namespaceFacets.toSorted(byCount(({ namespace }) => namespace))
+  }
 }
 
-const listTimeline = Effect.fnUntraced(function* (
-  adapter: DBAdapter["Service"],
-  filters: Filters,
-  options: ListExecutionsOptions,
-  between: <A>(query: Effect.Effect<A, DBError>) => Effect.Effect<A, DBError>
+/** The time of the first or the last execution under the filters. */
+const edge = (adapter: Adapter, filters: Filters, direction: "asc" | "desc") =>
+  Effect.map(
+    adapter.find({
+      ...executionsInOrder(filters),
+      select: ["created_at"],
+      orderBy: [{ column: "created_at", direction }],
+      limit: 1
+    }),
+    ([row]) => (typeof row?.["created_at"] === "number" ? row["created_at"] : undefined)
+  )
+
+const timeline = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  filters: Filters
 ): Effect.fn.Return<Pick<ListMeta, "chartBucketMs" | "chartData">, DBError> {
-  const where = whereExecution(filters)
-  const edge = (direction: "asc" | "desc") =>
-    Effect.map(
-      between(
-        adapter.find({ table, where, select: ["created_at"], orderBy: [{ column: "created_at", direction }], limit: 1 })
-      ),
-      ([row]) => (typeof row?.["created_at"] === "number" ? row["created_at"] : undefined)
-    )
-  const { from, to } = options.timeRange ?? {}
-  const lower = options.after === undefined ? from : Math.max(from ?? Number.MIN_SAFE_INTEGER, options.after + 1)
-  const first = lower ?? (yield* edge("asc"))
-  const last = to === undefined ? yield* edge("desc") : to - 1
+  const first = filters.from ?? (yield* edge(adapter, filters, "asc"))
+  const last = filters.to === undefined ? yield* edge(adapter, filters, "desc") : filters.to - 1
   if (first === undefined || last === undefined || first > last)
     return { chartBucketMs: bucketWidth(0, 0), chartData: [] }
 
-  const width = bucketWidth(first, last)
-  const groups = yield* between(
-    adapter.countBy({ table, where, by: [{ bucket: { column: "created_at", size: width } }, { column: "status" }] })
-  )
-  const byBucket = new Map<unknown, Array<readonly [status: unknown, count: number]>>()
-  for (const { count, keys } of groups) {
-    const [bucket, status] = keys
-    const counts = byBucket.get(bucket) ?? []
-    counts.push([status, count])
-    byBucket.set(bucket, counts)
-  }
+  const bucketMs = bucketWidth(first, last)
+  const statuses = Map.groupBy(yield* tally(adapter, filters, [{ bucketMs }, "status"]), ({ keys }) => keys[0])
+  const durations = Map.groupBy(yield* tally(adapter, filters, [{ bucketMs }, "duration_bin"]), ({ keys }) => keys[0])
   return {
-    chartBucketMs: width,
-    chartData: bucketStarts(first, last, width).map((bucketStart) => ({
-      bucketStart,
-      counts: countsByStatus(byBucket.get(bucketStart) ?? [])
-    }))
+    chartBucketMs: bucketMs,
+    chartData: bucketStarts(first, last, bucketMs).map((bucketStart) => {
+      const bins = new Map(
+        (durations.get(bucketStart) ?? []).flatMap(({ count, keys }) =>
+          typeof keys[1] === "number" ? [[keys[1], count] as const] : []
+        )
+      )
+      return {
+        bucketStart,
+        counts: countsByStatus(statuses.get(bucketStart) ?? []),
+        p50DurationMs: percentile(bins, 0.5),
+        p95DurationMs: percentile(bins, 0.95)
+      }
+    })
   }
 })

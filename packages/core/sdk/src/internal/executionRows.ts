@@ -13,6 +13,7 @@ import {
 } from "../ExecutionStore.ts"
 import type { ExecutionId, ScopeId } from "../Ids.ts"
 import { ExecutionStatus, isTerminal } from "../Status.ts"
+import { durationBin } from "./durations.ts"
 import { checkPayloads, codeId, codePreview } from "./payloads.ts"
 import { executionColumns, readExecution, readSummary } from "./records.ts"
 
@@ -45,11 +46,19 @@ const callsOf = (status?: string): SetValue => ({
   }
 })
 
-/** The counts of an execution that has ended, taken from its calls. */
-export const callCounts: { readonly [column: string]: SetValue } = {
+/** The counts and the size of an execution that has ended, taken from its calls and its output. */
+export const endCounts: { readonly [column: string]: SetValue } = {
   tool_call_count: callsOf(),
   failed_call_count: callsOf("failed"),
-  in_doubt_call_count: callsOf("in_doubt")
+  in_doubt_call_count: callsOf("in_doubt"),
+  size: {
+    sumOf: [
+      { table: "execution_tool_call", local: "id", foreign: "execution_id", column: "args_size" },
+      { table: "execution_tool_call", local: "id", foreign: "execution_id", column: "result_size" },
+      { table: "execution_output", local: "id", foreign: "execution_id", column: "logs_size" },
+      { table: "execution_output", local: "id", foreign: "execution_id", column: "result_size" }
+    ]
+  }
 }
 
 const newExecution: { readonly [column: string]: Value } = {
@@ -58,6 +67,7 @@ const newExecution: { readonly [column: string]: Value } = {
   failed_call_count: 0,
   in_doubt_call_count: 0,
   interaction_count: 0,
+  size: 0,
   started_at: null,
   seed: 0,
   owner: null,
@@ -109,6 +119,18 @@ export const createExecutionRow = Effect.fnUntraced(function* (
   return yield* readExecution({ ...row, code: code.toWellFormed() })
 })
 
+const outputRow = (
+  scopeId: ScopeId,
+  id: ExecutionId,
+  logsJson: string | null | undefined,
+  resultJson: string | null | undefined
+): Row => ({
+  execution_id: id,
+  scope_id: scopeId,
+  ...(logsJson !== undefined && { logs_size: logsJson?.length ?? 0, logs_json: logsJson }),
+  ...(resultJson !== undefined && { result_size: resultJson?.length ?? 0, result_json: resultJson })
+})
+
 /** Changes an execution. When it ends, its calls are counted. */
 export const updateExecutionRow = Effect.fnUntraced(function* (
   adapter: Adapter,
@@ -117,33 +139,32 @@ export const updateExecutionRow = Effect.fnUntraced(function* (
   { logsJson, resultJson, ...changes }: UpdateExecution
 ): Effect.fn.Return<void, DBError | ExecutionNotFound | PayloadTooLarge> {
   yield* checkPayloads({ logsJson, resultJson }) ?? Effect.void
+  const { durationMs } = changes
+  const bin = durationMs === undefined || durationMs === null ? null : durationBin(durationMs)
   const set = {
     ...executionColumns(changes),
-    ...(changes.status !== undefined && isTerminal(changes.status) && callCounts),
+    ...(durationMs !== undefined && { duration_bin: bin }),
+    ...(changes.status !== undefined && isTerminal(changes.status) && endCounts),
     updated_at: yield* Clock.currentTimeMillis
   }
-  const update: WriteOperation = { op: "update", table: "execution", where: byId(scopeId, id), set, expect: 1 }
-  const output: Row = {
-    execution_id: id,
-    scope_id: scopeId,
-    ...(logsJson !== undefined && { logs_json: logsJson }),
-    ...(resultJson !== undefined && { result_json: resultJson })
+  const operations: Array<WriteOperation> = [
+    { op: "update", table: "execution", where: byId(scopeId, id), set, expect: 1 }
+  ]
+  if (durationMs !== undefined) {
+    const ofExecution = eq("execution_id", id)
+    operations.unshift({ op: "update", table: "execution_tool", where: ofExecution, set: { duration_bin: bin } })
   }
-  const hasOutput = logsJson !== undefined || resultJson !== undefined
-  // The execution last: whoever sees that it has ended, sees its result.
-  const operations: ReadonlyArray<WriteOperation> = hasOutput
-    ? [
-        {
-          op: "insert",
-          table: "execution_output",
-          rows: [output],
-          onConflict: "update",
-          given: { table: "execution", where: byId(scopeId, id) },
-          expect: 1
-        },
-        update
-      ]
-    : [update]
+  if (logsJson !== undefined || resultJson !== undefined) {
+    // Before the execution, which adds up what is written.
+    operations.unshift({
+      op: "insert",
+      table: "execution_output",
+      rows: [outputRow(scopeId, id, logsJson, resultJson)],
+      onConflict: "update",
+      given: { table: "execution", where: byId(scopeId, id) },
+      expect: 1
+    })
+  }
   yield* Effect.catchTag(adapter.write(operations), "WriteConflict", () => executionNotFound(id))
 })
 

@@ -30,8 +30,11 @@ const bucketWidths = [
   365 * day
 ]
 
-/** A chart of more bars than this is not readable on a small screen. */
-export const maxBuckets = 80
+/**
+ * A chart of more bars than this is not readable on a small screen. And with it, buckets shorter than the hour of the
+ * rollups are those of less than a day, whose executions are counted one by one.
+ */
+export const maxBuckets = 40
 
 /** The start of the bucket that a time is in. Buckets are aligned to the epoch. */
 export const bucketStart = (time: number, width: number): number => Math.floor(time / width) * width

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { type DBAdapter, DBError, type Row, type Where, WriteConflict, type WriteOperation } from "../DBAdapter.ts"
 import { type FinishToolCall, type PayloadTooLarge, type RecordToolCall, ToolCallNotFound } from "../ExecutionStore.ts"
 import type { ExecutionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
-import { byId, callCounts, eq, hasEnded } from "./executionRows.ts"
+import { byId, endCounts, eq, hasEnded } from "./executionRows.ts"
 import { checkPayloads } from "./payloads.ts"
 
 type Adapter = DBAdapter["Service"]
@@ -23,7 +23,7 @@ const recount = (where: Where, expect?: number): WriteOperation => ({
   op: "update",
   table: "execution",
   where,
-  set: callCounts,
+  set: endCounts,
   ...(expect !== undefined && { expect })
 })
 
@@ -39,10 +39,10 @@ export const toolsOf = (toolPath: string): ReadonlyArray<string> =>
 /** Makes `recordToolCall` and `finishToolCall`. */
 export const makeToolCalls = (adapter: Adapter) => {
   /** The tools that are known to be written, by execution, so that they are not written with each call. */
-  const remembered = new Map<ExecutionId, { readonly createdAt: number; readonly tools: Set<string> }>()
+  const remembered = new Map<ExecutionId, Remembered>()
 
-  const remember = (id: ExecutionId, createdAt: number) => {
-    const entry = { createdAt, tools: new Set<string>() }
+  const remember = (id: ExecutionId, createdAt: number, durationBin: number | null) => {
+    const entry = { createdAt, durationBin, tools: new Set<string>() }
     remembered.set(id, entry)
     if (remembered.size > maxRemembered) {
       const [oldest] = remembered.keys()
@@ -51,14 +51,12 @@ export const makeToolCalls = (adapter: Adapter) => {
     return entry
   }
 
-  const createdAtOf = Effect.fnUntraced(function* (scopeId: ScopeId, id: ExecutionId) {
-    const [row] = yield* adapter.find({
-      table: "execution",
-      select: ["created_at"],
-      where: byId(scopeId, id),
-      limit: 1
-    })
-    return typeof row?.["created_at"] === "number" ? row["created_at"] : yield* noExecution(scopeId, id)
+  const look = Effect.fnUntraced(function* (scopeId: ScopeId, id: ExecutionId) {
+    const select = ["created_at", "duration_bin"]
+    const [row] = yield* adapter.find({ table: "execution", select, where: byId(scopeId, id), limit: 1 })
+    if (row === undefined) return yield* noExecution(scopeId, id)
+    const bin = row["duration_bin"]
+    return remember(id, Number(row["created_at"]), typeof bin === "number" ? bin : null)
   })
 
   /** Writes which tools an execution has called, where that is not known to be written. */
@@ -66,7 +64,7 @@ export const makeToolCalls = (adapter: Adapter) => {
     { executionId, scopeId, toolPath }: RecordToolCall,
     operations: ReadonlyArray<WriteOperation>
   ): Effect.fn.Return<void, DBError | WriteConflict> {
-    const entry = remembered.get(executionId) ?? remember(executionId, yield* createdAtOf(scopeId, executionId))
+    const entry = remembered.get(executionId) ?? (yield* look(scopeId, executionId))
     if (entry.tools.has(toolPath)) {
       yield* adapter.write(operations)
       return
@@ -109,6 +107,8 @@ export const makeToolCalls = (adapter: Adapter) => {
       namespace: namespaceOf(toolPath),
       idempotency_key: `${executionId}:${seq}`,
       started_at: input.startedAt,
+      args_size: argsJson?.length ?? 0,
+      result_size: 0,
       args_json: argsJson
     }
     const insert = { op: "insert", table, rows: [row], expect: 1 } as const
@@ -132,6 +132,7 @@ export const makeToolCalls = (adapter: Adapter) => {
     const set = {
       status: outcome.status,
       settle_seq: outcome.settleSeq,
+      result_size: (resultJson ?? errorText ?? "").length,
       result_json: resultJson ?? null,
       error_text: errorText ?? null,
       completed_at: outcome.completedAt,
@@ -153,7 +154,20 @@ export const makeToolCalls = (adapter: Adapter) => {
     )
   }
 
-  return { recordToolCall, finishToolCall, remember }
+  return {
+    recordToolCall,
+    finishToolCall,
+    /** Tells of a new execution, so that it need not be looked up. */
+    created: (id: ExecutionId, createdAt: number): void => void remember(id, createdAt, null),
+    /** Tells that what is remembered of an execution may be no more. */
+    changed: (id: ExecutionId): void => void remembered.delete(id)
+  }
+}
+
+interface Remembered {
+  readonly createdAt: number
+  readonly durationBin: number | null
+  readonly tools: Set<string>
 }
 
 const noExecution = (scopeId: ScopeId, id: ExecutionId) =>

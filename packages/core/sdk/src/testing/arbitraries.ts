@@ -233,9 +233,17 @@ const anyCountOf: fc.Arbitrary<SetValue> = fc.option(whereOf(toolCall, 1), { nil
 }))
 
 const anySumOf: fc.Arbitrary<SetValue> = fc
-  .tuple(fc.option(whereOf(toolCall, 1), { nil: undefined }), fc.constantFrom("seq", "duration_ms"))
-  .map(([where, column]) => ({
-    sumOf: { table: toolCall.name, local: "id", foreign: "execution_id", column, ...(where && { where }) }
+  .array(fc.tuple(fc.option(whereOf(toolCall, 1), { nil: undefined }), fc.constantFrom("seq", "duration_ms")), {
+    maxLength: 2
+  })
+  .map((parts) => ({
+    sumOf: parts.map(([where, column]) => ({
+      table: toolCall.name,
+      local: "id",
+      foreign: "execution_id",
+      column,
+      ...(where && { where })
+    }))
   }))
 
 const setOf = (column: Column): fc.Arbitrary<SetValue> =>

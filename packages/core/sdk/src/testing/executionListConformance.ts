@@ -5,9 +5,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import * as fc from "fast-check"
-import { type ExecutionSort, type ExecutionStore, type ListExecutionsOptions, StatusFilter } from "../ExecutionStore.ts"
+import type { ExecutionSort, ExecutionStore, ListExecutionsOptions } from "../ExecutionStore.ts"
 import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
 import { ExecutionStatus } from "../Status.ts"
+import { anyFilters, sorts } from "./anyFilters.ts"
 import { checkProperty } from "./checkProperty.ts"
 
 type Store = ExecutionStore["Service"]
@@ -17,6 +18,7 @@ interface Sample {
   readonly id: string
   readonly status: ExecutionStatus
   readonly triggerKind: string | null
+  readonly client: string | null
   readonly createdAt: number
   readonly durationMs: number | null
   readonly code: string
@@ -46,8 +48,9 @@ const patterns = [
 const anySample: fc.Arbitrary<Omit<Sample, "id">> = fc.record({
   status: fc.constantFrom(...statuses),
   triggerKind: fc.constantFrom("cli", "http", "constructor", "unknown", "a,b", "!cli", "=x", null),
-  createdAt: fc.constantFrom(0, 1, 1000, 1001, 60_000, 86_400_000),
-  durationMs: fc.constantFrom(0, 5, 5, 9, null),
+  client: fc.constantFrom("inspector", "__proto__", null),
+  createdAt: fc.constantFrom(0, 1, 1000, 1001, 60_000, 3_599_999, 3_600_000, 86_399_999, 86_400_000, 200_000_000),
+  durationMs: fc.constantFrom(0, 5, 5, 9, 100, 5_000, null),
   code: fc.constantFrom(...codes),
   tools: fc.array(fc.constantFrom(...tools), { maxLength: 3 }),
   asked: fc.boolean()
@@ -56,36 +59,13 @@ const anySamples = fc
   .array(anySample, { maxLength: 12 })
   .map((samples) => samples.map((sample, i): Sample => ({ ...sample, id: String.fromCharCode(97 + i) })))
 
-const optional = <A>(arbitrary: fc.Arbitrary<A>) => fc.option(arbitrary, { nil: undefined, freq: 3 })
-const anyTime = fc.constantFrom(0, 1, 1000, 1001, 60_000, 100_000_000)
-const anyFilters: fc.Arbitrary<ListExecutionsOptions> = fc
-  .record({
-    statusFilter: optional(fc.subarray([...StatusFilter.literals], { maxLength: 4 })),
-    triggerFilter: optional(
-      fc.subarray(["cli", "http", "constructor", "unknown", "=unknown", "a,b", "=!cli", "==x", "!http", "!unknown"], {
-        maxLength: 4
-      })
-    ),
-    toolPathFilter: optional(fc.subarray(patterns, { maxLength: 3 })),
-    timeRange: optional(
-      fc.record({ from: optional(anyTime), to: optional(anyTime) }).map(({ from, to }) => ({
-        ...(from !== undefined && { from }),
-        ...(to !== undefined && (from === undefined || from <= to) && { to })
-      }))
-    ),
-    after: optional(anyTime),
-    codeQuery: optional(fc.constantFrom("RETURN", "return 1", "%", "_", "\\", "drop TABLE", "")),
-    query: optional(fc.constantFrom("RETURN", "100%", "a_b", "'; drop", "issues", "nowhere")),
-    hadElicitation: optional(fc.boolean())
-  })
-  .map((options) => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)))
-
-const sorts: ReadonlyArray<ExecutionSort> = [
-  { field: "createdAt", direction: "desc" },
-  { field: "createdAt", direction: "asc" },
-  { field: "durationMs", direction: "desc" },
-  { field: "durationMs", direction: "asc" }
-]
+const anyListFilters = anyFilters({
+  triggers: ["cli", "http", "constructor", "unknown", "=unknown", "a,b", "=!cli", "==x", "!http", "!unknown"],
+  tools: patterns,
+  times: [0, 1, 1000, 1001, 60_000, 3_600_000, 7_000_000, 86_400_000, 100_000_000, 300_000_000],
+  codes: ["RETURN", "return 1", "%", "_", "\\", "drop TABLE", ""],
+  queries: ["RETURN", "100%", "a_b", "'; drop", "issues", "nowhere"]
+})
 
 /** Whether a path matches a pattern, by trying each place where the text of a star may end. */
 const matches = (path: string, pattern: string): boolean => {
@@ -146,8 +126,9 @@ const idsOf = (samples: ReadonlyArray<Sample>) => samples.map(({ asked, id }) =>
 const write = Effect.fnUntraced(function* (store: Store, scopeId: ScopeId, samples: ReadonlyArray<Sample>) {
   for (const sample of samples) {
     const id = ExecutionId.make(`${scopeId}-${sample.id}`)
-    const { code, createdAt, status, triggerKind } = sample
-    yield* store.create({ id, scopeId, status, code, triggerKind, createdAt })
+    const { client, code, createdAt, status, triggerKind } = sample
+    const triggerMetaJson = client === null ? null : JSON.stringify({ client: { name: client } })
+    yield* store.create({ id, scopeId, status, code, triggerKind, triggerMetaJson, createdAt })
     yield* store.update(scopeId, id, { durationMs: sample.durationMs })
     for (const [seq, toolPath] of sample.tools.entries()) {
       const call = { id: ExecutionToolCallId.make(`${id}:${seq}`), executionId: id, scopeId, seq }
@@ -198,7 +179,7 @@ export const executionListConformance = (name: string, makeStore: Effect.Effect<
           const lists = fc.record({
             samples: anySamples,
             others: fc.array(anySample, { maxLength: 2 }),
-            filters: fc.array(anyFilters, { minLength: 1, maxLength: 4 }),
+            filters: fc.array(anyListFilters, { minLength: 1, maxLength: 4 }),
             sort: fc.constantFrom(...sorts),
             limit: fc.integer({ min: 1, max: 5 })
           })
@@ -236,6 +217,7 @@ export const executionListConformance = (name: string, makeStore: Effect.Effect<
         const sample = {
           status: "running",
           triggerKind: null,
+          client: null,
           durationMs: null,
           code: "",
           tools: [],
@@ -260,7 +242,7 @@ export const executionListConformance = (name: string, makeStore: Effect.Effect<
       })
     )
 
-    it.effect("have a timeline of at most 80 buckets, empty ones included", () =>
+    it.effect("have a timeline of at most 40 buckets, empty ones included", () =>
       Effect.gen(function* () {
         const store = yield* makeStore
         const scopeId = ScopeId.make("a")
@@ -272,10 +254,10 @@ export const executionListConformance = (name: string, makeStore: Effect.Effect<
             meta?.chartData.at(-1)?.bucketStart
           ])
         const day = 86_400_000
-        expect(yield* timeline(0, 80_000)).toEqual([1_000, 80, 0, 79_000])
-        expect(yield* timeline(0, 80_001)).toEqual([5_000, 17, 0, 80_000])
-        expect(yield* timeline(7_199_999, day)).toEqual([1_800_000, 45, 5_400_000, 84_600_000])
-        expect(yield* timeline(0, 365 * day * 800)).toEqual([365 * day * 11, 73, 0, 365 * day * 792])
+        expect(yield* timeline(0, 40_000)).toEqual([1_000, 40, 0, 39_000])
+        expect(yield* timeline(0, 40_001)).toEqual([5_000, 9, 0, 40_000])
+        expect(yield* timeline(7_199_999, day)).toEqual([3_600_000, 23, 3_600_000, 82_800_000])
+        expect(yield* timeline(0, 365 * day * 400)).toEqual([365 * day * 11, 37, 0, 365 * day * 396])
         expect(yield* timeline(5, 5)).toEqual([1_000, 0, undefined, undefined])
       })
     )
@@ -287,6 +269,7 @@ export const executionListConformance = (name: string, makeStore: Effect.Effect<
         const sample = {
           status: "running",
           triggerKind: null,
+          client: null,
           durationMs: null,
           code: "",
           tools: [],
@@ -327,6 +310,8 @@ export const executionListConformance = (name: string, makeStore: Effect.Effect<
   })
 }
 
+const hasEnded = ({ status }: Sample) => status === "completed" || status === "failed" || status === "cancelled"
+
 type Meta = NonNullable<Effect.Success<ReturnType<Store["list"]>>["meta"]>
 
 const checkMeta = (meta: Meta | undefined, options: ListExecutionsOptions, samples: ReadonlyArray<Sample>): void => {
@@ -343,18 +328,40 @@ const checkMeta = (meta: Meta | undefined, options: ListExecutionsOptions, sampl
       ...counted(selected("statusFilter").map(({ status }) => status))
     },
     triggerCounts: counted(selected("triggerFilter").map(({ triggerKind }) => triggerName(triggerKind))),
-    interactionCounts: { withElicitation: asked, withoutElicitation: selected("hadElicitation").length - asked }
+    interactionCounts: { withElicitation: asked, withoutElicitation: selected("hadElicitation").length - asked },
+    toolCallCounts: { total: filtered.flatMap((sample) => (hasEnded(sample) ? sample.tools : [])).length }
   })
+  expect(Object.fromEntries((meta?.clientFacets ?? []).map(({ client, count }) => [client, count]))).toEqual(
+    counted(filtered.flatMap(({ client }) => client ?? []))
+  )
+  const namespaces = selected("toolPathFilter").flatMap(({ tools }) => [
+    ...new Set(tools.flatMap((path) => (path.includes(".") ? [path.split(".")[0] ?? ""] : [])))
+  ])
+  expect(Object.fromEntries((meta?.namespaceFacets ?? []).map(({ count, namespace }) => [namespace, count]))).toEqual(
+    counted(namespaces)
+  )
   expect(Object.fromEntries((meta?.toolFacets ?? []).map(({ count, toolPath }) => [toolPath, count]))).toEqual(
     counted(calls)
   )
   const { chartBucketMs = 1, chartData = [] } = meta ?? {}
-  expect(chartData.length).toBeLessThanOrEqual(80)
-  for (const [index, { bucketStart, counts }] of chartData.entries()) {
+  expect(chartData.length).toBeLessThanOrEqual(40)
+  for (const [index, { bucketStart, counts, p50DurationMs, p95DurationMs }] of chartData.entries()) {
     if (index > 0) expect(bucketStart - (chartData[index - 1]?.bucketStart ?? 0)).toBe(chartBucketMs)
     const inBucket = filtered.filter(
       ({ createdAt }) => Math.floor(createdAt / chartBucketMs) * chartBucketMs === bucketStart
     )
+    const durations = inBucket.flatMap(({ durationMs }) => durationMs ?? []).toSorted((a, b) => a - b)
+    for (const [share, given] of [
+      [0.5, p50DurationMs],
+      [0.95, p95DurationMs]
+    ] as const) {
+      const exact = durations[Math.ceil(share * durations.length) - 1] ?? null
+      if (exact === null || exact < 16) expect(given).toBe(exact)
+      else {
+        expect(given).toBeGreaterThanOrEqual(exact)
+        expect(given).toBeLessThanOrEqual(exact * 1.125)
+      }
+    }
     for (const status of statuses) {
       expect(counts[status]).toBe(inBucket.filter((sample) => sample.status === status).length)
     }

@@ -16,6 +16,7 @@ import {
 } from "../ExecutionStore.ts"
 import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
 import type { MakeAdapter } from "./adapterConformance.ts"
+import { historyProperties } from "./historyProperties.ts"
 import { executionListConformance } from "./executionListConformance.ts"
 
 type Store = ExecutionStore["Service"]
@@ -78,6 +79,9 @@ export const executionStoreConformance = (name: string, makeAdapter: MakeAdapter
     sweepTests(test)
   })
   executionListConformance(name, makeStore)
+  describe(`${name}: like the memory adapter`, () => {
+    historyProperties(makeAdapter)
+  })
 }
 
 type Test = (title: string, body: (store: Store) => Effect.Effect<void, unknown>) => void

@@ -58,7 +58,11 @@ const change = (sql: Sql, from: Aliased, name: string, value: SetValue): string 
   const constant = (value: unknown) => sql.dialect.value(sql, AdapterSchema.storable(column, value))
   if (!computed) return `"${name}" = ${constant(value)}`
   if ("increment" in value) return `"${name}" = "${name}" + ${constant(value.increment)}`
-  return `"${name}" = ${"countOf" in value ? related(sql, from, value.countOf) : related(sql, from, value.sumOf, value.sumOf.column)}`
+  const computation =
+    "countOf" in value
+      ? related(sql, from, value.countOf)
+      : ["0", ...value.sumOf.map((of) => related(sql, from, of, of.column))].join(" + ")
+  return `"${name}" = ${computation}`
 }
 
 /** An update; if it sets nothing, a `SELECT` of the rows that it would change. */

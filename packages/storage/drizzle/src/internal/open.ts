@@ -5,7 +5,7 @@
  * opening one that is up to date reads two numbers and nothing else. Several processes may open a fresh file at once:
  * the numbers are read again under the write lock, and whoever comes second finds the work done.
  */
-import { DBError } from "@executor/sdk"
+import { DBError, durationBin } from "@executor/sdk"
 import Database from "better-sqlite3"
 import { Effect, type Scope } from "effect"
 import { createHash } from "node:crypto"
@@ -93,13 +93,16 @@ const configure = (database: Database.Database, file: string): void => {
 
 const migrate = (database: Database.Database): void => {
   if (version(database) === migrations.length) return
-  // The id of code as the SDK makes it; a migration stores code once where it was stored with each execution.
+  // What the SDK computes where it writes, for rows that were written before it did.
   database.function("executor_code_id", { deterministic: true }, (scopeId, code) =>
     createHash("sha256")
       .update(JSON.stringify([scopeId, code]))
       .digest()
       .subarray(0, 24)
       .toString("base64url")
+  )
+  database.function("executor_duration_bin", { deterministic: true }, (duration) =>
+    typeof duration === "number" ? durationBin(duration) : null
   )
   // A migration that rebuilds a table would otherwise delete what refers to it. It cannot be changed in a transaction.
   database.pragma("foreign_keys = OFF")
