@@ -11,6 +11,7 @@ import { Effect, FiberSet, type Scope } from "effect"
 import { type AnyCall, ask, callTool, idempotencyMetaKey, noTimeout, request } from "./Calls.ts"
 import { serverEnvironment } from "./Environment.ts"
 import { defaultCallTimeoutMillis, defaultStartTimeoutMillis, type McpSourceConfig } from "./McpSourceConfig.ts"
+import { putBack } from "./LargeMessages.ts"
 import { makeQuestions } from "./Questions.ts"
 import { StdioProcess } from "./StdioProcess.ts"
 import { answerTimeoutMillis, withinCallTime, withinStartTime } from "./Timeouts.ts"
@@ -64,9 +65,10 @@ export const open = Effect.fn("McpPlugin.open")(function* (
       arguments: args as Record<string, unknown>,
       ...(context.idempotencyKey === undefined ? {} : { _meta: { [idempotencyMetaKey]: context.idempotencyKey } })
     }
-    const outcome = questions
-      .during(call, callTool(client, call, answerer, params))
-      .pipe(Effect.catch((error) => callFailure({ namespace, path: context.path, server, error })))
+    const outcome = questions.during(call, callTool(client, call, answerer, params)).pipe(
+      Effect.map(putBack),
+      Effect.catch((error) => callFailure({ namespace, path: context.path, server, error }))
+    )
     return yield* withinCallTime(outcome, {
       call,
       path: context.path,
@@ -79,7 +81,7 @@ export const open = Effect.fn("McpPlugin.open")(function* (
   return {
     listTools: listTools(client).pipe(
       Effect.map(toDefinitions),
-      Effect.catch((error) => unavailable(namespace, server, error)),
+      Effect.catch((error) => unavailable(namespace, server, error, "tools/list")),
       withinStartTime(namespace, "list its tools", startTimeout)
     ),
     invoke: (tool, args, context) =>
@@ -109,19 +111,26 @@ const start = Effect.fnUntraced(function* (
         versionNegotiation: { mode, probe: { timeoutMs: probeTimeoutMillis } }
       }
     )
-    return yield* Effect.tryPromise({
-      try: () => client.connect(server, { timeout: noTimeout }),
-      catch: (error) => ({ server, error })
-    }).pipe(Effect.as({ server, client }))
+    return yield* request(() => client.connect(server, { timeout: noTimeout })).pipe(
+      Effect.as({ server, client }),
+      Effect.catch((error) => Effect.andThen(untilEnded(server, error), Effect.fail({ server, error })))
+    )
   })
 
   return yield* connect("auto").pipe(
     Effect.catch((failure) =>
       failure.server.pid !== undefined && failure.server.ended !== undefined ? connect("legacy") : Effect.fail(failure)
     ),
-    Effect.catch(({ server, error }) => unavailable(namespace, server, error))
+    Effect.catch(({ server, error }) => unavailable(namespace, server, error, "initialize"))
   )
 })
+
+/** A write that failed tells nothing; how the process ends does. */
+const untilEnded = (server: StdioProcess, error: unknown): Effect.Effect<void> =>
+  isBrokenPipe(error) ? Effect.promise(() => server.afterBrokenPipe()) : Effect.void
+
+const isBrokenPipe = (error: unknown): boolean =>
+  ["EPIPE", "ECONNRESET", "ERR_STREAM_DESTROYED", "ERR_STREAM_WRITE_AFTER_END"].includes(String(codeOf(error)))
 
 /** Whether questions of this server come without saying for which call. */
 const asksUnattributed = (client: Client): boolean =>
@@ -160,27 +169,49 @@ const callFailure = (options: {
   readonly error: unknown
 }): Effect.Effect<never, ToolFailed | SourceUnavailable> => {
   const { namespace, path, server, error } = options
-  if (server.ended !== undefined || codeOf(error) === "CONNECTION_CLOSED" || codeOf(error) === "NOT_CONNECTED") {
-    return unavailable(namespace, server, error)
-  }
-  return Effect.fail(new ToolFailed({ path, message: messageOf(error) }))
+  return Effect.andThen(
+    untilEnded(server, error),
+    Effect.suspend((): Effect.Effect<never, ToolFailed | SourceUnavailable> => {
+      const isGone = codeOf(error) === "CONNECTION_CLOSED" || codeOf(error) === "NOT_CONNECTED"
+      return server.ended !== undefined || isGone
+        ? unavailable(namespace, server, error, "tools/call")
+        : Effect.fail(new ToolFailed({ path, message: inWords(error, "tools/call") }))
+    })
+  )
 }
 
 /** The error says how the server ended and nothing that it wrote; that is for the host's debug log. */
 const unavailable = (
   namespace: string,
   server: StdioProcess,
-  error: unknown
+  error: unknown,
+  method: string
 ): Effect.Effect<never, SourceUnavailable> =>
   Effect.andThen(
     Effect.logDebug("An MCP server is not available.", { namespace, ended: server.ended, stderr: server.stderrTail }),
     Effect.fail(
       new SourceUnavailable({
         namespace,
-        message: `${namespace}: its server ${server.ended ?? `failed: ${messageOf(error)}`}`
+        message:
+          server.ended === undefined
+            ? `${namespace}: its server failed: ${inWords(error, method)}`
+            : `${namespace}: its server ${server.ended}${method === "tools/call" ? ". The next call starts it again" : ""}`
       })
     )
   )
+
+/** The protocol's error code for a method that a server does not know. */
+const methodNotFound = -32_601
+
+/** What servers and streams say in a word or two, said so that a reader can act on it. */
+const inWords = (error: unknown, method: string): string =>
+  codeOf(error) === methodNotFound
+    ? `it does not know the method \`${method}\` (it answers "${messageOf(error)}"). ${
+        method === "tools/call"
+          ? "Refresh the source, in case its tools have changed"
+          : "Check that the command of the source is an MCP server, and one that offers tools"
+      }`
+    : messageOf(error)
 
 const codeOf = (error: unknown): unknown =>
   typeof error === "object" && error !== null && "code" in error ? error.code : undefined

@@ -12,7 +12,10 @@ import { type ChildProcessByStdio, spawn } from "node:child_process"
 import process from "node:process"
 import type { Readable, Writable } from "node:stream"
 import { StringDecoder } from "node:string_decoder"
+import { encodeJson, parseJson } from "@executor/kernel"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
+import { Cause, Effect, Exit } from "effect"
+import { largeMessageLength, takeOut } from "./LargeMessages.ts"
 
 /** How long a process may take to end by itself after each step of being closed. */
 export const closeGraceMillis = 1500
@@ -76,6 +79,9 @@ export class StdioProcess implements Transport {
   #stderr: Buffer = Buffer.alloc(0)
   #chunks: Array<Buffer> = []
   #buffered = 0
+  #sent: Promise<void> = Promise.resolve()
+  /** Lines that are waiting for a large one to be read. Absent while there is none. */
+  #backlog: Array<string> | undefined
 
   constructor(options: StdioProcessOptions) {
     this.#options = options
@@ -124,6 +130,7 @@ export class StdioProcess implements Transport {
           this.#fate ??= signal === null ? `exited with code ${code}` : `was ended by ${signal}`
           // What it started and left behind ends with it; then what it had written can be read to its end.
           signalGroup(child, "SIGKILL")
+          child.stdout.resume()
           child.once("close", end)
           setTimeout(end, drainMillis).unref()
         })
@@ -143,13 +150,19 @@ export class StdioProcess implements Transport {
     })
   }
 
+  /** Messages are written one after the other, since a large one takes a while. */
   send(message: JSONRPCMessage): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#child === undefined || this.ended !== undefined || this.#closing) {
-        reject(new Error("the server is closed"))
-        return
-      }
-      this.#child.stdin.write(`${JSON.stringify(message)}\n`, (error) => (error == null ? resolve() : reject(error)))
+    const sent = this.#sent.then(() => this.#write(message))
+    this.#sent = sent.catch(() => undefined)
+    return sent
+  }
+
+  async #write(message: JSONRPCMessage): Promise<void> {
+    const json = await Effect.runPromise(encodeJson(message, { root: "message" }))
+    const child = this.#child
+    if (child === undefined || this.ended !== undefined || this.#closing) throw new Error("the server is closed")
+    await new Promise<void>((resolve, reject) => {
+      child.stdin.write(`${json}\n`, (error) => (error == null ? resolve() : reject(error)))
     })
   }
 
@@ -165,6 +178,15 @@ export class StdioProcess implements Transport {
         if (!(await this.#endsWithin(closeGraceMillis))) signalGroup(child, "SIGKILL")
       }
     }
+    await this.#exit
+  }
+
+  /** After a write has failed: it is about to end, or has closed its input and is ended. Then {@link ended} says how it was. */
+  async afterBrokenPipe(): Promise<void> {
+    const child = this.#child
+    if (child === undefined || (await this.#endsWithin(closeGraceMillis))) return
+    this.#fate ??= "closed its standard input, so that nothing could be told it, and was ended"
+    signalGroup(child, "SIGKILL")
     await this.#exit
   }
 
@@ -186,7 +208,7 @@ export class StdioProcess implements Transport {
     child.stderr.destroy()
     running.delete(child)
     if (running.size === 0) process.off("exit", killAll)
-    this.onclose?.()
+    if (this.#backlog === undefined) this.onclose?.()
   }
 
   #read(chunk: Buffer): void {
@@ -212,13 +234,42 @@ export class StdioProcess implements Transport {
 
   #receive(line: string): void {
     if (line.trim() === "") return
+    if (this.#backlog !== undefined) {
+      this.#backlog.push(line)
+    } else if (line.length >= largeMessageLength) {
+      this.#backlog = [line]
+      void this.#readBacklog(this.#backlog)
+    } else {
+      this.#deliver(() => JSON.parse(line) as JSONRPCMessage)
+    }
+  }
+
+  /** Meanwhile nothing more is taken from the process. */
+  async #readBacklog(backlog: Array<string>): Promise<void> {
+    this.#child?.stdout.pause()
+    for (let line = backlog.shift(); line !== undefined; line = backlog.shift()) {
+      const read = await Effect.runPromiseExit(parseJson(line) as Effect.Effect<JSONRPCMessage>)
+      this.#deliver(() => takeOut(valueOf(read)))
+    }
+    this.#backlog = undefined
+    if (this.ended === undefined) this.#child?.stdout.resume()
+    else this.onclose?.()
+  }
+
+  #deliver(read: () => JSONRPCMessage): void {
     try {
-      this.onmessage?.(JSON.parse(line) as JSONRPCMessage)
+      this.onmessage?.(read())
     } catch (error) {
       // Some servers print to their standard output; what is no message is not for us.
       this.onerror?.(error as Error)
     }
   }
+}
+
+/** Text that is no JSON is a defect of the reading. */
+const valueOf = <A>(exit: Exit.Exit<A>): A => {
+  if (Exit.isSuccess(exit)) return exit.value
+  throw Cause.squash(exit.cause)
 }
 
 const startProblem = (error: NodeJS.ErrnoException, cwd: string | undefined): string => {

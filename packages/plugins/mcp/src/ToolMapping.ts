@@ -46,7 +46,7 @@ export const toResult = (result: CallToolResult): unknown => {
 
 /** The failure of a tool, in the server's own words. */
 export const toFailure = (path: string, result: CallToolResult): ToolFailed => {
-  const text = (result.content ?? []).flatMap((part) => (part.type === "text" ? [part.text] : [])).join("\n")
+  const text = (result.content ?? []).flatMap((part) => (part.type === "text" ? [String(part.text)] : [])).join("\n")
   return new ToolFailed({
     path,
     message: text.trim() === "" ? "the tool failed and did not say why" : text.slice(0, maxFailureLength),

@@ -155,6 +155,21 @@ describe("the process", () => {
     })
   )
 
+  it.live("that closes its input is ended, the error says so, and the next call starts it again", () =>
+    Effect.gen(function* () {
+      const executor = yield* makeExecutor()
+      yield* add(executor, "raw", fixture("raw-server"))
+      const before = yield* pidOf(executor)
+      yield* call(executor, "raw.deaf")
+      const error = yield* Effect.flip(pidOf(executor))
+      assert(error instanceof SourceUnavailable)
+      assert.include(error.message, "closed its standard input")
+      assert.include(error.message, "The next call starts it again")
+      assert.isFalse(isRunning(before))
+      assert.notStrictEqual(yield* pidOf(executor), before)
+    })
+  )
+
   it.live("that died while nobody called is started again without an error", () =>
     Effect.gen(function* () {
       const executor = yield* makeExecutor()
@@ -172,6 +187,7 @@ describe("the process", () => {
       for (const [config, message] of [
         [{ transport: "stdio", command: "/no/such/program" }, "no such program"],
         [fixture("raw-server", "--crash"), "exited with code 7"],
+        [fixture("raw-server", "--no-list"), "does not know the method `tools/list`"],
         [{ ...fixture("raw-server", "--silent"), startTimeoutMillis: 400 }, "startTimeoutMillis"],
         [{ ...fixture("raw-server"), env: ["NO_SUCH_VARIABLE_HERE"] }, "NO_SUCH_VARIABLE_HERE"]
       ] as const) {
