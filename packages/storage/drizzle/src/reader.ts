@@ -2,7 +2,7 @@
  * The entry of a reader thread: long reads and checkpoints of a database file, away from the thread of the adapter.
  *
  * SQLite's own way to stop a query is not reachable from JavaScript, and a thread inside one cannot be ended either. So
- * each table is read through a view of the same name, which has a condition that is always true and, each few thousand
+ * each table is read through a view of the same name, which has a condition that is always true and, each few hundred
  * rows, asks whether to go on. SQLite merges such a view into the query: it uses the same indexes as without.
  */
 import { AdapterSchema, coreSchema, DBError } from "@executor/sdk"
@@ -13,8 +13,8 @@ import type { FromReader, ReaderData, ToReader } from "./internal/readerMessages
 import { type ReadItem, runRead } from "./internal/reads.ts"
 import { makeStatements } from "./internal/statements.ts"
 
-/** Between two looks a query takes about a millisecond. A power of two. */
-const rowsBetweenLooks = 4096
+/** A look takes as long as a few rows; rows of long text take a millisecond for so many. A power of two. */
+const rowsBetweenLooks = 256
 
 /** A slice of an answer takes the adapter's thread about a millisecond. */
 const sliceRows = 250
@@ -54,7 +54,8 @@ const openReader = (): Database.Database => {
   for (const name of tables.map(String).filter((name) => !name.startsWith("sqlite_"))) {
     database.exec(
       `CREATE TEMP VIEW "${name}" AS SELECT rowid AS rowid, * FROM main."${name}" ` +
-        `WHERE (rowid & ${rowsBetweenLooks - 1}) OR ${look}`
+        // The first row is looked at, so that nested scans of a small table are too.
+        `WHERE (rowid & ${rowsBetweenLooks - 1}) <> 1 OR ${look}`
     )
   }
   return database

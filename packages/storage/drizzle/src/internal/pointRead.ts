@@ -16,14 +16,15 @@ export const isPointRead = (tables: AdapterSchema.Tables, { op, options }: ReadR
   const fixed = new Set<string>()
   if (!collectFixed(options.where, fixed)) return false
   const isFixed = (column: string): boolean => fixed.has(column)
-  if (schema.primaryKey.every(isFixed)) return true
-  if (schema.indexes.some(({ columns, unique }) => unique === true && columns.every(isFixed))) return true
+  const indexes = [{ columns: schema.primaryKey, unique: true }, ...schema.indexes]
+  if (indexes.some(({ columns, unique }) => unique === true && columns.every(isFixed))) return true
   const { limit, orderBy = [] } = options
   if (limit === undefined || limit > shortList) return false
-  return schema.indexes.some(({ columns, unique }) => {
+  // The rows that are part of another row are few, so what else is asked of them costs little.
+  const parents = schema.foreignKeys?.filter(({ onDelete }) => onDelete !== "restrict") ?? []
+  return indexes.some(({ columns }) => {
     const [first = ""] = columns
-    const isSelective = unique === true || schema.foreignKeys?.some(({ column }) => column === first) === true
-    if (!isSelective || !isFixed(first)) return false
+    if (!isFixed(first) || !parents.some(({ column }) => column === first)) return false
     const ordered = orderBy.filter(({ column }) => !isFixed(column))
     const rest = columns.slice(columns.findIndex((column) => !isFixed(column)))
     return ordered.every(({ column, direction }, i) => column === rest[i] && direction === ordered[0]?.direction)
