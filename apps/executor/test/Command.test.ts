@@ -64,7 +64,7 @@ describe("executor", () => {
       )
       const rows = yield* history(cli)
       assert.deepStrictEqual(
-        new Set(rows.map((row) => `${row.code} ${row.status}`)),
+        new Set(rows.map((row) => `${row.codePreview} ${row.status}`)),
         new Set(numbers.map((n) => `return ${n} completed`))
       )
     })

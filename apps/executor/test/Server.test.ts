@@ -177,7 +177,7 @@ describe("executor mcp", () => {
       assert.strictEqual(exitCode, 0, stderr)
       assert.strictEqual(JSON.parse(stdout).structuredContent.result, 42)
       const [row] = yield* history(cli)
-      assert.deepStrictEqual([row?.triggerKind, row?.code], ["mcp", code])
+      assert.deepStrictEqual([row?.triggerKind, row?.codePreview], ["mcp", code])
     })
   )
 })

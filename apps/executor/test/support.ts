@@ -126,7 +126,7 @@ const Entry = Schema.Struct({
   execution: Schema.Struct({
     id: Schema.String,
     status: Schema.String,
-    code: Schema.String,
+    codePreview: Schema.String,
     triggerKind: Schema.NullOr(Schema.String),
     triggerMetaJson: Schema.NullOr(Schema.String)
   })

@@ -1,13 +1,13 @@
 /**
  * Starting, answering, cancelling and reading executions.
  */
-import { defaultListLimit, ExecutionId, maxListLimit, StatusFilter } from "@executor/sdk"
+import { defaultListLimit, ExecutionId, maxListLimit, minQueryLength, StatusFilter } from "@executor/sdk"
 import { Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
-import { documentation, executionIdParameter, triggerParameters } from "./Documentation.ts"
+import { documentation, executionIdParameter, type ParameterDocumentation, triggerParameters } from "./Documentation.ts"
 import { flag, listOf, moment, sort, TriggerHeaders, wholeNumber } from "./Parameters.ts"
 import {
   AnswerInvalidProblem,
@@ -18,32 +18,47 @@ import {
   InteractionAlreadyResolvedProblem,
   InteractionNotFoundProblem
 } from "./Problems.ts"
-import { ExecutionPageRecord, ExecutionWithInteractionRecord, InteractionRecord, ToolCallRecord } from "./Records.ts"
+import { ExecutionPageRecord, ExecutionPartsRecord, InteractionRecord, ToolCallRecord } from "./Records.ts"
 import { CreateExecutionPayload, FinishedOutcome, PausedOutcome, ResumeExecutionPayload } from "./Submission.ts"
 
 const params = { id: ExecutionId }
 
-const triggerOrUnknown = Schema.String.check(
-  Schema.isPattern(/^[a-z0-9._-]{1,64}$/, {
-    message: "Expected trigger kinds of 1 to 64 characters of a-z, 0-9, '.', '_' and '-', or unknown"
-  })
+/** Any text but nothing, with or without a `!` before it. */
+const textFilter = (message: string) => Schema.String.check(Schema.isPattern(/^!?[^!]|^!!/, { message }))
+
+const trigger = textFilter(
+  "Expected trigger kinds, unknown for none recorded, = before a kind that is to be taken as it is, ! before one that is not " +
+    "wanted (a comma in a value is written \\,)"
 )
 
-const toolPath = Schema.NonEmptyString.annotate({ message: "Expected tool paths, or patterns such as github.*" })
+const tool = textFilter(
+  "Expected tool paths, or patterns such as github.* and *.create, with ! before what is not wanted (a comma in a value is " +
+    "written \\,)"
+)
 
-/** The query of `GET /executions`. All filters must hold; the values of one are alternatives. */
-export const ListExecutionsQuery = Schema.Struct({
-  limit: Schema.optionalKey(wholeNumber(1, maxListLimit)),
-  cursor: Schema.optionalKey(Schema.String),
+/** The filters of a list of executions. All must hold; the values of one are alternatives. */
+const filters = {
   status: Schema.optionalKey(listOf(StatusFilter)),
-  trigger: Schema.optionalKey(listOf(triggerOrUnknown)),
-  tool: Schema.optionalKey(listOf(toolPath)),
+  trigger: Schema.optionalKey(listOf(trigger)),
+  tool: Schema.optionalKey(listOf(tool)),
   from: Schema.optionalKey(moment),
   to: Schema.optionalKey(moment),
   after: Schema.optionalKey(moment),
   code: Schema.optionalKey(Schema.String),
+  q: Schema.optionalKey(
+    Schema.String.check(
+      Schema.isMinLength(minQueryLength, { message: `Expected at least ${minQueryLength} characters` })
+    )
+  ),
+  elicitation: Schema.optionalKey(flag)
+}
+
+/** The query of `GET /executions`. */
+export const ListExecutionsQuery = Schema.Struct({
+  limit: Schema.optionalKey(wholeNumber(1, maxListLimit)),
+  cursor: Schema.optionalKey(Schema.String),
+  ...filters,
   sort: Schema.optionalKey(sort),
-  elicitation: Schema.optionalKey(flag),
   meta: Schema.optionalKey(flag)
 })
 export type ListExecutionsQuery = typeof ListExecutionsQuery.Type
@@ -54,9 +69,37 @@ const momentParameter = (description: string) => ({
 })
 
 const listParameter = (description: string, items: { readonly [key: string]: unknown }) => ({
-  description: `${description} Comma-separated or repeated.`,
+  description: `${description} Comma-separated or repeated; a comma in a value is written \\,.`,
   schema: { type: "array", items }
 })
+
+const filterParameters: { readonly [name: string]: ParameterDocumentation } = {
+  status: listParameter("Only these statuses; with ! before it, not this one.", {
+    type: "string",
+    enum: [...StatusFilter.literals]
+  }),
+  trigger: listParameter(
+    "Only these trigger kinds; with ! before it, not this one. `unknown` is no kind recorded; after = a kind is taken as it is: " +
+      "`=unknown`, `=!x`.",
+    { type: "string", minLength: 1 }
+  ),
+  tool: listParameter(
+    "Only executions that called one of these: a path, or a pattern where * is any text (`github.*`, `*.create`); with ! before " +
+      "it, that did not.",
+    { type: "string", minLength: 1 }
+  ),
+  from: momentParameter("Created at this moment or later."),
+  to: momentParameter("Created before this moment."),
+  after: momentParameter("Created later than this moment: for following the newest."),
+  code: { description: "A substring of the code, whatever its case." },
+  q: {
+    description:
+      "A substring, whatever its case, of what the execution was or did: its code, its error, its result, or the arguments, " +
+      "result or error of one of its calls.",
+    schema: { type: "string", minLength: minQueryLength }
+  },
+  elicitation: { description: "Whether a person was asked anything.", schema: { type: "boolean" } }
+}
 
 const create = HttpApiEndpoint.post("create", "/executions", {
   headers: TriggerHeaders,
@@ -118,36 +161,35 @@ const list = HttpApiEndpoint.get("list", "/executions", {
         schema: { type: "integer", minimum: 1, maximum: maxListLimit, default: defaultListLimit }
       },
       cursor: { description: "The `nextCursor` of another page, to go on where it ended. Only with the same `sort`." },
-      status: listParameter("Only these statuses; with ! before it, not this one.", {
-        type: "string",
-        enum: [...StatusFilter.literals]
-      }),
-      trigger: listParameter("Only these trigger kinds; `unknown` for executions that recorded none.", {
-        type: "string"
-      }),
-      tool: listParameter("Only executions that called one of these: a path, or `github.*` for all below.", {
-        type: "string"
-      }),
-      from: momentParameter("Created at this moment or later."),
-      to: momentParameter("Created before this moment."),
-      after: momentParameter("Created later than this moment: for following the newest."),
-      code: { description: "A substring of the code, whatever its case." },
+      ...filterParameters,
       sort: { description: "Newest first by default. A field alone is ascending, after a minus descending." },
-      elicitation: { description: "Whether a person was asked anything.", schema: { type: "boolean" } },
       meta: { description: "Adds counts and the timeline.", schema: { type: "boolean", default: false } }
     }
   })
 )
 
+/** The query of `GET /executions/:id`. */
+export const GetExecutionQuery = Schema.Struct({
+  parts: Schema.optionalKey(listOf(Schema.Literals(["code", "result", "logs"])))
+})
+export type GetExecutionQuery = typeof GetExecutionQuery.Type
+
 const get = HttpApiEndpoint.get("get", "/executions/:id", {
   params,
-  success: ExecutionWithInteractionRecord,
+  query: GetExecutionQuery,
+  success: ExecutionPartsRecord,
   error: ExecutionNotFoundProblem
 }).annotateMerge(
   documentation({
     summary: "Get an execution",
     description: "One execution, with the oldest question that waits.",
-    parameters: { id: executionIdParameter }
+    parameters: {
+      id: executionIdParameter,
+      parts: listParameter("Which of its large parts to give; all without it.", {
+        type: "string",
+        enum: ["code", "result", "logs"]
+      })
+    }
   })
 )
 

@@ -1,10 +1,23 @@
 /**
  * How query parameters and headers are read from text: strictly, so that a value is understood or refused.
  *
- * Each codec's message says what was expected. Lists may be comma-separated, repeated, or both.
+ * Each codec's message says what was expected. Lists may be comma-separated, repeated, or both; a comma that belongs to a value
+ * is written `\,`, and a backslash before a comma or a backslash `\\`.
  */
 import { ExecutionSort, TriggerKind } from "@executor/sdk"
 import { Effect, Schema, SchemaIssue, SchemaTransformation } from "effect"
+
+/** The values of a list as it is written: between commas that no backslash stands before. */
+export const splitList = (text: string): ReadonlyArray<string> => {
+  const values = [""]
+  for (const [part] of text.matchAll(/\\[\\,]|[^]/g)) {
+    if (part === ",") values.push("")
+    else values[values.length - 1] += part.length === 2 ? part.slice(1) : part
+  }
+  return values
+}
+
+const escapeValue = (value: string): string => value.replace(/[\\,]/g, "\\$&")
 
 /** A list: `a,b`, or the parameter repeated. Every value is checked; an empty one is refused. */
 export const listOf = <S extends Schema.Codec<string, string>>(item: S) =>
@@ -12,8 +25,8 @@ export const listOf = <S extends Schema.Codec<string, string>>(item: S) =>
     Schema.decodeTo(
       Schema.Array(item),
       SchemaTransformation.transform({
-        decode: (texts: ReadonlyArray<string>): ReadonlyArray<string> => texts.flatMap((text) => text.split(",")),
-        encode: (items: ReadonlyArray<string>): ReadonlyArray<string> => items
+        decode: (texts: ReadonlyArray<string>): ReadonlyArray<string> => texts.flatMap(splitList),
+        encode: (items: ReadonlyArray<string>): ReadonlyArray<string> => items.map(escapeValue)
       })
     )
   )

@@ -24,11 +24,7 @@ import {
 import { Schema, Struct } from "effect"
 
 /** One submission of code and what came of it. */
-export const ExecutionRecord = Schema.Struct(Execution.fields).annotate({
-  identifier: "Execution",
-  description:
-    "One submission of code and what came of it. Times are milliseconds since the epoch; fields ending in Json are JSON text."
-})
+export const ExecutionRecord = Schema.Struct(Execution.fields)
 export type ExecutionRecord = typeof ExecutionRecord.Type
 
 /** One question to a human, without what was typed in answer. */
@@ -51,8 +47,27 @@ export type ToolCallRecord = typeof ToolCallRecord.Type
 export const ExecutionWithInteractionRecord = Schema.Struct({
   execution: ExecutionRecord,
   pendingInteraction: Schema.NullOr(InteractionRecord)
-}).annotate({ identifier: "ExecutionWithInteraction" })
+})
 export type ExecutionWithInteractionRecord = typeof ExecutionWithInteractionRecord.Type
+
+const { code, logsJson, resultJson, ...slim } = Execution.fields
+
+/** The same with as much of its large parts as was asked for. */
+export const ExecutionPartsRecord = Schema.Struct({
+  execution: Schema.Struct({
+    ...slim,
+    code: Schema.optionalKey(code),
+    resultJson: Schema.optionalKey(resultJson),
+    logsJson: Schema.optionalKey(logsJson)
+  }).annotate({
+    identifier: "Execution",
+    description:
+      "One submission of code and what came of it. Times are milliseconds since the epoch; fields ending in Json are JSON text. " +
+      "Of code, resultJson and logsJson those are absent that `parts` did not name."
+  }),
+  pendingInteraction: Schema.NullOr(InteractionRecord)
+}).annotate({ identifier: "ExecutionWithInteraction" })
+export type ExecutionPartsRecord = typeof ExecutionPartsRecord.Type
 
 /** An execution as lists show it. */
 export const ExecutionSummaryRecord = Schema.Struct(ExecutionSummary.fields).annotate({

@@ -73,6 +73,7 @@ describe("the OpenAPI document", () => {
       "to",
       "after",
       "code",
+      "q",
       "sort",
       "elicitation",
       "meta"

@@ -10,19 +10,27 @@ const encodeQuery = Schema.encodeUnknownEffect(ListExecutionsQuery)
 
 const refused = <A>(effect: Effect.Effect<A, Schema.SchemaError>) => Effect.map(Effect.flip(effect), String)
 
-const statuses = ["pending", "running", "waiting_for_interaction", "completed", "failed", "cancelled"]
+const statuses = ["pending", "running", "waiting_for_interaction", "completed", "failed", "!failed", "!cancelled"]
+const value = fc.string({ unit: fc.constantFrom("a", "!", "=", "*", ".", ",", "\\", "é", "😀", " "), minLength: 1 })
 const millis = fc.integer({ min: 0, max: 4_102_444_800_000 })
 const anyQuery = fc.record(
   {
     limit: fc.integer({ min: 1, max: 100 }),
     cursor: fc.string(),
     status: fc.array(fc.constantFrom(...statuses), { minLength: 1 }),
-    trigger: fc.array(fc.stringMatching(/^[a-z0-9._-]{1,64}$/), { minLength: 1 }),
-    tool: fc.array(fc.stringMatching(/^[a-z.*]{1,20}$/), { minLength: 1 }),
+    trigger: fc.array(
+      value.filter((text) => text !== "!"),
+      { minLength: 1 }
+    ),
+    tool: fc.array(
+      value.filter((text) => text !== "!"),
+      { minLength: 1 }
+    ),
     from: millis,
     to: millis,
     after: millis,
     code: fc.string(),
+    q: fc.string({ minLength: 3 }),
     sort: fc.record({
       field: fc.constantFrom("createdAt", "durationMs"),
       direction: fc.constantFrom("asc", "desc")
@@ -51,6 +59,8 @@ describe("the query of GET /executions", () => {
         assert.deepEqual(yield* decodeQuery({ status }), { status: ["failed", "running"] })
       }
       assert.deepEqual(yield* decodeQuery({ tool: ["a.b,c.*", "d.e"] }), { tool: ["a.b", "c.*", "d.e"] })
+      const trigger = "a\\,b,=unknown,c\\\\,d\\e"
+      assert.deepEqual(yield* decodeQuery({ trigger }), { trigger: ["a,b", "=unknown", "c\\", "d\\e"] })
     })
   )
 
@@ -60,8 +70,9 @@ describe("the query of GET /executions", () => {
         { limt: "1" },
         ...["0", "101", "1.5", "-1", "1e1", "0x10", " 1", ""].map((limit) => ({ limit })),
         ...["", "runing", "running,", "Running"].map((status) => ({ status })),
-        ...["", "a b", "é", "x".repeat(65)].map((trigger) => ({ trigger })),
-        { tool: "a.b,,c.d" },
+        ...["", "!", "a,", "a\\\\,"].map((trigger) => ({ trigger })),
+        ...["a.b,,c.d", "!"].map((tool) => ({ tool })),
+        { q: "ab" },
         ...["createdAt:up", "updatedAt", "+createdAt", "--createdAt", ""].map((sort) => ({ sort })),
         ...["1", "yes", "TRUE", ""].map((meta) => ({ meta })),
         { elicitation: ["true", "false"] }

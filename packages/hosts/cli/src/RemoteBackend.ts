@@ -4,7 +4,13 @@
  * A server does not end an execution when its caller goes away, so Ctrl-C has to say so. The id of an execution is only known
  * from the answer; until then it is recognised in the history by the `traceparent` that this command gave it.
  */
-import { type ExecutionOutcomeRecord, type ExecutorClient, makeClient, userName } from "@executor/api"
+import {
+  type ExecutionOutcomeRecord,
+  ExecutionWithInteractionRecord,
+  type ExecutorClient,
+  makeClient,
+  userName
+} from "@executor/api"
 import type { FinishedExecution } from "@executor/execution"
 import { ExecutionId } from "@executor/sdk"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
@@ -189,12 +195,20 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
             tool: list.toolPathFilter,
             from: list.timeRange?.from,
             to: list.timeRange?.to,
+            after: list.after,
             code: list.codeQuery,
+            q: list.query,
+            elicitation: list.hadElicitation,
             sort: list.sort
           })
         })
       ),
-    getExecution: (id) => mapped(client.executions.get({ params: { id: ExecutionId.make(id) } })),
+    getExecution: (id) =>
+      mapped(
+        Effect.flatMap(client.executions.get({ params: { id: ExecutionId.make(id) }, query: {} }), (entry) =>
+          Schema.decodeUnknownEffect(ExecutionWithInteractionRecord)(entry)
+        )
+      ),
     listToolCalls: (id) => mapped(client.executions.toolCalls({ params: { id } })),
     listInteractions: (id) => mapped(client.executions.interactions({ params: { id } }))
   }

@@ -25,7 +25,9 @@ layer(layerCommand, live)("history", (it) => {
         assert.strictEqual(ended.code, 0, ended.stderr)
         const { executions, nextCursor } = JSON.parse(ended.stdout)
         return {
-          codes: executions.map((entry: { execution: { code: string } }) => entry.execution.code.slice(0, 8)),
+          codes: executions.map((entry: { execution: { codePreview: string } }) =>
+            entry.execution.codePreview.slice(0, 8)
+          ),
           nextCursor
         }
       })
@@ -34,7 +36,14 @@ layer(layerCommand, live)("history", (it) => {
       assert.strictEqual((yield* codes("--status", "failed,completed")).codes.length, 3)
       assert.deepStrictEqual((yield* codes("--tool", "shop.*")).codes, ["return a"])
       assert.deepStrictEqual((yield* codes("--code", "FIRST")).codes, ["return '"])
+      assert.deepStrictEqual((yield* codes("--status", "!failed")).codes, ["return a", "return '"])
+      assert.deepStrictEqual((yield* codes("--tool", "*.add")).codes, ["return a"])
+      assert.deepStrictEqual((yield* codes("--tool", "!shop.add")).codes, ["throw ne", "return '"])
+      assert.deepStrictEqual((yield* codes("--query", "SECOND")).codes, ["throw ne"])
+      assert.deepStrictEqual((yield* codes("--query", '"b":1')).codes, ["return a"])
       assert.deepStrictEqual((yield* codes("--trigger", "http")).codes, [])
+      assert.deepStrictEqual((yield* codes("--trigger", "!cli")).codes, [])
+      assert.strictEqual((yield* codes("--trigger", "http\\,x,=cli")).codes.length, 3)
       assert.deepStrictEqual((yield* codes("--from", "2100-01-01")).codes, [])
       assert.strictEqual((yield* codes("--to", "2100-01-01T00:00:00Z")).codes.length, 3)
       const first = yield* codes("--limit", "2", "--sort", "createdAt:asc")
@@ -66,6 +75,11 @@ layer(layerCommand, live)("history", (it) => {
     Effect.gen(function* () {
       const cases = [
         [["--status", "done"], "--status"],
+        [["--status", "!"], "--status"],
+        [["--trigger", "cli,"], "--trigger"],
+        [["--tool", "!"], "--tool"],
+        [["--query", "ab"], "--query"],
+        [["--from", "2026-01-02", "--to", "2026-01-01"], "--from"],
         [["--from", "yesterday"], "--from"],
         [["--from", "2026-02-30"], "--from"],
         [["--to", "2026-13-01"], "--to"],

@@ -48,6 +48,7 @@ const parameters: { readonly [option: string]: string } = {
   toolPathFilter: "tool",
   timeRange: "from",
   codeQuery: "code",
+  query: "q",
   hadElicitation: "elicitation",
   includeMeta: "meta"
 }

@@ -4,10 +4,11 @@
 import {
   type ExecutionOutcomeRecord,
   type ExecutionPageRecord,
+  type ExecutionPartsRecord,
   ExecutorApi,
   type FinishedOutcome,
+  type GetExecutionQuery,
   type InteractionRecord,
-  type ListedExecutionRecord,
   type ListExecutionsQuery,
   type ToolCallRecord
 } from "@executor/api"
@@ -19,14 +20,12 @@ import type {
   PendingInteraction
 } from "@executor/execution"
 import {
-  defaultListLimit,
   type ExecutionId,
   type ExecutionStore,
   type ExecutionTrigger,
   type ExecutionInteraction,
   type Executor,
   type ListExecutionsOptions,
-  type ListMeta,
   type ScopeId
 } from "@executor/sdk"
 import { Context, Effect, Struct, Tracer } from "effect"
@@ -37,8 +36,7 @@ import { jsonBody } from "./JsonBody.ts"
 import { type Slice, slicedBody, sliceRows } from "./SlicedBody.ts"
 
 type Store = ExecutionStore["Service"]
-type ReadFailure = Effect.Error<ReturnType<Store["list"]>>
-type ToolCallsFailure = Effect.Error<ReturnType<Store["listToolCalls"]>>
+type ReadFailure = Effect.Error<ReturnType<Store["get"]>>
 
 /** The trigger kind of a request that names none. */
 const defaultTrigger = "http"
@@ -91,12 +89,12 @@ const pending = (interaction: PendingInteraction): PendingInteraction => ({
 
 /** Questions show the arguments of their calls: many at once may be as large as a result, and go out one by one. */
 const paused = ({ id, interaction, interactions, toolCallCount }: PausedExecution) => {
-  const rest = () => ({
+  const rest = {
     executionId: id,
     status: "waiting_for_interaction" as const,
     interaction: pending(interaction),
     toolCallCount
-  })
+  }
   const read = (index: number): Effect.Effect<Slice<PendingInteraction, never>> =>
     Effect.sync(() => ({
       items: interactions.slice(index, index + 1).map(pending),
@@ -106,7 +104,7 @@ const paused = ({ id, interaction, interactions, toolCallCount }: PausedExecutio
     field: "interactions",
     beside: rest,
     status: 202,
-    whole: (items) => ({ ...rest(), interactions: items })
+    whole: (items) => ({ ...rest, interactions: items })
   })
 }
 
@@ -128,35 +126,25 @@ const withoutPrivateOf = <E>({
   pendingInteraction: pendingInteraction === null ? null : withoutPrivate(pendingInteraction)
 })
 
-/** A page, read in smaller ones. */
-const page = (store: Store, scopeId: ScopeId, options: ListExecutionsOptions) => {
-  let meta: ListMeta | undefined
-  let nextCursor: string | undefined
-  type Read = Effect.Effect<Slice<ListedExecutionRecord, ReadFailure>, ReadFailure>
+/** A page. Nothing in it is large but the questions that wait, which show the arguments of their calls. */
+const page = (store: Store, scopeId: ScopeId, options: ListExecutionsOptions) =>
+  Effect.map(store.list(scopeId, options), ({ executions, meta, nextCursor }) =>
+    jsonBody<ExecutionPageRecord>(withoutUndefined({ executions: executions.map(withoutPrivateOf), nextCursor, meta }))
+  )
 
-  const read = (part: ListExecutionsOptions, wanted: number): Read =>
-    Effect.map(store.list(scopeId, { ...part, limit: Math.min(wanted, sliceRows) }), (slice) => {
-      meta ??= slice.meta
-      nextCursor = slice.nextCursor
-      const left = wanted - slice.executions.length
-      return {
-        items: slice.executions.map(withoutPrivateOf),
-        next:
-          left > 0 && nextCursor !== undefined
-            ? read({ ...options, cursor: nextCursor, includeMeta: false }, left)
-            : undefined
-      }
-    })
-
-  return slicedBody(read(options, options.limit ?? defaultListLimit), {
-    field: "executions",
-    beside: () => ({ nextCursor, meta }),
-    whole: (executions) => jsonBody<ExecutionPageRecord>(withoutUndefined({ executions, nextCursor, meta }))
-  })
-}
+const entry = Effect.fnUntraced(function* (
+  store: Store,
+  scopeId: ScopeId,
+  id: ExecutionId,
+  parts: GetExecutionQuery["parts"]
+): Effect.fn.Return<ExecutionPartsRecord, ReadFailure> {
+  if (parts === undefined) return withoutPrivateOf(yield* store.get(scopeId, id))
+  const { execution, parts: named, pendingInteraction } = yield* store.getParts(scopeId, id, parts)
+  return withoutPrivateOf({ execution: { ...Struct.omit(execution, ["codePreview"]), ...named }, pendingInteraction })
+})
 
 const toolCalls = (store: Store, scopeId: ScopeId, id: ExecutionId) => {
-  const read = (after: number | undefined): Effect.Effect<Slice<ToolCallRecord, ToolCallsFailure>, ToolCallsFailure> =>
+  const read = (after: number | undefined): Effect.Effect<Slice<ToolCallRecord, ReadFailure>, ReadFailure> =>
     Effect.map(store.listToolCalls(scopeId, id, { after, limit: sliceRows }), (items) => ({
       items,
       next: items.length < sliceRows ? undefined : read(items.at(-1)?.seq)
@@ -165,7 +153,7 @@ const toolCalls = (store: Store, scopeId: ScopeId, id: ExecutionId) => {
 }
 
 const listOptions = (query: ListExecutionsQuery): ListExecutionsOptions => {
-  const { after, code, cursor, elicitation, from, limit, meta, sort, status, to, tool, trigger } = query
+  const { after, code, cursor, elicitation, from, limit, meta, q, sort, status, to, tool, trigger } = query
   return withoutUndefined({
     limit,
     cursor,
@@ -175,6 +163,7 @@ const listOptions = (query: ListExecutionsQuery): ListExecutionsOptions => {
     timeRange: from === undefined && to === undefined ? undefined : withoutUndefined({ from, to }),
     after,
     codeQuery: code,
+    query: q,
     hadElicitation: elicitation,
     sort,
     includeMeta: meta
@@ -210,8 +199,8 @@ export const layerExecutionHandlers = (engine: ExecutionEngine, executor: Execut
           ).pipe(Effect.flatMap(outcome)),
         cancel: ({ params }) => asProblems(engine.cancel(params.id)),
         list: ({ query }) => asProblems(page(executions, scopeId, listOptions(query))),
-        get: ({ params }) =>
-          asProblems(executions.get(scopeId, params.id)).pipe(Effect.map(withoutPrivateOf), Effect.map(jsonBody)),
+        get: ({ params, query }) =>
+          asProblems(entry(executions, scopeId, params.id, query.parts)).pipe(Effect.map(jsonBody)),
         toolCalls: ({ params }) => asProblems(toolCalls(executions, scopeId, params.id)),
         interactions: ({ params }) =>
           asProblems(executions.listInteractions(scopeId, params.id)).pipe(

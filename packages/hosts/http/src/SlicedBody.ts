@@ -1,8 +1,7 @@
 /**
  * Lists that are read from the history slice by slice, as the caller takes them.
  *
- * A page of executions, or the tool calls of one, may be larger than the memory of this process: a result has up to 10 MB, and an
- * execution up to ten thousand calls of up to 8 MB. So no more than a slice is read at a time. A list that turns out to be small is
+ * The tool calls of an execution may be larger than the memory of this process: there are up to ten thousand, of up to 8 MB each. So no more than a slice is read at a time. A list that turns out to be small is
  * an ordinary value, for its endpoint to encode; any other is written slice by slice, and a caller that reads slowly holds
  * up the reading.
  *
@@ -29,8 +28,8 @@ export interface Slice<A, E> {
 export interface ListShape<A, B> {
   /** The field that the items are in; without it the items are the whole answer. */
   readonly field?: string | undefined
-  /** The fields beside it. Asked for when all items have been read. */
-  readonly beside?: (() => { readonly [field: string]: unknown }) | undefined
+  /** The fields beside it. */
+  readonly beside?: { readonly [field: string]: unknown } | undefined
   /** 200 if absent. */
   readonly status?: number | undefined
   /** The same as a value. */
@@ -68,7 +67,7 @@ const write = <A, E, B>(
   )
   const body = Stream.make(Buffer.from(headOf(field))).pipe(
     Stream.concat(items),
-    Stream.concat(Stream.suspend(() => Stream.make(Buffer.from(tailOf(field, beside?.() ?? {}))))),
+    Stream.concat(Stream.suspend(() => Stream.make(Buffer.from(tailOf(field, beside ?? {}))))),
     // The next piece is made in a turn of its own: a fast socket takes all there is without ever letting go of this one.
     Stream.tap(() => Effect.yieldNow),
     Stream.tapCause((cause) =>

@@ -6,6 +6,7 @@ import {
   BadRequestProblem,
   PayloadTooLargeProblem,
   RequestValidation,
+  splitList,
   UnsupportedMediaTypeProblem
 } from "@executor/api"
 import { Effect, Layer, type Schema, SchemaIssue } from "effect"
@@ -100,7 +101,7 @@ type Query = HttpServerRequest.ParsedSearchParams["Service"]
 /** The text that was given for a query parameter, or for one item of its list. */
 const given = (query: Query, [name, index]: ReadonlyArray<string | number>): string => {
   const value = query[name as string] ?? ""
-  const text = typeof index === "number" ? [value].flat().join(",").split(",")[index] : [value].flat().join(",")
+  const text = typeof index === "number" ? [value].flat().flatMap(splitList)[index] : [value].flat().join(",")
   return JSON.stringify(text === undefined ? "" : text.slice(0, maxEchoLength))
 }
 

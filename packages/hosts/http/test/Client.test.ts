@@ -21,7 +21,7 @@ layer(TestServer.layer, { excludeTestServices: true })("the derived client", (it
       assert.deepInclude(finished, { resultJson: '{"paid":5}', toolCallCount: 1 })
       assert.strictEqual(finished.logs[0]?.level, "warn")
 
-      const { execution, pendingInteraction } = yield* client.executions.get({ params })
+      const { execution, pendingInteraction } = yield* client.executions.get({ params, query: {} })
       assert.include(execution, { status: "completed", triggerKind: "test" })
       assert.deepEqual(JSON.parse(execution.triggerMetaJson!).client, { name: "tests", version: "1.0.0" })
       assert.isNull(pendingInteraction)
@@ -69,7 +69,7 @@ layer(TestServer.layer, { excludeTestServices: true })("the derived client", (it
     Effect.gen(function* () {
       const { client, url } = yield* TestServer
       const params = { id: ExecutionId.make("nothing") }
-      const missing = yield* Effect.flip(client.executions.get({ params }))
+      const missing = yield* Effect.flip(client.executions.get({ params, query: {} }))
       assert(missing._tag === "ExecutionNotFound")
       assert.deepInclude(missing, { status: 404, executionId: "nothing" })
 

@@ -1,6 +1,6 @@
 import type { ExecutionLimits, ExecutionWithInteractionRecord } from "@executor/api"
 import type { ExecutionEvent, ExecutionOptions, PendingInteraction } from "@executor/execution"
-import { createExecutor, type ExecutionId } from "@executor/sdk"
+import { createExecutor, ExecutionId } from "@executor/sdk"
 import { assert, describe, expectTypeOf, it, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Option, Stream } from "effect"
 import { openDatabase, startServer, temporaryFolder, TestServer } from "./support.ts"
@@ -47,7 +47,8 @@ layer(TestServer.layer, { excludeTestServices: true })("executions over HTTP", (
         const { execution } = (yield* server.send(`/executions/${executionId}`)).json
         assert.strictEqual(execution.resultJson, resultJson)
         const [newest] = (yield* server.send("/executions?limit=1")).json.executions
-        assert.deepEqual(newest.execution, execution)
+        const { code, logsJson: _, resultJson: __, ...slim } = execution
+        assert.deepEqual(newest.execution, { ...slim, codePreview: code.slice(0, 200) })
       }
     })
   )
@@ -346,31 +347,64 @@ layer(TestServer.layer, { excludeTestServices: true })("the list of executions",
     })
   )
 
-  it.effect("gives a page that is read and written in parts like one that is not", () =>
+  it.effect("gives the parts of an execution that are named, and all when none is", () =>
     Effect.gen(function* () {
       const server = yield* TestServer
-      const made: Array<string> = []
-      for (let i = 0; i < 20; i++) {
-        const size = i % 4 === 0 ? 100_000 : 10
-        made.unshift((yield* server.run(`return "${i}:".padEnd(${size}, "\\u00e9")`)).json.executionId)
+      const { executionId } = (yield* server.run(`console.log("hi"); return "parts"`)).json
+      const get = (query: string) => server.send(`/executions/${executionId}${query}`)
+      const whole = (yield* get("")).json
+      const { code, logsJson, resultJson, ...slim } = whole.execution
+      assert.deepEqual(
+        [code, resultJson, logsJson.includes("hi")],
+        [`console.log("hi"); return "parts"`, '"parts"', true]
+      )
+      for (const [query, parts] of [
+        ["?parts=result", { resultJson }],
+        ["?parts=code,logs", { code, logsJson }],
+        ["?parts=code&parts=result&parts=logs", { code, logsJson, resultJson }]
+      ] as const) {
+        assert.deepEqual((yield* get(query)).json, { ...whole, execution: { ...slim, ...parts } })
       }
-      const pageOf = Effect.fnUntraced(function* (query: string) {
-        const answer = yield* server.send(`/executions?code=padEnd&${query}`)
-        assert.strictEqual(answer.status, 200, answer.text.slice(0, 500))
-        return answer.json
+      const refused = yield* get("?parts=code,everything")
+      assert.strictEqual(refused.status, 400)
+      for (const word of ["parts", '"result"', '"everything"']) assert.include(refused.json.detail, word)
+      assert.strictEqual((yield* server.send("/executions/nope?parts=code")).status, 404)
+    })
+  )
+
+  it.effect("finds a trigger kind whatever it is, and executions by what they did", () =>
+    Effect.gen(function* () {
+      const server = yield* TestServer
+      const { executions, scopes } = server.executor
+      const kinds = ["a,b", "unknown", "!x", "back\\slash", null]
+      for (const [index, triggerKind] of kinds.entries()) {
+        yield* executions.create({
+          id: ExecutionId.make(`trigger-${index}`),
+          scopeId: scopes[0],
+          status: "completed",
+          code: "find me",
+          triggerKind
+        })
+      }
+      const found = Effect.fnUntraced(function* (parameters: Record<string, string>) {
+        const answer = yield* server.send(`/executions?${new URLSearchParams({ code: "find me", ...parameters })}`)
+        assert.strictEqual(answer.status, 200, answer.text)
+        return answer.json.executions
+          .map(({ execution }: { readonly execution: { readonly id: string } }) => Number(execution.id.at(-1)))
+          .toSorted()
       })
-      const idsOf = (page: { readonly executions: ReadonlyArray<ExecutionWithInteractionRecord> }) =>
-        page.executions.map(({ execution }) => execution.id)
+      assert.deepEqual(yield* found({ trigger: "a\\,b" }), [0])
+      assert.deepEqual(yield* found({ trigger: "=unknown" }), [1])
+      assert.deepEqual(yield* found({ trigger: "=!x,unknown" }), [2, 4])
+      assert.deepEqual(yield* found({ trigger: "back\\slash" }), [3])
+      assert.deepEqual(yield* found({ trigger: "!a\\,b,!unknown" }), [1, 2, 3])
+      assert.deepEqual(yield* found({ trigger: "!=!x" }), [0, 1, 3, 4])
+      assert.deepEqual(yield* found({ status: "!completed" }), [])
 
-      const whole = yield* pageOf("meta=true")
-      assert.deepEqual(idsOf(whole), made)
-      assert.deepEqual([whole.nextCursor, whole.meta.filterRowCount], [undefined, 20])
-      assert.strictEqual(whole.executions.at(-1).execution.resultJson, `"${"0:".padEnd(100_000, "é")}"`)
-
-      const first = yield* pageOf("limit=17&sort=createdAt:asc&meta=true")
-      assert.deepEqual(idsOf(first), made.toReversed().slice(0, 17))
-      const last = yield* pageOf(`limit=17&sort=createdAt:asc&cursor=${first.nextCursor}`)
-      assert.deepEqual([idsOf(last), last.nextCursor, last.meta], [made.toReversed().slice(17), undefined, undefined])
+      yield* server.run(`return tools.shop.echo({ needle: "HAYstack" })`, { "x-executor-trigger": "q" })
+      const ran = yield* server.send("/executions?q=haySTACK&tool=*.echo")
+      assert.strictEqual(ran.json.executions[0].execution.triggerKind, "q")
+      assert.deepEqual((yield* server.send("/executions?q=haySTACK&tool=!shop.echo")).json.executions, [])
     })
   )
 
@@ -407,7 +441,10 @@ layer(TestServer.layer, { excludeTestServices: true })("the list of executions",
         ["limit=0", "limit", "from 1 to 100", '"0"'],
         ["limit=1&limit=2", "limit", "once"],
         ["status=completed,runing", "status", '"waiting_for_interaction"', '"runing"'],
-        ["trigger=UPPER", "trigger", "a-z"],
+        ["status=!done", "status", '"!failed"', '"!done"'],
+        ["trigger=a\\,b,!", "trigger", "\\,", '"!"'],
+        [`trigger=${"a,".repeat(100)}b`, "trigger", "100"],
+        ["q=ab", "q", "3 characters", '"ab"'],
         ["sort=updatedAt", "sort", '"createdAt:desc"'],
         ["from=yesterday", "from", "ISO 8601"],
         ["to=2026-11-22T16:00", "to", "offset"],
@@ -416,7 +453,7 @@ layer(TestServer.layer, { excludeTestServices: true })("the list of executions",
         ["elicitation=maybe", "elicitation", '"false"'],
         ["cursor=nonsense", "cursor", "cursor"],
         ["tool=", "tool", "tool paths"],
-        ["tool=*", "tool", "github.*"],
+        ["tool=a,!", "tool", "github.*", '"!"'],
         ["from=2&to=1", "from", "to"],
         ["from=2026-02-30", "from", "ISO 8601"]
       ] as const) {

@@ -1,9 +1,8 @@
 /**
  * The commands about history: `executions list`, `get` and `tool-calls`.
  */
-import { moment as momentFromText } from "@executor/api"
-import { ExecutionStatus, type ExecutionSummary, maxListLimit } from "@executor/sdk"
-import { Effect, Option, Predicate, Schema } from "effect"
+import { type ExecutionSummary, maxListLimit } from "@executor/sdk"
+import { Effect, Option, Predicate } from "effect"
 import { Argument, Command } from "effect/cli"
 import { UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
@@ -16,6 +15,7 @@ import { neutralise } from "../Text.ts"
 import { formatDuration } from "../Units.ts"
 import { parseLimit } from "./Catalog.ts"
 import { parseId } from "./Execute.ts"
+import { defined, filterFlags, parseFilters } from "./HistoryFilters.ts"
 
 const opened = Effect.gen(function* () {
   const { env } = yield* Process
@@ -25,35 +25,6 @@ const opened = Effect.gen(function* () {
 const time = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, "Z")
 
 const duration = (ms: number | null): string => (ms === null ? "" : formatDuration(ms))
-
-const listed = (values: ReadonlyArray<string>): ReadonlyArray<string> | undefined =>
-  values.length === 0 ? undefined : values.flatMap((value) => value.split(",")).map((value) => value.trim())
-
-const isStatus = Schema.is(ExecutionStatus)
-
-const parseStatuses = Effect.fnUntraced(function* (values: ReadonlyArray<string>) {
-  const statuses = listed(values)
-  const wrong = statuses?.find((status) => !isStatus(status))
-  if (wrong !== undefined) {
-    return yield* new UsageError({
-      message: `--status: "${wrong}" is not one of ${ExecutionStatus.literals.join(", ")}`
-    })
-  }
-  return statuses?.filter(isStatus)
-})
-
-const readMoment = Schema.decodeUnknownEffect(momentFromText)
-
-const moment = Effect.fnUntraced(function* (name: string, text: Option.Option<string>) {
-  if (Option.isNone(text)) return undefined
-  const value = yield* Effect.option(readMoment(text.value))
-  if (Option.isNone(value)) {
-    return yield* new UsageError({
-      message: `${name}: "${text.value}" is not a time such as 2026-11-22T16:00:00Z, 2026-11-22 (its start in UTC), or milliseconds since 1970`
-    })
-  }
-  return value.value
-})
 
 const parseSort = Effect.fnUntraced(function* (text: Option.Option<string>) {
   if (Option.isNone(text)) return undefined
@@ -67,36 +38,20 @@ const parseSort = Effect.fnUntraced(function* (text: Option.Option<string>) {
   })
 })
 
-const defined = <A extends object>(options: A): { [key in keyof A]: Exclude<A[key], undefined> } =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
-    [key in keyof A]: Exclude<A[key], undefined>
-  }
-
 const list = Command.make(
   "list",
   {
-    status: Flags.repeatedFlag("status", "status", `Only these: ${ExecutionStatus.literals.join(", ")}`),
-    trigger: Flags.repeatedFlag("trigger", "kind", "Only these triggers: cli, http, mcp, sdk, ..., or unknown"),
-    tool: Flags.repeatedFlag("tool", "path", "Only executions that called one of these: a path, or github.*"),
-    code: Flags.textFlag("code", "text", "Only executions whose code contains this, whatever its case"),
-    from: Flags.textFlag("from", "time", "Created at this time or later"),
-    to: Flags.textFlag("to", "time", "Created before this time"),
+    ...filterFlags,
     sort: Flags.textFlag("sort", "field", "createdAt or durationMs, with :asc or :desc (createdAt:desc)"),
     limit: Flags.textFlag("limit", "count", `How many at most, up to ${maxListLimit} (25)`),
     cursor: Flags.textFlag("cursor", "cursor", "Go on where another page ended; with the same --sort"),
     json: Flags.json
   },
   Effect.fn(function* (input) {
-    const from = yield* moment("--from", input.from)
-    const to = yield* moment("--to", input.to)
     const options = defined({
       limit: yield* parseLimit(input.limit, maxListLimit),
       cursor: Option.getOrUndefined(input.cursor),
-      statusFilter: yield* parseStatuses(input.status),
-      triggerFilter: listed(input.trigger),
-      toolPathFilter: listed(input.tool),
-      timeRange: from === undefined && to === undefined ? undefined : defined({ from, to }),
-      codeQuery: Option.getOrUndefined(input.code),
+      ...(yield* parseFilters(input)),
       sort: yield* parseSort(input.sort)
     })
     const page = yield* (yield* opened).listExecutions(options)
@@ -120,7 +75,8 @@ const list = Command.make(
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
-    "List executions, newest first. All filters must hold; values of one filter are alternatives."
+    "List executions, newest first. All filters must hold; values of one filter are alternatives, repeated or with commas " +
+      "between them (a comma in a value is written \\,). Put ! and * in quotes: a shell takes them for itself."
   ),
   Command.withAlias("ls"),
   Command.withExamples([
@@ -128,6 +84,10 @@ const list = Command.make(
     {
       command: "executor executions list --tool 'github.*' --sort durationMs --json",
       description: "The slowest that used a source"
+    },
+    {
+      command: "executor executions list --query 'rate limit' --status '!completed'",
+      description: "What was stopped by a rate limit"
     }
   ])
 )
