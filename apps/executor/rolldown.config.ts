@@ -1,6 +1,6 @@
 /**
  * Bundles the command: one file for what every start needs, one for each part that is loaded when it is first used, and beside
- * them what cannot be in a bundle: the sandbox's worker and its WebAssembly.
+ * them what cannot be in a bundle: the entries of threads, and the sandbox's WebAssembly.
  */
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -9,12 +9,18 @@ import { fileURLToPath } from "node:url"
 import { defineConfig } from "rolldown"
 
 const sandbox = fileURLToPath(import.meta.resolve("@executor/runtime-quickjs"))
+const storage = fileURLToPath(import.meta.resolve("@executor/storage-drizzle"))
 const require = createRequire(sandbox)
 const assets = ["quickjs.wasm", "url.so", "encoding.so", "structured-clone.so"]
 
 export default defineConfig([
   {
-    input: { main: "src/main.ts", worker: join(dirname(sandbox), "worker.js") },
+    input: {
+      main: "src/main.ts",
+      worker: join(dirname(sandbox), "worker.js"),
+      // The adapter is in a chunk, and looks for the entry of its reader threads beside itself.
+      "chunks/reader": join(dirname(storage), "reader.js")
+    },
     platform: "node",
     external: ["better-sqlite3"],
     output: {
