@@ -32,7 +32,7 @@ const maxFormatLength = 64 * 1024
 export const maxUniqueItems = 1000
 
 /** Checks between two steps. */
-const checksPerStep = 64
+const checksPerStep = 256
 
 /** To list more keys than these is a long step, so it is done once for each object. */
 const manyKeys = 256
@@ -59,7 +59,7 @@ export class SteppedSchema {
   /** What is wrong with a value, or `undefined`. Throws where the schema is broken, and {@link TooMuchToCheck}. */
   *validate(value: unknown): Steps<ReadonlyArray<OutputUnit> | undefined> {
     const check = new Check(this)
-    return (yield* check.against(value, this.root, null, undefined)) ? undefined : check.found.units
+    return (yield* check.against(value, this.root, null, undefined)) ? undefined : check.found.units()
   }
 }
 
@@ -127,7 +127,7 @@ class Check {
     let valid = true
     const { found } = this
     if (schema.not !== undefined) {
-      const mark = found.units.length
+      const mark = found.count
       const matches = yield* this.#below(["not"], value, schema.not, anchor, undefined)
       found.forget(mark)
       if (matches) valid = this.found.wrong("not", 'Instance matched "not" schema.')
@@ -135,7 +135,7 @@ class Check {
     for (const keyword of ["anyOf", "oneOf"] as const) {
       const alternatives = schema[keyword]
       if (alternatives === undefined) continue
-      const mark = found.units.length
+      const mark = found.count
       let matches = 0
       for (const [index, each] of alternatives.entries()) {
         if (yield* this.#below([keyword, index], value, each, anchor, seen)) matches++
@@ -147,7 +147,7 @@ class Check {
       if (!(yield* this.#below(["allOf", index], value, each, anchor, seen))) valid = false
     }
     if (schema.if !== undefined) {
-      const mark = found.units.length
+      const mark = found.count
       const branch = (yield* this.#below(["if"], value, schema.if, anchor, seen)) ? "then" : "else"
       found.forget(mark)
       const each = schema[branch]
@@ -280,7 +280,7 @@ class Check {
 
   *#contains(value: ReadonlyArray<unknown>, schema: Schema, anchor: Anchor, seen: Seen): Steps<boolean> {
     const { contains = true, maxContains = Infinity, minContains = 1 } = schema
-    const mark = this.found.units.length
+    const mark = this.found.count
     let found = 0
     for (const [index, item] of value.entries()) {
       this.found.place.push(index)
@@ -323,7 +323,7 @@ class Check {
   ): Steps<boolean> {
     let wrong = 0
     for (const key of keys) {
-      const mark = this.found.units.length
+      const mark = this.found.count
       this.found.place.push(key)
       const valid = yield* this.#below(keyword, (value as Record<Key, unknown>)[key], schema, anchor, undefined)
       this.found.place.pop()
@@ -332,7 +332,7 @@ class Check {
         continue
       }
       // Says to what the errors that follow belong.
-      if (keyword.length === 1) this.found.wrong(String(keyword[0]), "A member is wrong.", mark, keyword)
+      if (keyword.length === 1) this.found.wrong(String(keyword[0]), "A member is wrong.", mark)
       if (++wrong >= maxWrongMembers) break
     }
     return wrong === 0
@@ -346,10 +346,10 @@ class Check {
     anchor: Anchor,
     seen: Seen
   ): Steps<boolean> {
-    const { length } = this.found.keyword
-    this.found.keyword.push(...keyword)
+    const { length } = this.found.schema
+    this.found.schema.push(...keyword)
     const valid = yield* this.against(value, schema, anchor, seen)
-    this.found.keyword.length = length
+    this.found.schema.length = length
     return valid
   }
 
@@ -366,8 +366,8 @@ class Check {
 
   #byLibrary(value: unknown, schema: Schema, anchor: Anchor): boolean {
     const { draft, lookup } = this.#schema
-    if (validate(value, schema, draft, lookup, false, anchor).valid) return true
-    return this.found.take((...at) => validate(value, schema, draft, lookup, false, anchor, ...at).errors)
+    const { errors, valid } = validate(value, schema, draft, lookup, false, anchor)
+    return valid || this.found.take(errors)
   }
 }
 

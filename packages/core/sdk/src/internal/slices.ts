@@ -40,7 +40,7 @@ export const inSlices = <A>(work: Steps<A>): Effect.Effect<A> =>
 /** The same for work that begins with a short step, which is often all there is: that one takes no look at the clock. */
 export const startingNow = <A>(work: Steps<A>): Effect.Effect<A> => {
   const first = work.next()
-  return first.done === true ? Effect.succeed(first.value) : inSlices(work)
+  return first.done === true ? Effect.succeed(first.value) : Effect.flatMap(Effect.yieldNow, () => inSlices(work))
 }
 
 /** Runs the work to its end at once: for values of the host's own making. */
