@@ -165,7 +165,7 @@ const programs: ReadonlyArray<Hostile> = [
   },
   {
     name: "large arguments in parallel",
-    code: "const o = Object.fromEntries(Array.from({ length: 25000 }, (_, i) => ['k' + i, 0])); return (await Promise.all(Array.from({ length: 12 }, () => tools.echo(o)))).length",
+    code: "const o = Object.fromEntries(Array.from({ length: 60000 }, (_, i) => ['k' + i, 0])); return (await Promise.all(Array.from({ length: 12 }, () => tools.echo(o)))).length",
     ends: { result: 12 }
   },
   { name: "a huge error message", code: "throw new Error('x'.repeat(2e7))", ends: { error: /\(cut\)/ } },
