@@ -10,7 +10,7 @@
  * host sent in one turn, and an execution has come to rest thereby, it sends `idle` after the calls. `idle` says how many `settle`s
  * the program had received, so that the host can tell whether it has sent more since.
  *
- * Messages are coalesced: what one turn of either side produces travels as one array. Text crosses as JSON
+ * Messages are coalesced: what one turn of either side produces travels as one array (see `Packing`). Text crosses as JSON
  * strings that neither thread parses on the way.
  *
  * Beside the messages there is shared memory ({@link makeSharedState}), for what must be seen while the other side is busy:

@@ -12,6 +12,7 @@
 import type { ExecutionFailure, LimitName } from "@executor/kernel"
 import { SourceSyntaxError, stripTypes, wrap } from "@executor/kernel/source"
 import { JSException } from "quickjs-wasi"
+import { CpuMeter } from "./CpuMeter.ts"
 import { failureOf, framesOf, syntaxFailure } from "./Failure.ts"
 import { Logs } from "./Logs.ts"
 import {
@@ -45,11 +46,6 @@ interface Run {
   readonly start: Start
   readonly logs: Logs
   cpuMs: number
-  /** When its code was entered last. */
-  enteredAt: number
-  /** When the processor's time was first read since then, and what it was; see {@link usedMs}. */
-  readAt: number
-  cpuAtRead: number | undefined
   /** What is left to be repeated; see {@link Repetition}. */
   repeats: Repetition | undefined
   seq: number
@@ -67,19 +63,7 @@ interface Run {
   ending: Ending | undefined
 }
 
-/** The CPU time of this thread, in milliseconds. Older versions of Node only have the clock. */
-const threadCpuMs = (): number => {
-  if (typeof process.threadCpuUsage !== "function") return performance.now()
-  const { system, user } = process.threadCpuUsage()
-  return (system + user) / 1000
-}
-
-/**
- * The CPU time used since the program was entered. Most entries are over in microseconds, and reading the processor's time takes as long
- * as they do. So it is read from the first time on that the program is asked whether to stop; until then the clock on the wall counts.
- */
-const usedMs = ({ cpuAtRead, enteredAt, readAt }: Run): number =>
-  cpuAtRead === undefined ? performance.now() - enteredAt : readAt - enteredAt + threadCpuMs() - cpuAtRead
+const meter = new CpuMeter()
 
 /** Calls may wait this long for the program to stop computing before they are sent. */
 const flushAfterMs = 5
@@ -104,9 +88,6 @@ export class Slot {
       start: message,
       logs: new Logs(message.limits.logBytes),
       cpuMs: 0,
-      enteredAt: 0,
-      readAt: 0,
-      cpuAtRead: undefined,
       repeats: message.repeats,
       seq: 0,
       received: 0,
@@ -217,8 +198,7 @@ export class Slot {
   /** Runs guest code, then looks at how the execution stands. */
   private enter(run: Run, guest: () => void, goesOn?: () => boolean): void {
     const { cells, cpu } = this.environment.shared
-    run.enteredAt = performance.now()
-    run.cpuAtRead = undefined
+    meter.enter()
     this.inside = run
     Atomics.add(cells, cell.entries, 1)
     Atomics.store(cells, cell.inside, this.index + 1)
@@ -228,7 +208,7 @@ export class Slot {
       run.ending ??= this.endingOf(run, error)
     }
     this.inside = undefined
-    run.cpuMs += usedMs(run)
+    run.cpuMs += meter.usedMs
     if (run.repeats !== undefined && run.received >= run.repeats.received && goesOn?.() !== true) {
       run.cpuMs = run.repeats.cpuMs
       run.repeats = undefined
@@ -350,20 +330,14 @@ export class Slot {
           run.ending = { _tag: "Limit", limit: "heapBytes" }
           return true
         }
-        const now = performance.now()
-        const entered = now - run.enteredAt
-        if (run.cpuAtRead === undefined) {
-          run.readAt = now
-          run.cpuAtRead = threadCpuMs()
-        }
+        const { elapsedMs } = meter
         // What is repeated was within the limit, and may take somewhat longer this time.
         const limit = run.start.limits.cpuTimeMs + (run.repeats?.cpuMs ?? 0)
-        // The clock on the wall is cheaper to read, and never behind.
-        if (run.cpuMs + entered > limit && run.cpuMs + usedMs(run) > limit) {
+        if (run.cpuMs + elapsedMs > limit && run.cpuMs + meter.usedMs > limit) {
           run.ending = { _tag: "Limit", limit: "cpuTimeMs" }
           return true
         }
-        if (entered > flushAfterMs) environment.flush()
+        if (elapsedMs > flushAfterMs) environment.flush()
         return false
       }
     }

@@ -5,6 +5,7 @@
  * arrive as one message, and the loop of the host must stay free between them.
  */
 import { Worker } from "node:worker_threads"
+import { pack, type Packed, unpack } from "./Packing.ts"
 import {
   type CompiledModules,
   type FromWorker,
@@ -54,7 +55,7 @@ export class WorkerThread {
     })
     this.worker.unref()
     let failure: Error | undefined
-    this.worker.on("message", (batch: ReadonlyArray<FromWorker>) => this.receive(batch))
+    this.worker.on("message", (packed: Packed) => this.receive(unpack(packed)))
     this.worker.on("error", (error) => {
       failure = error instanceof Error ? error : new Error(String(error))
     })
@@ -97,16 +98,16 @@ export class WorkerThread {
     const batch = this.outbox
     this.outbox = []
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
-    if (!this.exited) this.worker.postMessage(batch)
+    if (!this.exited) this.worker.postMessage(pack(batch))
   }
 
-  private receive(batch: ReadonlyArray<FromWorker>): void {
+  private receive(batch: Array<FromWorker>): void {
     const busy = this.next < this.inbox.length
     if (busy) {
       for (const message of batch) this.inbox.push(message)
       return
     }
-    this.inbox = batch.slice()
+    this.inbox = batch
     this.next = 0
     this.handleSome()
   }

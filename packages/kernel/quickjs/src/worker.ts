@@ -4,6 +4,7 @@
  * It imports no more than it needs, since a command waits for it before its first result.
  */
 import { parentPort, workerData } from "node:worker_threads"
+import { pack, type Packed, unpack } from "./Packing.ts"
 import type { CompiledModules, FromWorker, ToWorker, WorkerData } from "./Protocol.ts"
 import { Slot, type SlotEnvironment } from "./Slot.ts"
 
@@ -19,7 +20,7 @@ const flush = (): void => {
   if (outbox.length === 0) return
   const batch = outbox
   outbox = []
-  port.postMessage(batch)
+  port.postMessage(pack(batch))
 }
 
 const post = (message: FromWorker): void => {
@@ -56,7 +57,8 @@ const handle = (message: ToWorker): void => {
   }
 }
 
-port.on("message", (batch: ReadonlyArray<ToWorker>) => {
+port.on("message", (packed: Packed) => {
+  const batch = unpack<ToWorker>(packed)
   for (const message of batch) handle(message)
   for (const message of batch) if (message._tag !== "modules") slots[message.slot]?.tellIdle()
   flush()

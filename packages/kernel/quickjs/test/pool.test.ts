@@ -156,7 +156,7 @@ describe("the pool", () => {
   it.live("saves a program from any number of threads that others have brought down", () =>
     Effect.gen(function* () {
       const executor = yield* QuickJsExecutor.make({ workers: 1, maxWorkers: 1 })
-      const limits = Limits.with({ cpuTimeMs: 20 })
+      const limits = Limits.with({ cpuTimeMs: 100 })
       const rounds = 8
       const gates = yield* Effect.all(Array.from({ length: rounds }, () => Deferred.make<void>()))
       const patient = yield* Effect.forkChild(
