@@ -59,10 +59,9 @@ const valuesPerStep = 256
  */
 export function* copyJsonSteps(input: unknown): Steps<JsonCopy> {
   const path: Array<string | number> = []
-  let size = 0
+  let size = 1
 
   const copyScalar = (value: unknown): unknown => {
-    size++
     switch (typeof value) {
       case "string":
         size += value.length >> 10

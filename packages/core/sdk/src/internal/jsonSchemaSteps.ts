@@ -19,8 +19,8 @@ import {
 import { Findings, type Key } from "./jsonSchemaFindings.ts"
 import type { Steps } from "./slices.ts"
 
-/** A megabyte of values, each against a dozen alternatives, takes less; this many take some seconds, in slices. */
-export const maxChecks = 10_000_000
+/** A megabyte of values, each against several alternatives, takes less; this many take some seconds, in slices. */
+export const maxChecks = 4_000_000
 
 /** Wrong members of one array or object that are looked for. */
 const maxWrongMembers = 20
