@@ -1,21 +1,43 @@
-import { coreSchema } from "@executor/sdk"
+import type { DBAdapter } from "@executor/sdk"
 import { PostgresAdapter } from "@executor/storage-drizzle"
-import { freshDatabase, runSql } from "@executor/storage-drizzle/testing"
+import { freshDatabase } from "@executor/storage-drizzle/testing"
 import { afterAll, beforeAll } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
+import { Client } from "pg"
 
-/** An adapter for an empty database: one for each file of tests, emptied for each test. */
-export const usePostgres = () => {
+/** A connection beside those of an adapter. */
+export const connected = (url: string) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const client = new Client({ connectionString: url })
+      client.on("error", () => undefined)
+      await client.connect()
+      return client
+    }),
+    (client) => Effect.promise(() => client.end())
+  )
+
+const tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'executor_migration'"
+
+/** An adapter: one for each file of tests, emptied for each test. */
+export const usePostgres = (): Effect.Effect<DBAdapter["Service"]> => {
   const scope = Scope.makeUnsafe()
-  let url = ""
-  beforeAll(async () => {
-    url = await Effect.runPromise(Scope.provide(freshDatabase, scope))
+  let adapter: DBAdapter["Service"] | undefined
+  let empty = async (): Promise<unknown> => undefined
+  const open = Effect.gen(function* () {
+    const url = yield* freshDatabase
+    adapter = yield* PostgresAdapter.make({ url })
+    const client = yield* connected(url)
+    const { rows } = yield* Effect.promise(() => client.query<{ tablename: string }>(tables))
+    // Without triggers and foreign keys, so that any order will do.
+    const deletes = rows.map(({ tablename }) => `DELETE FROM "${tablename}"`)
+    empty = () => client.query(["SET session_replication_role = replica", ...deletes].join(";"))
   })
+  beforeAll(() => Effect.runPromise(Scope.provide(open, scope)))
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
-  const tables = Object.keys(coreSchema).map((name) => `"${name}"`)
-  return Effect.gen(function* () {
-    const adapter = yield* PostgresAdapter.make({ url })
-    yield* Effect.promise(() => runSql(url, `TRUNCATE ${tables.join(", ")}`))
+  return Effect.promise(async () => {
+    await empty()
+    if (adapter === undefined) throw new Error("The database is not open.")
     return adapter
   })
 }

@@ -8,9 +8,9 @@
  */
 import type { DBError } from "@executor/sdk"
 import { Effect, type Scope } from "effect"
-import type { CustomTypesConfig, Pool, PoolClient, PoolConfig, QueryConfig } from "pg"
+import type { Client as PgClient, CustomTypesConfig, Pool, PoolClient, PoolConfig, QueryConfig } from "pg"
 import type { Parameter } from "./dialect.ts"
-import { databaseClosed, isLost, isServerError, toDBError, Unreachable } from "./postgresErrors.ts"
+import { connectError, databaseClosed, isLost, toDBError } from "./postgresErrors.ts"
 import { decodeText } from "./postgresText.ts"
 
 /** A connection in use. */
@@ -59,10 +59,11 @@ export const makeConnections = (options: ConnectionOptions): Effect.Effect<Conne
     const { connections, waitMillis } = options
     // Loaded when a database is opened: whoever uses SQLite does not wait for it.
     const pg = yield* Effect.promise(() => import("pg"))
+    const Client = closingClient(pg.Client)
     let closed = false
     const pool = (config: PoolConfig) =>
       Effect.acquireRelease(
-        Effect.sync(() => configure(new pg.Pool({ ...poolConfig(options), ...config }))),
+        Effect.sync(() => configure(new pg.Pool({ ...poolConfig(options), ...config, Client }))),
         (pool) => Effect.promise(() => pool.end())
       )
     const readers = yield* pool({ max: connections })
@@ -118,6 +119,20 @@ const poolConfig = ({ url, waitMillis }: ConnectionOptions): PoolConfig => ({
   types
 })
 
+/**
+ * A connection that is closed when it could not be made. pg leaves it open where it has no password to give: the server
+ * would wait for one, and others in the server for that.
+ */
+const closingClient = (Client: typeof PgClient): new () => PgClient =>
+  class extends Client {
+    override connect(connected?: unknown): never {
+      return super.connect((error: Error | null) => {
+        if (error !== null) this.connection.stream.destroy()
+        if (typeof connected === "function") connected(error, this)
+      }) as never
+    }
+  }
+
 const configure = (pool: Pool): Pool => {
   // A connection that breaks while it is idle is replaced; without a listener, it would end the process.
   pool.on("error", () => undefined)
@@ -130,7 +145,7 @@ const connect = async (pool: Pool): Promise<Client> => {
   try {
     return await pool.connect()
   } catch (error) {
-    throw isServerError(error) ? error : new Unreachable(error)
+    throw connectError(error)
   }
 }
 

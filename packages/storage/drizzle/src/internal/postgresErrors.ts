@@ -21,10 +21,19 @@ const refusals: ReadonlyMap<string, string> = new Map([
 ])
 
 /** No connection was made, and nothing was sent. */
-export class Unreachable extends Error {
+class Unreachable extends Error {
   constructor(cause: unknown) {
     super("No connection was made.", { cause })
   }
+}
+
+/** The error of an attempt to connect. */
+export const connectError = (error: unknown): unknown => {
+  if (isServerError(error)) return error
+  if (error instanceof Error && error.message.includes("password must be")) {
+    return new DBError({ message: "The server wants a password, and the URL has none.", reason: "unavailable" })
+  }
+  return new Unreachable(error)
 }
 
 /** Whether the server could not be reached, or the connection to it was lost. */

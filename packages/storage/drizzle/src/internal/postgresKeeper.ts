@@ -73,7 +73,7 @@ const initialise = async (): Promise<string> => {
   const options = ["--encoding=UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en-US"]
   const { error, status, stderr } = spawnSync(
     program("initdb"),
-    ["-D", data, "-U", "postgres", "-A", "password", `--pwfile=${passwordFile}`, "--no-sync", ...options],
+    ["-D", data, "-U", "postgres", "-A", "scram-sha-256", `--pwfile=${passwordFile}`, "--no-sync", ...options],
     { ...user, cwd: folder, encoding: "utf8" }
   )
   rmSync(passwordFile)

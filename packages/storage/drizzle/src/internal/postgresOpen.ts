@@ -14,6 +14,9 @@ import { migrations } from "./postgresMigrations.ts"
 /** The key of the advisory lock, which others are unlikely to use: "Exec" in ASCII. */
 const lockKey = 0x45786563
 
+/** The table of the migrations that the database has had. */
+const marker = "executor_migration"
+
 /** Opens the database that the URL (which may be shown) names. */
 export const migrateDatabase = (connections: Connections, shownUrl: string): Effect.Effect<void, DBError> =>
   Effect.mapError(
@@ -25,8 +28,8 @@ export const migrateDatabase = (connections: Connections, shownUrl: string): Eff
       new DBError({ message: `The database ${shownUrl} cannot be opened. ${message}`, reason, cause })
   )
 
-const firstRow = async (client: Client, text: string, values: Array<unknown> = []) =>
-  (await client.query<Record<string, unknown>>(text, values)).rows[0] ?? {}
+const firstRow = async (client: Client, text: string) =>
+  (await client.query<Record<string, unknown>>(text)).rows[0] ?? {}
 
 const checkEncoding = async (client: Client): Promise<void> => {
   const { encoding } = await firstRow(client, "SELECT current_setting('server_encoding') AS encoding")
@@ -39,23 +42,23 @@ const checkEncoding = async (client: Client): Promise<void> => {
 
 /** How many migrations the database has had; throws a `DBError` if it is not ours or from the future. */
 const version = async (client: Client): Promise<number> => {
-  const { marked } = await firstRow(client, "SELECT to_regclass('executor_migration') IS NOT NULL AS marked")
-  if (marked !== true) {
-    const { tables } = await firstRow(
-      client,
-      "SELECT string_agg(name, ', ') AS tables FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL",
-      [Object.keys(coreSchema)]
-    )
-    if (tables === null) return 0
+  // One look at the catalog: another process may make all of them at any moment.
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT relname::text AS name FROM pg_catalog.pg_class
+    WHERE relname = ANY($1::text[]) AND pg_table_is_visible(oid) ORDER BY relname`,
+    [[marker, ...Object.keys(coreSchema)]]
+  )
+  const names = rows.map(({ name }) => name)
+  if (names.length === 0) return 0
+  if (!names.includes(marker)) {
     throw new DBError({
-      message: `It has tables of another program that are named like those of Executor (${String(tables)}): choose another database.`,
+      message:
+        `It has tables of another program that are named like those of Executor (${names.join(", ")}): ` +
+        "choose another database.",
       reason: "other"
     })
   }
-  const { applied } = await firstRow(
-    client,
-    "SELECT coalesce(max(version), 0)::bigint AS applied FROM executor_migration"
-  )
+  const { applied } = await firstRow(client, `SELECT coalesce(max(version), 0)::bigint AS applied FROM ${marker}`)
   const version = Number(applied)
   if (version <= migrations.length) return version
   throw new DBError({
@@ -67,12 +70,14 @@ const version = async (client: Client): Promise<number> => {
 }
 
 const migrate = async (client: Client): Promise<void> => {
-  await client.query("BEGIN")
+  // Each statement sees what was committed while this one waited for the lock.
+  await client.query("BEGIN ISOLATION LEVEL READ COMMITTED")
   await client.query("SELECT pg_advisory_xact_lock($1)", [lockKey])
   const applied = await version(client)
   if (applied === 0) {
     await client.query(
-      "CREATE TABLE IF NOT EXISTS executor_migration (version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL)"
+      `CREATE TABLE IF NOT EXISTS ${marker} ` +
+        "(version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL)"
     )
   }
   for (const [index, { name, sql }] of migrations.entries()) {
@@ -80,7 +85,7 @@ const migrate = async (client: Client): Promise<void> => {
     // oxlint-disable-next-line no-await-in-loop
     await client.query(sql)
     // oxlint-disable-next-line no-await-in-loop
-    await client.query("INSERT INTO executor_migration VALUES ($1, $2, now())", [index + 1, name])
+    await client.query(`INSERT INTO ${marker} VALUES ($1, $2, now())`, [index + 1, name])
   }
   await client.query("COMMIT")
 }
