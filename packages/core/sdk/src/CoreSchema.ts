@@ -49,7 +49,8 @@ export const coreSchema = {
       code: column("text")
     },
     primaryKey: ["id"],
-    indexes: []
+    indexes: [],
+    text: [{ columns: ["code"] }]
   },
   execution: {
     columns: {
@@ -103,7 +104,16 @@ export const coreSchema = {
         notNull: "idempotency_key"
       }
     ],
-    foreignKeys: [{ column: "code_id", table: "execution_code", references: "id", onDelete: "restrict" }]
+    foreignKeys: [{ column: "code_id", table: "execution_code", references: "id", onDelete: "restrict" }],
+    /** Its code is looked into where it is stored, once for all that share it. */
+    text: [
+      { columns: ["error_text"] },
+      { columns: ["result_json"], of: { table: "execution_output", local: "id", foreign: "execution_id" } },
+      {
+        columns: ["args_json", "result_json", "error_text"],
+        of: { table: "execution_tool_call", local: "id", foreign: "execution_id" }
+      }
+    ]
   },
   /** What an execution returned and logged, as far as it did. */
   execution_output: {

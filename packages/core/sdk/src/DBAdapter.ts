@@ -25,6 +25,11 @@ export type Row = { readonly [column: string]: Value }
 
 /** One table. Its first column is the primary key unless `primaryKey` says otherwise. */
 export interface TableSchema {
+  /** What `mayContain` looks into: columns of this table, and of tables whose `foreign` is this table's `local`. */
+  readonly text?: ReadonlyArray<{
+    readonly columns: ReadonlyArray<string>
+    readonly of?: { readonly table: string; readonly local: string; readonly foreign: string }
+  }>
   readonly columns: { readonly [column: string]: { readonly type: ColumnType; readonly nullable?: boolean } }
   readonly primaryKey: ReadonlyArray<string>
   readonly indexes: ReadonlyArray<{
@@ -66,6 +71,12 @@ export type Where =
   /** Case-sensitive. */
   | { readonly op: "startsWith" | "endsWith"; readonly column: string; readonly value: string }
   | { readonly op: "isNull" | "isNotNull"; readonly column: string }
+  /**
+   * A hint beside the condition that it narrows: the rows that the database's index of text finds for `value`, or simply
+   * all. Rows that contain it, whatever the case of ASCII letters, are among them: in the columns of `text` of the table,
+   * or in those of a table that refers to this row.
+   */
+  | { readonly op: "mayContain"; readonly value: string }
   /** There is such a related row. */
   | ({ readonly op: "exists" } & RelatedRows)
 

@@ -3,6 +3,7 @@
  * facet's own filter.
  */
 import { Effect } from "effect"
+import { coreSchema } from "../CoreSchema.ts"
 import type { DBAdapter, DBError, Where } from "../DBAdapter.ts"
 import type { ScopeId } from "../Ids.ts"
 import { type ListExecutionsOptions, ListOptionsInvalid } from "../ExecutionStore.ts"
@@ -147,33 +148,29 @@ const whereTrigger = (names: ReadonlyArray<string>): Where => {
     : known
 }
 
+const narrowed = (text: string, condition: Where): Where => ({
+  op: "and",
+  conditions: [{ op: "mayContain", value: text }, condition]
+})
+
 const hasCode = (text: string): Where => ({
   op: "exists",
   table: "execution_code",
   local: "code_id",
   foreign: "id",
-  where: { op: "contains", column: "code", value: text }
+  where: narrowed(text, { op: "contains", column: "code", value: text })
 })
 
+/** The code, and what `coreSchema` calls the text of an execution. */
 const hasText = (text: string): Where => {
-  const contains = (...columns: ReadonlyArray<string>): ReadonlyArray<Where> =>
-    columns.map((column) => ({ op: "contains", column, value: text }))
-  const child = (table: string, ...columns: ReadonlyArray<string>): Where => ({
-    op: "exists",
-    table,
-    local: "id",
-    foreign: "execution_id",
-    where: { op: "or", conditions: contains(...columns) }
-  })
-  return {
+  const contains = (columns: ReadonlyArray<string>): Where => ({
     op: "or",
-    conditions: [
-      hasCode(text),
-      ...contains("error_text"),
-      child("execution_output", "result_json"),
-      child("execution_tool_call", "args_json", "result_json", "error_text")
-    ]
-  }
+    conditions: columns.map((column) => ({ op: "contains", column, value: text }))
+  })
+  const places = coreSchema.execution.text.map((place): Where =>
+    "of" in place ? { op: "exists", ...place.of, where: contains(place.columns) } : contains(place.columns)
+  )
+  return { op: "or", conditions: [hasCode(text), narrowed(text, { op: "or", conditions: places })] }
 }
 
 /** A whole namespace, which an execution has a row for as it has for a path. */

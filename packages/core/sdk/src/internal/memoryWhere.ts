@@ -68,6 +68,8 @@ export const predicate = (tables: Tables, table: Table, where: Where | undefined
       const test = predicate(tables, table, where.condition, lookup)
       return (row) => !test(row)
     }
+    case "mayContain":
+      return () => true
     case "isNull":
     case "isNotNull": {
       const { name } = columnOf(table, where.column)

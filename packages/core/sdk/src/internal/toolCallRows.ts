@@ -79,7 +79,8 @@ export const makeToolCalls = (adapter: Adapter) => {
           execution_id: executionId,
           tool,
           scope_id: scopeId,
-          created_at: entry.createdAt
+          created_at: entry.createdAt,
+          duration_bin: entry.durationBin
         })),
         onConflict: "ignore"
       },

@@ -51,6 +51,8 @@ export const condition = (sql: Sql, from: Aliased, where: Where): string => {
       )
     case "not":
       return `(${condition(sql, from, where.condition)}) IS NOT TRUE`
+    case "mayContain":
+      return "TRUE"
     case "isNull":
       return `${reference(from, where.column)} IS NULL`
     case "isNotNull":
