@@ -11,6 +11,8 @@ import { Effect, Layer } from "effect"
 import { DBAdapter, type Where } from "./DBAdapter.ts"
 import { ExecutionStore, type ListExecutionsOptions, type ListToolCallsOptions } from "./ExecutionStore.ts"
 import type { ExecutionId, ScopeId } from "./Ids.ts"
+import { exportExecutions } from "./internal/executionExport.ts"
+import { importRecords } from "./internal/executionImport.ts"
 import { listExecutions } from "./internal/executionList.ts"
 import {
   checkExecution,
@@ -88,7 +90,9 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
       Effect.flatMap(findChildren("execution_tool_call", ["seq"], scopeId, executionId, options), (rows) =>
         Effect.forEach(rows, readToolCall)
       ),
-    sweep: (scopeId, options) => sweepExecutions(adapter, scopeId, options)
+    sweep: (scopeId, options) => sweepExecutions(adapter, scopeId, options),
+    exportRecords: (scopeId, options = {}) => exportExecutions(adapter, scopeId, options),
+    importRecords: (scopeId, records) => importRecords(adapter, scopeId, records)
   })
 }
 

@@ -7,7 +7,7 @@
  *
  * Every method names the scope; a row of another scope is not found.
  */
-import { Context, type Effect, Schema } from "effect"
+import { Context, type Effect, Schema, type Stream } from "effect"
 import type { DBError } from "./DBAdapter.ts"
 import {
   type Execution,
@@ -16,6 +16,7 @@ import {
   type ExecutionToolCall,
   InteractionKind
 } from "./Execution.ts"
+import type { ArchiveRecord, ExportOptions, ImportResult } from "./ExecutionArchive.ts"
 import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId, ScopeId } from "./Ids.ts"
 import { ExecutionStatus, InteractionStatus, ToolCallStatus } from "./Status.ts"
 
@@ -306,6 +307,19 @@ export class ExecutionStore extends Context.Service<
       scopeId: ScopeId,
       options: SweepOptions
     ) => Effect.Effect<{ readonly removed: number }, DBError | ListOptionsInvalid>
+    /** The executions under the filters with all that belongs to them, oldest first, in the same memory at any size. */
+    readonly exportRecords: (
+      scopeId: ScopeId,
+      options?: ExportOptions
+    ) => Stream.Stream<ArchiveRecord, DBError | ListOptionsInvalid>
+    /**
+     * Writes records of an export, of any scope, to this one: all or none. What is there is left as it is. Executions must
+     * have ended; a call or a question follows its execution, which an earlier import may have written.
+     */
+    readonly importRecords: (
+      scopeId: ScopeId,
+      records: ReadonlyArray<ArchiveRecord>
+    ) => Effect.Effect<ImportResult, DBError | PayloadTooLarge>
   }
 >()("@executor/sdk/ExecutionStore") {}
 

@@ -80,7 +80,7 @@ const newExecution: { readonly [column: string]: Value } = {
 }
 
 /** The name of the client, where the trigger's meta has one. */
-const clientOf = (metaJson: string | null | undefined): string | null => {
+export const clientOf = (metaJson: string | null | undefined): string | null => {
   if (!metaJson?.includes(`"client"`)) return null
   try {
     const name: unknown = JSON.parse(metaJson)?.client?.name
@@ -119,7 +119,8 @@ export const createExecutionRow = Effect.fnUntraced(function* (
   return yield* readExecution({ ...row, code: code.toWellFormed() })
 })
 
-const outputRow = (
+/** What an execution returned and logged. */
+export const outputRow = (
   scopeId: ScopeId,
   id: ExecutionId,
   logsJson: string | null | undefined,

@@ -11,19 +11,23 @@ const camelCase = (column: string): string => column.replace(/_([a-z])/g, (_, le
 const fieldsOf = (columns: object): ReadonlyArray<readonly [column: string, field: string]> =>
   Object.keys(columns).map((column) => [column, camelCase(column)])
 
-const executionFields = fieldsOf(coreSchema.execution.columns)
-const columnByField = new Map(executionFields.map(([column, field]) => [field, column]))
-
-/** The columns to set for changes to an execution. */
-export const executionColumns = (changes: { readonly [field: string]: Value | undefined }): Record<string, Value> => {
-  const set: Record<string, Value> = {}
-  for (const field in changes) {
-    const column = columnByField.get(field)
-    const value = changes[field]
-    if (column !== undefined && value !== undefined) set[column] = value
+const writer = (columns: object) => {
+  const columnByField = new Map(fieldsOf(columns).map(([column, field]) => [field, column]))
+  return (fields: { readonly [field: string]: Value | undefined }): Record<string, Value> => {
+    const row: Record<string, Value> = {}
+    for (const field in fields) {
+      const column = columnByField.get(field)
+      const value = fields[field]
+      if (column !== undefined && value !== undefined) row[column] = value
+    }
+    return row
   }
-  return set
 }
+
+/** The columns to set for an execution, or for changes to one. */
+export const executionColumns = writer(coreSchema.execution.columns)
+export const toolCallColumns = writer(coreSchema.execution_tool_call.columns)
+export const interactionColumns = writer(coreSchema.execution_interaction.columns)
 
 const reader = <S extends Schema.Top & { readonly DecodingServices: never; readonly fields: object }>(
   schema: S,

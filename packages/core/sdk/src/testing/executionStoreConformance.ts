@@ -17,6 +17,7 @@ import {
 import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
 import type { MakeAdapter } from "./adapterConformance.ts"
 import { historyProperties } from "./historyProperties.ts"
+import { executionArchiveConformance } from "./executionArchiveConformance.ts"
 import { executionListConformance } from "./executionListConformance.ts"
 
 type Store = ExecutionStore["Service"]
@@ -79,6 +80,7 @@ export const executionStoreConformance = (name: string, makeAdapter: MakeAdapter
     sweepTests(test)
   })
   executionListConformance(name, makeStore)
+  executionArchiveConformance(name, makeStore)
   describe(`${name}: like the memory adapter`, () => {
     historyProperties(makeAdapter)
   })
