@@ -88,7 +88,7 @@ it.effect("finishes the writes that were submitted before it is closed, and refu
         Effect.forkDetach(adapter.write([insert("one")]), { startImmediately: true })
       )
     )
-    const closed = { _tag: "DBError", reason: "unavailable", message: "The database is closed." }
+    const closed = { _tag: "DBError", reason: "unavailable", message: "The database is closed." } as const
     assert.deepInclude(yield* Effect.flip(adapter.find({ table: "source" })), closed)
     assert.deepInclude(yield* Effect.flip(adapter.write([insert("two")])), closed)
     assert.deepStrictEqual(yield* Effect.promise(() => runSql(url, "SELECT namespace FROM source")), [
