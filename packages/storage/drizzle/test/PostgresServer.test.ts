@@ -196,7 +196,7 @@ it.effect(
       assert.deepInclude(lost, { _tag: "DBError", reason: "unavailable" })
       assert.match(lost.message, /may or may not have been committed/)
 
-      const away = { _tag: "DBError", reason: "unavailable" }
+      const away = { _tag: "DBError", reason: "unavailable" } as const
       assert.deepInclude(yield* Effect.flip(adapter.find({ table: "source" })), away)
       assert.deepInclude(yield* Effect.flip(adapter.write([insert("three")])), away)
       assert.match((yield* Effect.flip(adapter.count({ table: "source" }))).message, /cannot be reached.*ECONNREFUSED/)
