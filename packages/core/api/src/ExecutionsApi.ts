@@ -1,7 +1,7 @@
 /**
  * Starting, answering, cancelling and reading executions.
  */
-import { defaultListLimit, ExecutionId, maxListLimit, minQueryLength, StatusFilter } from "@executor/sdk"
+import { csvColumns, defaultListLimit, ExecutionId, maxListLimit, minQueryLength, StatusFilter } from "@executor/sdk"
 import { Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
@@ -62,6 +62,13 @@ export const ListExecutionsQuery = Schema.Struct({
   meta: Schema.optionalKey(flag)
 })
 export type ListExecutionsQuery = typeof ListExecutionsQuery.Type
+
+/** The query of `GET /executions/export`. */
+export const ExportExecutionsQuery = Schema.Struct({
+  format: Schema.optionalKey(Schema.Literals(["jsonl", "csv"])),
+  ...filters
+})
+export type ExportExecutionsQuery = typeof ExportExecutionsQuery.Type
 
 const momentParameter = (description: string) => ({
   description: `${description} Milliseconds since the epoch, or ISO 8601 with an offset.`,
@@ -168,6 +175,27 @@ const list = HttpApiEndpoint.get("list", "/executions", {
   })
 )
 
+const exportAll = HttpApiEndpoint.get("export", "/executions/export", {
+  query: ExportExecutionsQuery,
+  success: HttpApiSchema.StreamUint8Array({ contentType: ["application/x-ndjson", "text/csv"] })
+}).annotateMerge(
+  documentation({
+    summary: "Export executions",
+    description:
+      "Everything that is recorded of executions, oldest first, as it is read: as JSON Lines (an object a line: `type` `execution` " +
+      "with the fields of an execution, followed by its `toolCall` and `interaction` lines), or as comma-separated values (RFC 4180, " +
+      `a line an execution: ${csvColumns.join(", ")}). A cell that a spreadsheet would take for a formula has a ' before it. When the ` +
+      "history cannot be read to its end, the connection is cut. What people typed in answer to questions is not included.",
+    parameters: {
+      format: {
+        description: "JSON Lines, or comma-separated values.",
+        schema: { type: "string", enum: ["jsonl", "csv"], default: "jsonl" }
+      },
+      ...filterParameters
+    }
+  })
+)
+
 /** The query of `GET /executions/:id`. */
 export const GetExecutionQuery = Schema.Struct({
   parts: Schema.optionalKey(listOf(Schema.Literals(["code", "result", "logs"])))
@@ -213,5 +241,5 @@ const interactions = HttpApiEndpoint.get("interactions", "/executions/:id/intera
 
 /** The executions. */
 export class ExecutionsApi extends HttpApiGroup.make("executions")
-  .add(create, resume, cancel, list, get, toolCalls, interactions)
+  .add(create, resume, cancel, list, exportAll, get, toolCalls, interactions)
   .annotateMerge(OpenApi.annotations({ title: "executions", description: "Running code, and the history of it." })) {}

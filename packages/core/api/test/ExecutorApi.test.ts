@@ -20,6 +20,7 @@ describe("the OpenAPI document", () => {
         "POST /executions/{id}/resume",
         "POST /executions/{id}/cancel",
         "GET /executions",
+        "GET /executions/export",
         "GET /executions/{id}",
         "GET /executions/{id}/tool-calls",
         "GET /executions/{id}/interactions",

@@ -6,6 +6,7 @@ import {
   type ExecutionPageRecord,
   type ExecutionPartsRecord,
   ExecutorApi,
+  type ExportExecutionsQuery,
   type FinishedOutcome,
   type GetExecutionQuery,
   type InteractionRecord,
@@ -25,12 +26,14 @@ import {
   type ExecutionTrigger,
   type ExecutionInteraction,
   type Executor,
+  type ExportOptions,
   type ListExecutionsOptions,
   type ScopeId
 } from "@executor/sdk"
 import { Context, Effect, Struct, Tracer } from "effect"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import { archiveBody } from "./ArchiveBody.ts"
 import { asProblems } from "./DomainProblems.ts"
 import { jsonBody } from "./JsonBody.ts"
 import { type Slice, slicedBody, sliceRows } from "./SlicedBody.ts"
@@ -152,11 +155,9 @@ const toolCalls = (store: Store, scopeId: ScopeId, id: ExecutionId) => {
   return slicedBody(read(undefined), { whole: jsonBody<ReadonlyArray<ToolCallRecord>> })
 }
 
-const listOptions = (query: ListExecutionsQuery): ListExecutionsOptions => {
-  const { after, code, cursor, elicitation, from, limit, meta, q, sort, status, to, tool, trigger } = query
+const filterOptions = (query: Omit<ExportExecutionsQuery, "format">): ExportOptions => {
+  const { after, code, elicitation, from, q, status, to, tool, trigger } = query
   return withoutUndefined({
-    limit,
-    cursor,
     statusFilter: status,
     triggerFilter: trigger,
     toolPathFilter: tool,
@@ -164,10 +165,18 @@ const listOptions = (query: ListExecutionsQuery): ListExecutionsOptions => {
     after,
     codeQuery: code,
     query: q,
-    hadElicitation: elicitation,
-    sort,
-    includeMeta: meta
+    hadElicitation: elicitation
   })
+}
+
+const listOptions = ({ cursor, limit, meta, sort, ...filters }: ListExecutionsQuery): ListExecutionsOptions =>
+  withoutUndefined({ ...filterOptions(filters), limit, cursor, sort, includeMeta: meta })
+
+/** All that is under the filters. What is wrong with them is said before the answer begins. */
+const archive = (store: Store, scopeId: ScopeId, { format = "jsonl", ...filters }: ExportExecutionsQuery) => {
+  const options = filterOptions(filters)
+  const records = store.exportRecords(scopeId, { ...options, executionsOnly: format === "csv" })
+  return Effect.as(store.list(scopeId, { ...options, limit: 1 }), archiveBody(records, format))
 }
 
 /** The handlers of the group `executions`. */
@@ -199,6 +208,7 @@ export const layerExecutionHandlers = (engine: ExecutionEngine, executor: Execut
           ).pipe(Effect.flatMap(outcome)),
         cancel: ({ params }) => asProblems(engine.cancel(params.id)),
         list: ({ query }) => asProblems(page(executions, scopeId, listOptions(query))),
+        export: ({ query }) => asProblems(archive(executions, scopeId, query)),
         get: ({ params, query }) =>
           asProblems(entry(executions, scopeId, params.id, query.parts)).pipe(Effect.map(jsonBody)),
         toolCalls: ({ params }) => asProblems(toolCalls(executions, scopeId, params.id)),

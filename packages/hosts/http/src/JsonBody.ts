@@ -1,11 +1,11 @@
 /**
- * JSON bodies of any size without holding up the event loop.
+ * Bodies of any size, most of them JSON, without holding up the event loop.
  *
  * A result may have 10 MB, a page a hundred of them, an execution ten thousand tool calls. Writing such a body in one go takes
  * tens of milliseconds or runs into the longest string there can be, so what is large is written piece by piece, as the
  * caller reads it. What is small goes the ordinary way.
  */
-import { Effect, Stream } from "effect"
+import { Cause, Effect, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 /** Above about this many characters a body goes out in pieces of about this many: a fraction of a millisecond each. */
@@ -31,15 +31,18 @@ const isLarge = (value: unknown): boolean => weigh(value, pieceLength) > pieceLe
 
 function* textPieces(text: string): Generator<string> {
   yield '"'
-  // A surrogate pair that is cut in two is written as two escapes, which mean the same.
-  for (let start = 0; start < text.length; start += pieceLength) {
-    yield JSON.stringify(text.slice(start, start + pieceLength)).slice(1, -1)
+  for (let start = 0; start < text.length;) {
+    // A surrogate pair stays in one piece: alone its halves would be written as escapes.
+    const isCut = (text.codePointAt(start + pieceLength - 1) ?? 0) > 0xffff
+    const end = start + pieceLength + (isCut ? 1 : 0)
+    yield JSON.stringify(text.slice(start, end)).slice(1, -1)
+    start = end
   }
   yield '"'
 }
 
 /** The JSON text of a value, in small pieces. */
-function* pieces(value: unknown): Generator<string> {
+export function* jsonPieces(value: unknown): Generator<string> {
   if (!isLarge(value)) {
     yield JSON.stringify(value)
   } else if (typeof value === "string") {
@@ -48,7 +51,7 @@ function* pieces(value: unknown): Generator<string> {
     let separator = "["
     for (const item of value) {
       yield separator
-      yield* pieces(item)
+      yield* jsonPieces(item)
       separator = ","
     }
     yield "]"
@@ -57,17 +60,17 @@ function* pieces(value: unknown): Generator<string> {
     for (const [key, item] of Object.entries(value as object)) {
       if (item === undefined) continue
       yield `${separator}${JSON.stringify(key)}:`
-      yield* pieces(item)
+      yield* jsonPieces(item)
       separator = ","
     }
     yield "}"
   }
 }
 
-/** The JSON text of a value as bytes, in pieces of about the same size. */
-export function* jsonChunks(value: unknown): Generator<Uint8Array> {
+/** Small pieces of text as bytes, in pieces of about the same size. */
+export function* toChunks(pieces: Iterable<string>): Generator<Uint8Array> {
   let text = ""
-  for (const piece of pieces(value)) {
+  for (const piece of pieces) {
     text += piece
     if (text.length < pieceLength) continue
     yield Buffer.from(text)
@@ -76,13 +79,29 @@ export function* jsonChunks(value: unknown): Generator<Uint8Array> {
   if (text !== "") yield Buffer.from(text)
 }
 
-const stream = (value: unknown): HttpServerResponse.HttpServerResponse =>
+/** Chunks that are made one by one, as they are taken. */
+export const lazily = (chunks: () => Iterator<Uint8Array>): Stream.Stream<Uint8Array> =>
+  Stream.fromIterable({ [Symbol.iterator]: chunks }, { chunkSize: 1 })
+
+/**
+ * A response that writes chunks as they are made and the caller takes them. The head of the answer is gone when a later chunk
+ * cannot be made: the connection is cut then, which no caller can take for the end, and the log has the cause.
+ */
+export const streamBody = <E>(
+  chunks: Stream.Stream<Uint8Array, E>,
+  options: HttpServerResponse.Options & { readonly contentType: string }
+): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.stream(
-    // The next piece is made in a turn of its own: a fast socket takes all there is without ever letting go of this one.
-    Stream.fromIterable({ [Symbol.iterator]: () => jsonChunks(value) }, { chunkSize: 1 }).pipe(
-      Stream.tap(() => Effect.yieldNow)
+    chunks.pipe(
+      // The next chunk is made in a turn of its own: a fast socket takes all there is without ever letting go of this one.
+      Stream.tap(() => Effect.yieldNow),
+      Stream.tapCause((cause) =>
+        Cause.hasInterruptsOnly(cause)
+          ? Effect.void
+          : Effect.logError("An answer could not be written to its end", cause)
+      )
     ),
-    { contentType: "application/json" }
+    options
   )
 
 /**
@@ -90,4 +109,9 @@ const stream = (value: unknown): HttpServerResponse.HttpServerResponse =>
  * goes out: what its endpoint's schema would leave out or change must not be in it.
  */
 export const jsonBody = <A>(value: A): A | HttpServerResponse.HttpServerResponse =>
-  isLarge(value) ? stream(value) : value
+  isLarge(value)
+    ? streamBody(
+        lazily(() => toChunks(jsonPieces(value))),
+        { contentType: "application/json" }
+      )
+    : value

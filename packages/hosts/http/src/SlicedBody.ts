@@ -4,13 +4,10 @@
  * The tool calls of an execution may be larger than the memory of this process: there are up to ten thousand, of up to 8 MB each. So no more than a slice is read at a time. A list that turns out to be small is
  * an ordinary value, for its endpoint to encode; any other is written slice by slice, and a caller that reads slowly holds
  * up the reading.
- *
- * The head of an answer is gone when a later slice cannot be read. The connection is cut then, which no caller can take for the
- * end of a JSON text, and the log has the cause.
  */
-import { Cause, Effect, Option, Stream } from "effect"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { jsonChunks, weigh } from "./JsonBody.ts"
+import { Effect, Option, Stream } from "effect"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { jsonPieces, lazily, streamBody, toChunks, weigh } from "./JsonBody.ts"
 
 /** Rows read at a time: at their largest some ten MB each, so that reading them holds up the event loop for tens of milliseconds. */
 export const sliceRows = 4
@@ -36,11 +33,11 @@ export interface ListShape<A, B> {
   readonly whole: (items: ReadonlyArray<A>) => B
 }
 
-function* chunksOf(items: ReadonlyArray<unknown>, before: string): Generator<Uint8Array> {
+function* piecesOf(items: ReadonlyArray<unknown>, before: string): Generator<string> {
   let separator = before
   for (const item of items) {
-    yield Buffer.from(separator)
-    yield* jsonChunks(item)
+    yield separator
+    yield* jsonPieces(item)
     separator = ","
   }
 }
@@ -63,18 +60,13 @@ const write = <A, E, B>(
     Effect.map(read, (slice) => [[slice], Option.fromUndefinedOr(slice.next)] as const)
   )
   const items = Stream.flatMap(Stream.zipWithIndex(slices), ([slice, index]) =>
-    Stream.fromIterable({ [Symbol.iterator]: () => chunksOf(slice.items, index === 0 ? "" : ",") }, { chunkSize: 1 })
+    lazily(() => toChunks(piecesOf(slice.items, index === 0 ? "" : ",")))
   )
   const body = Stream.make(Buffer.from(headOf(field))).pipe(
     Stream.concat(items),
-    Stream.concat(Stream.suspend(() => Stream.make(Buffer.from(tailOf(field, beside ?? {}))))),
-    // The next piece is made in a turn of its own: a fast socket takes all there is without ever letting go of this one.
-    Stream.tap(() => Effect.yieldNow),
-    Stream.tapCause((cause) =>
-      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("A list could not be read to its end", cause)
-    )
+    Stream.concat(Stream.make(Buffer.from(tailOf(field, beside ?? {}))))
   )
-  return HttpServerResponse.stream(body, { contentType: "application/json", status })
+  return streamBody(body, { contentType: "application/json", status })
 }
 
 /** The list as a value if it is small; else a response that writes it as it is read. */

@@ -7,6 +7,7 @@ import { HttpHost } from "@executor/host-http"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import {
   createExecutor,
+  type DBAdapter,
   definePlugin,
   type ElicitationRequest,
   type Executor,
@@ -179,11 +180,20 @@ export const temporaryFolder = Effect.acquireRelease(
 /** The database of a server's folder. */
 export const openDatabase = (folder: string) => SqliteAdapter.make({ file: join(folder, "executor.db") })
 
-/** Starts a server, in a folder of its own unless one is given. The other options go to the host. */
+type Adapter = DBAdapter["Service"]
+
+/**
+ * Starts a server, in a folder of its own unless one is given, on the database or what `through` makes of it. The other
+ * options go to the host.
+ */
 export const startServer = Effect.fnUntraced(function* (
-  options: Partial<HttpHost.HttpHostOptions> & { readonly folder?: string } = {}
+  options: Partial<HttpHost.HttpHostOptions> & {
+    readonly folder?: string
+    readonly through?: (adapter: Adapter) => Adapter
+  } = {}
 ) {
-  const adapter = yield* openDatabase(options.folder ?? (yield* temporaryFolder))
+  const { through = (adapter: Adapter) => adapter } = options
+  const adapter = through(yield* openDatabase(options.folder ?? (yield* temporaryFolder)))
   const held = yield* Deferred.make<void>()
   const codeExecutor = yield* QuickJsExecutor.make({ workers: 2 })
   const executor = yield* createExecutor({
