@@ -4,8 +4,8 @@
  * They are derived, as those for SQLite are. Text is compared by code points on every database, whatever the order that
  * this one has by default.
  */
-import { type ColumnType, coreSchema, type TableSchema } from "@executor/sdk"
-import { getTableColumns, isNotNull } from "drizzle-orm"
+import { type AdapterSchema, type ColumnType, coreSchema, type TableSchema } from "@executor/sdk"
+import { getTableColumns, isNotNull, sql } from "drizzle-orm"
 import {
   type AnyPgColumn,
   bigint,
@@ -26,6 +26,11 @@ const text = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' }
 const builderOf = (type: ColumnType) =>
   type === "text" ? text() : type === "integer" ? bigint({ mode: "number" }) : boolean()
 
+const generatedSql = ({ join, or }: AdapterSchema.Generated) => {
+  const joined = join.map((name) => `"${name}"::text`).join(" || ':' || ")
+  return sql.raw(or === undefined ? joined : `coalesce("${or}", ${joined})`)
+}
+
 const pick = (columns: Columns, names: ReadonlyArray<string>): [AnyPgColumn, ...Array<AnyPgColumn>] => {
   const [first, ...rest] = names.map((name) => {
     const column = columns[name]
@@ -42,8 +47,9 @@ const made = new Map<string, Columns>()
 const drizzleTable = (name: string, schema: TableSchema) => {
   const [key, ...otherKeys] = schema.primaryKey
   const builders: Record<string, PgColumnBuilderBase> = {}
-  for (const [column, { nullable, type }] of Object.entries(schema.columns)) {
-    const builder = builderOf(type)
+  for (const [column, { generated, nullable, type }] of Object.entries(schema.columns)) {
+    const plain = builderOf(type)
+    const builder = generated === undefined ? plain : plain.generatedAlwaysAs(generatedSql(generated))
     const isKey = column === key && otherKeys.length === 0
     const isNumber = isKey && type === "integer"
     builders[column] = isNumber

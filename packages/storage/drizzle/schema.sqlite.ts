@@ -4,8 +4,8 @@
  * They are derived, so that there is one source of truth: after a change of `coreSchema`, `npm run generate` writes the
  * next migration.
  */
-import { type ColumnType, coreSchema, type TableSchema } from "@executor/sdk"
-import { getTableColumns, isNotNull } from "drizzle-orm"
+import { type AdapterSchema, type ColumnType, coreSchema, type TableSchema } from "@executor/sdk"
+import { getTableColumns, isNotNull, sql } from "drizzle-orm"
 import {
   type AnySQLiteColumn,
   foreignKey,
@@ -23,6 +23,11 @@ type Columns = Record<string, AnySQLiteColumn>
 const builderOf = (type: ColumnType) =>
   type === "text" ? text() : type === "integer" ? integer() : integer({ mode: "boolean" })
 
+const generatedSql = ({ join, or }: AdapterSchema.Generated) => {
+  const joined = join.map((name) => `"${name}"`).join(" || ':' || ")
+  return sql.raw(or === undefined ? joined : `coalesce("${or}", ${joined})`)
+}
+
 const pick = (columns: Columns, names: ReadonlyArray<string>): [AnySQLiteColumn, ...Array<AnySQLiteColumn>] => {
   const [first, ...rest] = names.map((name) => {
     const column = columns[name]
@@ -39,8 +44,10 @@ const made = new Map<string, Columns>()
 const drizzleTable = (name: string, schema: TableSchema) => {
   const [key, ...otherKeys] = schema.primaryKey
   const builders: Record<string, SQLiteColumnBuilderBase> = {}
-  for (const [column, { nullable, type }] of Object.entries(schema.columns)) {
-    const builder = builderOf(type)
+  for (const [column, { generated, nullable, type }] of Object.entries(schema.columns)) {
+    const plain = builderOf(type)
+    const builder =
+      generated === undefined ? plain : plain.generatedAlwaysAs(generatedSql(generated), { mode: "virtual" })
     const isKey = column === key && otherKeys.length === 0
     builders[column] = isKey ? builder.primaryKey() : nullable === true ? builder : builder.notNull()
   }

@@ -15,12 +15,16 @@ import {
   type Value
 } from "./DBAdapter.ts"
 
+/** What a generated column is made of. */
+export type Generated = NonNullable<TableSchema["columns"][string]["generated"]>
+
 /** A column with all that is known of it. */
 export interface Column {
   readonly table: string
   readonly name: string
   readonly type: ColumnType
   readonly nullable: boolean
+  readonly generated: Generated | undefined
 }
 
 /** A table by columns, in the order of the schema. */
@@ -29,6 +33,8 @@ export interface Table {
   readonly schema: TableSchema
   readonly columns: ReadonlyMap<string, Column>
   readonly columnList: ReadonlyArray<Column>
+  /** Those that are written: all but the generated ones. */
+  readonly written: ReadonlyArray<Column>
 }
 
 /** The tables of a schema by name. */
@@ -38,16 +44,16 @@ export type Tables = ReadonlyMap<string, Table>
 export const compile = (schema: DBSchema): Tables =>
   new Map(
     Object.entries(schema).map(([name, table]) => {
-      const columnList = Object.entries(table.columns).map(([column, { nullable, type }]) => ({
+      const columnList = Object.entries(table.columns).map(([column, { generated, nullable, type }]) => ({
         table: name,
         name: column,
         type,
-        nullable: nullable === true
+        nullable: nullable === true,
+        generated
       }))
-      return [
-        name,
-        { name, schema: table, columnList, columns: new Map(columnList.map((column) => [column.name, column])) }
-      ]
+      const columns = new Map(columnList.map((column) => [column.name, column]))
+      const written = columnList.filter(({ generated }) => generated === undefined)
+      return [name, { name, schema: table, columnList, columns, written }]
     })
   )
 
@@ -103,10 +109,20 @@ export const storable = (column: Column, value: unknown): Value => {
   throw refuse(`"${column.table}.${column.name}" is ${column.type} and cannot hold ${describe(value)}.`)
 }
 
-/** Throws a {@link DBError} if the row has a column that the table has not. */
+/** Throws a {@link DBError} if the row has a column that the table has not, or that is generated. */
 export const checkColumns = (table: Table, row: Row): void => {
-  for (const name in row) if (!table.columns.has(name)) columnOf(table, name)
+  for (const name in row) {
+    const column = table.columns.get(name) ?? columnOf(table, name)
+    if (column.generated !== undefined) throw isGenerated(column)
+  }
 }
+
+const isGenerated = ({ name, table }: Column): DBError =>
+  refuse(`"${table}.${name}" is generated and cannot be written.`)
+
+/** The value of a generated column in a row that has the columns it is made of. */
+export const generate = ({ join, or }: Generated, row: Row): Value =>
+  (or === undefined ? undefined : row[or]) ?? join.map((name) => row[name]).join(":")
 
 /** The column of a `set`; throws a {@link DBError} for a column of the primary key, and for an increment of text. */
 export const settable = (table: Table, name: string, increments: boolean): Column => {
@@ -114,6 +130,7 @@ export const settable = (table: Table, name: string, increments: boolean): Colum
   if (table.schema.primaryKey.includes(name)) {
     throw refuse(`"${table.name}.${name}" is part of the primary key and cannot be changed.`)
   }
+  if (column.generated !== undefined) throw isGenerated(column)
   if (increments && column.type !== "integer") throw refuse(`"${table.name}.${name}" is ${column.type}, not a counter.`)
   return column
 }

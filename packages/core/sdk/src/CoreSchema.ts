@@ -15,6 +15,9 @@ import type { ColumnType, DBSchema } from "./DBAdapter.ts"
 const column = <Type extends ColumnType>(type: Type) => ({ type }) as const
 const nullable = <Type extends ColumnType>(type: Type) => ({ type, nullable: true }) as const
 
+const generated = <const Parts extends { readonly join: ReadonlyArray<string>; readonly or?: string }>(parts: Parts) =>
+  ({ type: "text", generated: parts }) as const
+
 const rollupColumns = {
   /** Made by the database. */
   id: column("integer"),
@@ -155,7 +158,9 @@ export const coreSchema = {
   },
   execution_tool_call: {
     columns: {
-      id: column("text"),
+      /** `executionId:seq`, unless it was given another one. */
+      id: generated({ join: ["execution_id", "seq"], or: "custom_id" }),
+      custom_id: nullable("text"),
       execution_id: column("text"),
       scope_id: column("text"),
       seq: column("integer"),
@@ -163,7 +168,7 @@ export const coreSchema = {
       status: column("text"),
       tool_path: column("text"),
       namespace: column("text"),
-      idempotency_key: column("text"),
+      idempotency_key: generated({ join: ["execution_id", "seq"] }),
       started_at: column("integer"),
       completed_at: nullable("integer"),
       duration_ms: nullable("integer"),
@@ -174,8 +179,8 @@ export const coreSchema = {
       args_json: nullable("text"),
       result_json: nullable("text")
     },
-    primaryKey: ["id"],
-    indexes: [{ name: "execution_tool_call_seq", columns: ["execution_id", "seq"], unique: true }],
+    primaryKey: ["execution_id", "seq"],
+    indexes: [{ name: "execution_tool_call_custom_id", columns: ["custom_id"], unique: true, notNull: "custom_id" }],
     foreignKeys: [{ column: "execution_id", table: "execution", references: "id" }]
   },
   /**

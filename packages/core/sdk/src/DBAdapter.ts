@@ -30,7 +30,14 @@ export interface TableSchema {
     readonly columns: ReadonlyArray<string>
     readonly of?: { readonly table: string; readonly local: string; readonly foreign: string }
   }>
-  readonly columns: { readonly [column: string]: { readonly type: ColumnType; readonly nullable?: boolean } }
+  readonly columns: {
+    readonly [column: string]: {
+      readonly type: ColumnType
+      readonly nullable?: boolean
+      /** Never written: it reads as `or`, where that is not null, and otherwise as the columns of `join` with a colon between. */
+      readonly generated?: { readonly join: ReadonlyArray<string>; readonly or?: string }
+    }
+  }
   readonly primaryKey: ReadonlyArray<string>
   readonly indexes: ReadonlyArray<{
     readonly name: string

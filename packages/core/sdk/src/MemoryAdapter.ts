@@ -23,7 +23,7 @@ import {
   WriteConflict,
   type WriteOperation
 } from "./DBAdapter.ts"
-import { completeRow, makeMemoryTable, type MemoryTable } from "./internal/memoryTable.ts"
+import { completeRow, makeMemoryTable, type MemoryTable, withGenerated } from "./internal/memoryTable.ts"
 import { afterPosition, compareGroups, groupKeys, predicate, rowOrder } from "./internal/memoryWhere.ts"
 
 /** An empty database with the tables of the schema. */
@@ -124,7 +124,7 @@ export const make = (schema: DBSchema = coreSchema): DBAdapter["Service"] => {
         undo.push(() => store.remove(row))
         checkForeignKeys(store, row)
       } else if (onConflict === "update") {
-        replaceRow(store, old, { ...old, ...pick(row, Object.keys(input)) }, undo)
+        replaceRow(store, old, withGenerated(store.table, { ...old, ...pick(row, Object.keys(input)) }), undo)
       } else continue
       written++
     }
@@ -257,6 +257,6 @@ const changes = (
       changed[column.name] = value === null ? null : AdapterSchema.storable(column, Number(value) + by)
     }
     for (const [column, of] of computed) changed[column.name] = of(row)
-    return changed
+    return withGenerated(table, changed)
   }
 }

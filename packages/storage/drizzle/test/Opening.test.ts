@@ -178,7 +178,7 @@ it.effect("has in the database what the schema and the Drizzle tables say", () =
     yield* Effect.addFinalizer(() => Effect.sync(() => database.close()))
     const types = { text: "TEXT", integer: "INTEGER", boolean: "INTEGER" }
     for (const [name, table] of Object.entries(coreSchema)) {
-      const columns = database.pragma(`table_info(${name})`)
+      const columns = database.pragma(`table_xinfo(${name})`)
       assert.deepStrictEqual(
         columns,
         Object.entries(table.columns).map(([column, { type, ...rest }], cid) => ({
@@ -187,7 +187,9 @@ it.effect("has in the database what the schema and the Drizzle tables say", () =
           type: types[type],
           notnull: "nullable" in rest ? 0 : 1,
           dflt_value: null,
-          pk: table.primaryKey.findIndex((key) => key === column) + 1
+          pk: table.primaryKey.findIndex((key) => key === column) + 1,
+          // 2 is a column that is computed when it is read.
+          hidden: "generated" in rest ? 2 : 0
         }))
       )
       const drizzle = Object.values(tables)

@@ -80,7 +80,7 @@ const executionOperations = Effect.fnUntraced(function* (
   const rows: Array<Row> = []
   const outputs: Array<Row> = []
   for (const { code, logsJson, resultJson, ...execution } of executions) {
-    const id = yield* codeId(scopeId, code)
+    const id = codeId(scopeId, code)
     codes.push({ id, scope_id: scopeId, preview: codePreview(code), code })
     rows.push({
       ...executionColumns(execution),

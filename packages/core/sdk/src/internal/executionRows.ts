@@ -97,7 +97,7 @@ export const createExecutionRow = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Execution, DBError | PayloadTooLarge> {
   yield* checkPayloads({ code }) ?? Effect.void
   const now = yield* Clock.currentTimeMillis
-  const id = yield* codeId(input.scopeId, code)
+  const id = codeId(input.scopeId, code)
   const createdAt = input.createdAt ?? now
   const row: Row = {
     ...newExecution,

@@ -4,7 +4,7 @@
  *
  * Stored rows are never changed in place: an update puts a new object, so a row that was handed out stays as it was.
  */
-import { checkColumns, storable, type Table, uniqueMessage } from "../AdapterSchema.ts"
+import { checkColumns, generate, storable, type Table, uniqueMessage } from "../AdapterSchema.ts"
 import { DBError, type Row, type Value } from "../DBAdapter.ts"
 
 /** The rows of one table. */
@@ -27,7 +27,15 @@ export interface MemoryTable {
 export const completeRow = (table: Table, row: Row): Row => {
   checkColumns(table, row)
   const complete: Record<string, Value> = {}
-  for (const column of table.columnList) complete[column.name] = storable(column, row[column.name])
+  for (const column of table.written) complete[column.name] = storable(column, row[column.name])
+  return withGenerated(table, complete)
+}
+
+/** The row with its generated columns made anew. */
+export const withGenerated = (table: Table, row: Row): Row => {
+  const complete: Record<string, Value> = { ...row }
+  for (const { generated, name } of table.columnList)
+    if (generated !== undefined) complete[name] = generate(generated, row)
   return complete
 }
 

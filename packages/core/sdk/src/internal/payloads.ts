@@ -1,7 +1,9 @@
 /**
  * Code, arguments, results and logs as they are stored: whole or not at all, and the same code once.
  */
-import { Effect } from "effect"
+import { sha256 } from "@noble/hashes/sha2.js"
+import type { Effect } from "effect"
+import * as Base64Url from "effect/encoding/Base64Url"
 import { codePreviewLength } from "../Execution.ts"
 import { maxPayloadBytes, PayloadTooLarge } from "../ExecutionStore.ts"
 import type { ScopeId } from "../Ids.ts"
@@ -32,14 +34,8 @@ export const checkPayloads = (texts: {
  * The id under which code is stored: 192 bits of SHA-256 over the scope and the code, in base64url. Nobody can make two
  * codes with one id, which takes 2^96 tries.
  */
-export const codeId = (scopeId: ScopeId, code: string): Effect.Effect<string> =>
-  Effect.map(
-    Effect.promise(() => crypto.subtle.digest("SHA-256", encoder.encode(JSON.stringify([scopeId, code])))),
-    (digest) =>
-      btoa(String.fromCharCode(...new Uint8Array(digest, 0, 24)))
-        .replaceAll("+", "-")
-        .replaceAll("/", "_")
-  )
+export const codeId = (scopeId: ScopeId, code: string): string =>
+  Base64Url.encode(sha256(encoder.encode(JSON.stringify([scopeId, code]))).subarray(0, 24))
 
 /** The beginning of code, not ending in half a character. */
 export const codePreview = (code: string): string => {

@@ -11,8 +11,9 @@ const camelCase = (column: string): string => column.replace(/_([a-z])/g, (_, le
 const fieldsOf = (columns: object): ReadonlyArray<readonly [column: string, field: string]> =>
   Object.keys(columns).map((column) => [column, camelCase(column)])
 
-const writer = (columns: object) => {
-  const columnByField = new Map(fieldsOf(columns).map(([column, field]) => [field, column]))
+const writer = (columns: { readonly [column: string]: object }) => {
+  const written = Object.fromEntries(Object.entries(columns).filter(([, column]) => !("generated" in column)))
+  const columnByField = new Map(fieldsOf(written).map(([column, field]) => [field, column]))
   return (fields: { readonly [field: string]: Value | undefined }): Record<string, Value> => {
     const row: Record<string, Value> = {}
     for (const field in fields) {
@@ -26,8 +27,18 @@ const writer = (columns: object) => {
 
 /** The columns to set for an execution, or for changes to one. */
 export const executionColumns = writer(coreSchema.execution.columns)
-export const toolCallColumns = writer(coreSchema.execution_tool_call.columns)
 export const interactionColumns = writer(coreSchema.execution_interaction.columns)
+const callColumns = writer(coreSchema.execution_tool_call.columns)
+
+/** The columns of a tool call. Its id is written only where it is not the one that the database makes. */
+export const toolCallColumns = (
+  call: { readonly id: string; readonly executionId: string; readonly seq: number } & {
+    readonly [field: string]: Value | undefined
+  }
+): Record<string, Value> => ({
+  ...callColumns(call),
+  custom_id: call.id === `${call.executionId}:${call.seq}` ? null : call.id
+})
 
 const reader = <S extends Schema.Top & { readonly DecodingServices: never; readonly fields: object }>(
   schema: S,

@@ -9,6 +9,7 @@ import { type FinishToolCall, type PayloadTooLarge, type RecordToolCall, ToolCal
 import type { ExecutionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
 import { byId, endCounts, eq, hasEnded } from "./executionRows.ts"
 import { checkPayloads } from "./payloads.ts"
+import { toolCallColumns } from "./records.ts"
 
 type Adapter = DBAdapter["Service"]
 
@@ -99,18 +100,11 @@ export const makeToolCalls = (adapter: Adapter) => {
     const tooLarge = checkPayloads({ argsJson })
     if (tooLarge !== undefined) return tooLarge
     const row: Row = {
-      id: input.id,
-      execution_id: executionId,
-      scope_id: scopeId,
-      seq,
+      ...toolCallColumns({ id: input.id, executionId, scopeId, seq, toolPath, argsJson, startedAt: input.startedAt }),
       status: "running",
-      tool_path: toolPath,
       namespace: namespaceOf(toolPath),
-      idempotency_key: `${executionId}:${seq}`,
-      started_at: input.startedAt,
       args_size: argsJson?.length ?? 0,
-      result_size: 0,
-      args_json: argsJson
+      result_size: 0
     }
     const insert = { op: "insert", table, rows: [row], expect: 1 } as const
     const ofExecution = byId(scopeId, executionId)
@@ -139,20 +133,21 @@ export const makeToolCalls = (adapter: Adapter) => {
       completed_at: outcome.completedAt,
       duration_ms: outcome.durationMs
     }
-    const where = byId(scopeId, id)
     const running: Where = { op: "exists", table: "execution", local: "execution_id", foreign: "id", where: isRunning }
-    const whileRunning: Where = { op: "and", conditions: [eq("id", id), eq("scope_id", scopeId), running] }
-    const ofCall: Where = { op: "exists", table, local: "id", foreign: "execution_id", where }
-    return Effect.catchTag(
-      Effect.asVoid(adapter.write([{ op: "update", table, where: whileRunning, set, expect: 1 }])),
-      "WriteConflict",
-      () =>
-        Effect.catchTag(
-          Effect.asVoid(adapter.write([{ op: "update", table, where, set, expect: 1 }, recount(ofCall)])),
-          "WriteConflict",
-          () => new ToolCallNotFound({ message: `There is no tool call "${id}".`, toolCallId: id })
-        )
-    )
+    const finish = ([where, ...others]: ReadonlyArray<Where>): Effect.Effect<void, DBError | ToolCallNotFound> => {
+      if (where === undefined) {
+        return new ToolCallNotFound({ message: `There is no tool call "${id}".`, toolCallId: id })
+      }
+      const ofCall: Where = { op: "exists", table, local: "id", foreign: "execution_id", where }
+      const whileRunning: Where = { op: "and", conditions: [where, running] }
+      const late: ReadonlyArray<WriteOperation> = [{ op: "update", table, where, set, expect: 1 }, recount(ofCall)]
+      return adapter.write([{ op: "update", table, where: whileRunning, set, expect: 1 }]).pipe(
+        Effect.catchTag("WriteConflict", () => adapter.write(late)),
+        Effect.asVoid,
+        Effect.catchTag("WriteConflict", () => finish(others))
+      )
+    }
+    return finish(callsNamed(scopeId, id))
   }
 
   return {
@@ -163,6 +158,21 @@ export const makeToolCalls = (adapter: Adapter) => {
     /** Tells that what is remembered of an execution may be no more. */
     changed: (id: ExecutionId): void => void remembered.delete(id)
   }
+}
+
+/** The places where a call of this id may be: where ids are made of execution and number, and where they are given. */
+const callsNamed = (scopeId: ScopeId, id: ExecutionToolCallId): ReadonlyArray<Where> => {
+  const inScope = eq("scope_id", scopeId)
+  const given: Where = { op: "and", conditions: [eq("custom_id", id), inScope] }
+  const [, executionId = "", seq] = /^(.*):(0|[1-9]\d{0,14})$/s.exec(id) ?? []
+  if (seq === undefined) return [given]
+  const made: ReadonlyArray<Where> = [
+    eq("execution_id", executionId),
+    { op: "eq", column: "seq", value: Number(seq) },
+    { op: "isNull", column: "custom_id" },
+    inScope
+  ]
+  return [{ op: "and", conditions: made }, given]
 }
 
 interface Remembered {

@@ -59,14 +59,15 @@ const varying = new Map([
     execution,
     ["id", "status", "trigger_kind", "created_at", "duration_ms", "journal_complete", "error_text", "interaction_count"]
   ],
-  [toolCall, ["id", "execution_id", "seq", "settle_seq", "tool_path", "error_text", "duration_ms"]]
+  [toolCall, ["custom_id", "execution_id", "seq", "settle_seq", "tool_path", "error_text", "duration_ms"]]
 ])
 
 const columnsOf = (table: Table): ReadonlyArray<Column> =>
   (varying.get(table) ?? []).flatMap((name) => table.columns.get(name) ?? [])
 
 const scalarOf = (column: Column): fc.Arbitrary<string | number | boolean> => {
-  if (column.name === "id" || column.name === "execution_id") return fc.constantFrom(...ids)
+  if (column.name === "id" || column.name === "custom_id" || column.name === "execution_id")
+    return fc.constantFrom(...ids)
   if (column.type === "boolean") return fc.boolean()
   if (column.type === "integer") return fc.constantFrom(...integers)
   return fc.oneof(
@@ -96,7 +97,14 @@ export const anyRows: fc.Arbitrary<{
       const parent = executions[seq % Math.max(executions.length, 1)]
       return parent === undefined
         ? []
-        : [toolCallRow("", "", 0, { ...row, id: `t${seq}`, seq, execution_id: String(parent["id"]) })]
+        : [
+            toolCallRow("", "", 0, {
+              ...row,
+              custom_id: row["custom_id"] === null ? null : `t${seq}`,
+              seq,
+              execution_id: String(parent["id"])
+            })
+          ]
     })
   }))
 

@@ -38,9 +38,9 @@ export const executionRow = (id: string, row: Row = {}): Row => ({
   ...row
 })
 
-/** A row of `execution_tool_call`. */
+/** A row of `execution_tool_call`, as it is written. */
 export const toolCallRow = (id: string, executionId: string, seq: number, row: Row = {}): Row => ({
-  id,
+  custom_id: id,
   execution_id: executionId,
   scope_id: "a",
   seq,
@@ -48,7 +48,6 @@ export const toolCallRow = (id: string, executionId: string, seq: number, row: R
   status: "running",
   tool_path: "github.issues.create",
   namespace: "github",
-  idempotency_key: `${executionId}:${seq}`,
   started_at: 0,
   completed_at: null,
   duration_ms: null,

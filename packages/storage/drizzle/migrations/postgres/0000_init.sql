@@ -98,7 +98,8 @@ CREATE TABLE "execution_tool" (
 );
 --> statement-breakpoint
 CREATE TABLE "execution_tool_call" (
-	"id" text COLLATE "C" PRIMARY KEY NOT NULL,
+	"id" text COLLATE "C" GENERATED ALWAYS AS (coalesce("custom_id", "execution_id"::text || ':' || "seq"::text)) STORED NOT NULL,
+	"custom_id" text COLLATE "C",
 	"execution_id" text COLLATE "C" NOT NULL,
 	"scope_id" text COLLATE "C" NOT NULL,
 	"seq" bigint NOT NULL,
@@ -106,7 +107,7 @@ CREATE TABLE "execution_tool_call" (
 	"status" text COLLATE "C" NOT NULL,
 	"tool_path" text COLLATE "C" NOT NULL,
 	"namespace" text COLLATE "C" NOT NULL,
-	"idempotency_key" text COLLATE "C" NOT NULL,
+	"idempotency_key" text COLLATE "C" GENERATED ALWAYS AS ("execution_id"::text || ':' || "seq"::text) STORED NOT NULL,
 	"started_at" bigint NOT NULL,
 	"completed_at" bigint,
 	"duration_ms" bigint,
@@ -114,7 +115,8 @@ CREATE TABLE "execution_tool_call" (
 	"result_size" bigint NOT NULL,
 	"error_text" text COLLATE "C",
 	"args_json" text COLLATE "C",
-	"result_json" text COLLATE "C"
+	"result_json" text COLLATE "C",
+	CONSTRAINT "execution_tool_call_execution_id_seq_pk" PRIMARY KEY("execution_id","seq")
 );
 --> statement-breakpoint
 CREATE TABLE "source" (
@@ -183,6 +185,6 @@ CREATE UNIQUE INDEX "execution_idempotency" ON "execution" USING btree ("scope_i
 CREATE INDEX "execution_interaction_execution" ON "execution_interaction" USING btree ("execution_id","status","created_at","id");--> statement-breakpoint
 CREATE INDEX "execution_interaction_status" ON "execution_interaction" USING btree ("scope_id","status","created_at");--> statement-breakpoint
 CREATE INDEX "execution_tool_created" ON "execution_tool" USING btree ("scope_id","tool","created_at","execution_id","duration_bin");--> statement-breakpoint
-CREATE UNIQUE INDEX "execution_tool_call_seq" ON "execution_tool_call" USING btree ("execution_id","seq");--> statement-breakpoint
+CREATE UNIQUE INDEX "execution_tool_call_custom_id" ON "execution_tool_call" USING btree ("custom_id") WHERE "execution_tool_call"."custom_id" is not null;--> statement-breakpoint
 CREATE INDEX "tool_namespace" ON "tool" USING btree ("scope_id","namespace");--> statement-breakpoint
 CREATE INDEX "tool_rollup_tool" ON "tool_rollup" USING btree ("scope_id","tool","period","start");

@@ -24,7 +24,8 @@ DROP INDEX `execution_tool_call_path`;
 DROP INDEX `execution_tool_call_namespace`;
 --> statement-breakpoint
 CREATE TABLE `__new_execution_tool_call` (
-	`id` text PRIMARY KEY NOT NULL,
+	`id` text GENERATED ALWAYS AS (coalesce("custom_id", "execution_id" || ':' || "seq")) VIRTUAL NOT NULL,
+	`custom_id` text,
 	`execution_id` text NOT NULL,
 	`scope_id` text NOT NULL,
 	`seq` integer NOT NULL,
@@ -32,7 +33,7 @@ CREATE TABLE `__new_execution_tool_call` (
 	`status` text NOT NULL,
 	`tool_path` text NOT NULL,
 	`namespace` text NOT NULL,
-	`idempotency_key` text NOT NULL,
+	`idempotency_key` text GENERATED ALWAYS AS ("execution_id" || ':' || "seq") VIRTUAL NOT NULL,
 	`started_at` integer NOT NULL,
 	`completed_at` integer,
 	`duration_ms` integer,
@@ -41,16 +42,17 @@ CREATE TABLE `__new_execution_tool_call` (
 	`error_text` text,
 	`args_json` text,
 	`result_json` text,
+	PRIMARY KEY(`execution_id`, `seq`),
 	FOREIGN KEY (`execution_id`) REFERENCES `execution`(`id`) ON UPDATE no action ON DELETE cascade
 );
 --> statement-breakpoint
-INSERT INTO `__new_execution_tool_call` SELECT `id`, `execution_id`, `scope_id`, `seq`, `settle_seq`, `status`, `tool_path`, `namespace`, `idempotency_key`, `started_at`, `completed_at`, `duration_ms`, ifnull(length(`args_json`), 0), ifnull(length(`result_json`), ifnull(length(`error_text`), 0)), `error_text`, `args_json`, `result_json` FROM `execution_tool_call`;
+INSERT INTO `__new_execution_tool_call` (`custom_id`, `execution_id`, `scope_id`, `seq`, `settle_seq`, `status`, `tool_path`, `namespace`, `started_at`, `completed_at`, `duration_ms`, `args_size`, `result_size`, `error_text`, `args_json`, `result_json`) SELECT nullif(`id`, `execution_id` || ':' || `seq`), `execution_id`, `scope_id`, `seq`, `settle_seq`, `status`, `tool_path`, `namespace`, `started_at`, `completed_at`, `duration_ms`, ifnull(length(`args_json`), 0), ifnull(length(`result_json`), ifnull(length(`error_text`), 0)), `error_text`, `args_json`, `result_json` FROM `execution_tool_call`;
 --> statement-breakpoint
 DROP TABLE `execution_tool_call`;
 --> statement-breakpoint
 ALTER TABLE `__new_execution_tool_call` RENAME TO `execution_tool_call`;
 --> statement-breakpoint
-CREATE UNIQUE INDEX `execution_tool_call_seq` ON `execution_tool_call` (`execution_id`,`seq`);
+CREATE UNIQUE INDEX `execution_tool_call_custom_id` ON `execution_tool_call` (`custom_id`) WHERE "execution_tool_call"."custom_id" is not null;
 --> statement-breakpoint
 CREATE TABLE `__new_execution` (
 	`id` text PRIMARY KEY NOT NULL,

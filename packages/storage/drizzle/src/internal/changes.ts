@@ -29,7 +29,7 @@ export const insertText = (
   row: Row,
   { given, onConflict }: Pick<Operation<"insert">, "given" | "onConflict">
 ): string => {
-  let text = `INSERT INTO "${table.name}" (${quoted(table.columnList)}) ${source}`
+  let text = `INSERT INTO "${table.name}" (${quoted(table.written)}) ${source}`
   if (given !== undefined) {
     const other = aliased(sql, AdapterSchema.tableOf(sql.tables, given.table))
     const where = condition(sql, other, given.where)

@@ -60,8 +60,13 @@ const openErrors: ReadonlyMap<string, readonly [reason: DBError["reason"], why: 
 const headerNumber = (database: Database.Database, name: "application_id" | "user_version"): number =>
   Number(database.pragma(name, { simple: true }))
 
-/** How many migrations the database has had; throws a `DBError` if it is not ours or from the future. */
-const version = (database: Database.Database): number => {
+/**
+ * How many migrations the database has had; throws a `DBError` if it is not ours or from the future. It reads in one transaction: between
+ * two reads another process may have made its tables.
+ */
+const version = (database: Database.Database): number => database.transaction(() => readVersion(database))()
+
+const readVersion = (database: Database.Database): number => {
   const version = headerNumber(database, "user_version")
   if (headerNumber(database, "application_id") !== applicationId) {
     const isEmpty = version === 0 && database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined

@@ -48,7 +48,7 @@ const insert = (statements: Statements, operation: Operation<"insert">): number 
   for (const row of operation.rows) {
     AdapterSchema.checkColumns(table, row)
     const sql = startSql(sqliteDialect, statements.tables)
-    for (const column of table.columnList) {
+    for (const column of table.written) {
       sqliteDialect.value(sql, AdapterSchema.storable(column, row[column.name]))
     }
     const text = isPlain ? plainInsert(table) : insertText(sql, table, source(table, operation), row, operation)
@@ -58,7 +58,7 @@ const insert = (statements: Statements, operation: Operation<"insert">): number 
 }
 
 const source = (table: AdapterSchema.Table, { given }: Pick<Operation<"insert">, "given">): string => {
-  const marks = table.columnList.map(() => "?").join(", ")
+  const marks = table.written.map(() => "?").join(", ")
   return given === undefined ? `VALUES (${marks})` : `SELECT ${marks}`
 }
 

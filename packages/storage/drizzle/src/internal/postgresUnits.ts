@@ -77,14 +77,14 @@ const insertSteps = (tables: AdapterSchema.Tables, insert: Operation<"insert">, 
   const table = AdapterSchema.tableOf(tables, insert.table)
   const rows = insert.rows.map((row) => {
     AdapterSchema.checkColumns(table, row)
-    return table.columnList.map((column) => AdapterSchema.storable(column, row[column.name]))
+    return table.written.map((column) => AdapterSchema.storable(column, row[column.name]))
   })
   const step = (source: (sql: Sql) => string, row: Row, steps: number): Step => {
     const sql = startSql(postgresDialect, tables)
     return stepOf(sql, insertText(sql, table, source(sql), row, insert), insert, index, steps)
   }
   const arrays = (rows: ReadonlyArray<ReadonlyArray<Value>>) => (sql: Sql) => {
-    const columns = table.columnList.map(({ type }, i) => {
+    const columns = table.written.map(({ type }, i) => {
       const values = rows.map((row) => row[i] ?? null)
       return array(sql, values, columnTypes[type])
     })

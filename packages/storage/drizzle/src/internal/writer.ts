@@ -113,7 +113,10 @@ export const makeWriter = (
     queue = []
     const [first] = units
     if (first === undefined) return
-    const result = units.length === 1 && isOneStatement(first.operations) ? runAlone(first) : runGroup(units, false)
+    const result =
+      units.length === 1 && isOneStatement(statements.tables, first.operations)
+        ? runAlone(first)
+        : runGroup(units, false)
     if (result === "busy") {
       waitForLock(units)
       return
