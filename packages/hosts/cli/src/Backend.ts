@@ -12,6 +12,7 @@ import type {
   ExecutionInteraction,
   ExecutionSummary,
   ExecutionToolCall,
+  ExportOptions,
   ListExecutionsOptions,
   Source,
   Tool,
@@ -85,6 +86,8 @@ export class Backend extends Context.Service<
     readonly listExecutions: (options: ListExecutionsOptions) => Effect.Effect<Page, Failure>
     readonly getExecution: (id: ExecutionId) => Effect.Effect<ExecutionEntry, Failure>
     readonly listToolCalls: (id: ExecutionId) => Effect.Effect<ReadonlyArray<ExecutionToolCall>, Failure>
+    /** The history under the filters as the bytes of a file, as it is read. */
+    readonly exportExecutions: (filters: ExportOptions, format: "jsonl" | "csv") => Stream.Stream<Uint8Array, Failure>
     readonly listInteractions: (id: ExecutionId) => Effect.Effect<ReadonlyArray<Interaction>, Failure>
   }
 >()("@executor/host-cli/Backend") {}

@@ -2,7 +2,15 @@
  * The backend of this process: the executor and the engine over the data folder.
  */
 import type { ExecutionEngine, ExecutionOutcome } from "@executor/execution"
-import type { DBAdapter, ExecutionId, ExecutionInteraction, Executor } from "@executor/sdk"
+import {
+  type ArchiveRecord,
+  csvHeader,
+  csvLine,
+  type DBAdapter,
+  type ExecutionId,
+  type ExecutionInteraction,
+  type Executor
+} from "@executor/sdk"
 import { Effect, Result, Stream, Struct } from "effect"
 import type { Backend, Interaction, Outcome } from "./Backend.ts"
 import { CommandFailed, type Failure, UsageError } from "./Failure.ts"
@@ -48,6 +56,10 @@ const toEntry = <E>({
   execution,
   pendingInteraction: pendingInteraction === null ? null : withoutPrivate(pendingInteraction)
 })
+
+const jsonText = (record: ArchiveRecord): string => `${JSON.stringify(record)}\n`
+
+const csvText = (record: ArchiveRecord): string => (record.type === "execution" ? [...csvLine(record)].join("") : "")
 
 /** The process that calls: what executions record of it, and where it logs. */
 export interface Caller {
@@ -116,6 +128,15 @@ export const make = ({ engine, executor }: LocalParts, caller: Caller): Backend[
       ),
     getExecution: (id) =>
       executor.executions.get(scope, id).pipe(Effect.mapBoth({ onSuccess: toEntry, onFailure: toFailure })),
+    exportExecutions: (filters, format) => {
+      const isCsv = format === "csv"
+      const lines = executor.executions.exportRecords(scope, { ...filters, executionsOnly: isCsv }).pipe(
+        Stream.chunks,
+        Stream.map((records) => records.map(isCsv ? csvText : jsonText).join("")),
+        Stream.mapError(toFailure)
+      )
+      return Stream.encodeText(isCsv ? Stream.concat(Stream.make(csvHeader), lines) : lines)
+    },
     listToolCalls: (id) => Effect.mapError(executor.executions.listToolCalls(scope, id), toFailure),
     listInteractions: (id) =>
       executor.executions.listInteractions(scope, id).pipe(

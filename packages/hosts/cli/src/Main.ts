@@ -59,7 +59,8 @@ export const main = (composition: Composition["Service"]): void => {
       readStdin: Effect.tryPromise({
         try: () => text(process.stdin),
         catch: () => new CommandFailed({ message: "Standard input cannot be read." })
-      })
+      }),
+      openStdin: () => process.stdin
     }),
     DefectLog.layerLogger(folder)
   ).pipe(Layer.provideMerge(Output.layerProcess(env)))

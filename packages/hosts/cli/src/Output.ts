@@ -11,6 +11,8 @@ import { neutralise, neutraliseJson } from "./Text.ts"
 /** A stream that the command writes to. */
 export interface Sink {
   readonly write: (text: string) => Effect.Effect<void>
+  /** `false` once its reader has gone away. */
+  readonly isOpen: boolean
   readonly isTerminal: boolean
   readonly color: boolean
   /** The width of the terminal; absent where there is none. */
@@ -64,6 +66,9 @@ const makeSink = (stream: NodeJS.WriteStream, env: { readonly [name: string]: st
   const isTerminal = stream.isTTY === true
   const forced = isPresent(env["FORCE_COLOR"]) && env["FORCE_COLOR"] !== "0"
   return {
+    get isOpen() {
+      return open
+    },
     isTerminal,
     color: !isPresent(env["NO_COLOR"]) && env["TERM"] !== "dumb" && (isTerminal || forced),
     get columns() {

@@ -14,5 +14,7 @@ export class Process extends Context.Service<
     readonly args: ReadonlyArray<string>
     /** All of standard input as text. */
     readonly readStdin: Effect.Effect<string, Failure>
+    /** Standard input as it arrives. */
+    readonly openStdin: () => AsyncIterable<Uint8Array>
   }
 >()("@executor/host-cli/Process") {}

@@ -12,7 +12,7 @@ import {
   userName
 } from "@executor/api"
 import type { FinishedExecution } from "@executor/execution"
-import { ExecutionId } from "@executor/sdk"
+import { ExecutionId, type ExportOptions } from "@executor/sdk"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Effect, Predicate, Schedule, Schema, Stream } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
@@ -190,15 +190,7 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
           query: clean({
             limit: list.limit,
             cursor: list.cursor,
-            status: list.statusFilter,
-            trigger: list.triggerFilter,
-            tool: list.toolPathFilter,
-            from: list.timeRange?.from,
-            to: list.timeRange?.to,
-            after: list.after,
-            code: list.codeQuery,
-            q: list.query,
-            elicitation: list.hadElicitation,
+            ...filterQuery(list),
             sort: list.sort
           })
         })
@@ -209,10 +201,26 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
           Schema.decodeUnknownEffect(ExecutionWithInteractionRecord)(entry)
         )
       ),
+    exportExecutions: (filters, format) =>
+      Stream.unwrap(client.executions.export({ query: clean({ format, ...filterQuery(filters) }) })).pipe(
+        Stream.mapError(fail)
+      ),
     listToolCalls: (id) => mapped(client.executions.toolCalls({ params: { id } })),
     listInteractions: (id) => mapped(client.executions.interactions({ params: { id } }))
   }
   return backend
+})
+
+const filterQuery = (filters: ExportOptions) => ({
+  status: filters.statusFilter,
+  trigger: filters.triggerFilter,
+  tool: filters.toolPathFilter,
+  from: filters.timeRange?.from,
+  to: filters.timeRange?.to,
+  after: filters.after,
+  code: filters.codeQuery,
+  q: filters.query,
+  elicitation: filters.hadElicitation
 })
 
 /** Leaves out what is undefined: the contract refuses a parameter without a value. */

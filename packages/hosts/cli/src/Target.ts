@@ -8,6 +8,8 @@ import { Composition } from "./Composition.ts"
 import { dataFiles, ensure, type Environment, locate } from "./DataFolder.ts"
 import { UsageError } from "./Failure.ts"
 import { type Caller, make as makeLocal } from "./LocalBackend.ts"
+import { target as targetFlags } from "./Flags.ts"
+import { Process } from "./Process.ts"
 import { type LimitChanges, type LimitFlags, resolveLimits } from "./Settings.ts"
 
 /** The flags that every command has. */
@@ -43,6 +45,22 @@ const userName = (): string | undefined => {
     return undefined
   }
 }
+
+/** Opens the data folder for a command that works on nothing else; `what` begins the sentence that refuses a server. */
+export const openFolder = Effect.fnUntraced(function* (what: string) {
+  const { env } = yield* Process
+  const flags = yield* targetFlags
+  if ((yield* serverOf(flags, env)) !== undefined) {
+    return yield* new UsageError({
+      message: `${what} the data folder of this machine. Run it where the server runs, without --server and EXECUTOR_SERVER.`
+    })
+  }
+  const dataFolder = dataFolderOf(flags, env)
+  yield* ensure(dataFolder)
+  const limits = yield* resolveLimits({ flags: {}, env, dataFolder })
+  const parts = yield* (yield* Composition).openLocal({ dataFolder, limits })
+  return { parts, dataFolder }
+})
 
 /** What a command gets to work with. */
 export interface Opened {

@@ -42,6 +42,13 @@ export const parseCount = (text: string): Result.Result<number, string> => {
     : Result.fail("a positive whole number, such as 64")
 }
 
+/** Bytes for people: `512 bytes`, `1.5 kb`, `64 mb`. */
+export const formatSize = (bytes: number): string => {
+  if (bytes < 1024) return `${bytes} byte${bytes === 1 ? "" : "s"}`
+  const [unit = "gb", size = 1] = Object.entries(sizes).findLast(([, size]) => bytes >= size) ?? []
+  return `${(bytes / size).toFixed(1).replace(/\.0$/, "")} ${unit}`
+}
+
 /** Milliseconds for people: `12 ms`, `3.4 s`, `2 min 5 s`, `3 h 2 min`. */
 export const formatDuration = (ms: number): string => {
   if (ms < 1_000) return `${Math.round(ms)} ms`

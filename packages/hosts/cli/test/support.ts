@@ -19,6 +19,7 @@ import { type Cause, Context, Deferred, Effect, Layer, Option, Queue, Scope, Ter
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Readable } from "node:stream"
 
 /** Tools of every kind that the commands treat differently. */
 const plugin = definePlugin({
@@ -108,6 +109,7 @@ const key = (text: string): Terminal.UserInput => ({
 const makeSink = (isTerminal: boolean, onText: (text: string) => Effect.Effect<unknown>) => {
   let written = ""
   return {
+    isOpen: true,
     isTerminal,
     color: false,
     columns: isTerminal ? 80 : undefined,
@@ -197,7 +199,8 @@ export const layerCommand: Layer.Layer<Command> = Layer.effect(
         Effect.provideService(Process, {
           args,
           env: { HOME: folder, EXECUTOR_DATA_DIR: folder, ...call.env },
-          readStdin: Effect.succeed(call.stdin ?? "")
+          readStdin: Effect.succeed(call.stdin ?? ""),
+          openStdin: () => Readable.from([Buffer.from(call.stdin ?? "")])
         }),
         Effect.provideServiceEffect(Terminal.Terminal, makeTerminal(call.keys ?? [], stderr.write))
       )

@@ -13,6 +13,7 @@ import { printTable } from "../Table.ts"
 import { open } from "../Target.ts"
 import { neutralise } from "../Text.ts"
 import { formatDuration } from "../Units.ts"
+import { exportCommand, importCommand } from "./Archive.ts"
 import { parseLimit } from "./Catalog.ts"
 import { parseId } from "./Execute.ts"
 import { defined, filterFlags, parseFilters } from "./HistoryFilters.ts"
@@ -196,5 +197,5 @@ export const executions = Command.make("executions").pipe(
     { command: "executor executions list", description: "The newest" },
     { command: "executor executions tool-calls <id>", description: "What one did" }
   ]),
-  Command.withSubcommands([list, get, toolCalls])
+  Command.withSubcommands([list, get, toolCalls, exportCommand, importCommand])
 )

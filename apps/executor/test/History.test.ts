@@ -1,0 +1,78 @@
+/**
+ * The history as a whole, with the built command as processes: out of a data folder, through a server, and into another folder.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { everythingServer, makeCli, serve } from "./support.ts"
+
+const withHistory = Effect.fnUntraced(function* () {
+  const cli = yield* makeCli()
+  const added = yield* cli.run(["sources", "add", "mcp", "everything", "--", ...everythingServer])
+  assert.strictEqual(added.code, 0, added.stderr)
+  const code = `await tools.everything["get-sum"]({ a: 1, b: 2 }); await tools.everything["toggle-simulated-logging"]({})`
+  yield* cli.run(["run", "-e", code, "--approve", "everything.*"])
+  yield* cli.run(["run", "-e", code])
+  yield* cli.run(["run", "-e", "console.log('é😀'); return '\\u0000\\ud83d'.repeat(3)"])
+  return cli
+})
+
+describe("the history", () => {
+  it.live("is the same in the folder that it was exported to, also through a server", () =>
+    Effect.gen(function* () {
+      const cli = yield* withHistory()
+      const file = join(cli.folder, "..", "history.jsonl")
+      const written = yield* cli.run(["executions", "export", "--output", file])
+      assert.deepStrictEqual([written.code, written.stdout], [0, ""])
+      const text = yield* Effect.promise(() => readFile(file, "utf8"))
+      const types = text.trimEnd().split("\n")
+      assert.strictEqual(types.length, 3 + 4 + 1)
+
+      const { run } = yield* serve(cli)
+      assert.strictEqual((yield* run(["executions", "export"])).stdout, text)
+      const csv = yield* cli.run(["executions", "export", "--format", "csv"])
+      assert.strictEqual((yield* run(["executions", "export", "--format", "csv"])).stdout, csv.stdout)
+      assert.strictEqual(csv.stdout.split("\r\n").length, 1 + 3 + 1)
+
+      const other = yield* makeCli()
+      const imported = yield* other.run(["executions", "import", file])
+      assert.deepStrictEqual([imported.code, imported.stderr], [0, ""])
+      assert.include(imported.stdout, "Imported 3 executions, 4 tool calls and 1 question.")
+      assert.strictEqual((yield* other.run(["executions", "export"])).stdout, text)
+      const again = yield* other.run(["executions", "import", "-"], { stdin: text })
+      assert.include(again.stdout, "3 executions were there already")
+      assert.strictEqual((yield* other.run(["executions", "export"])).stdout, text)
+      const found = yield* other.run(["executions", "list", "--tool", "everything.*", "--json"])
+      assert.strictEqual(JSON.parse(found.stdout).executions.length, 2)
+    })
+  )
+
+  it.live("is read by a program that takes only its beginning", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      yield* cli.run(["run", "-e", "return 'x'.repeat(1_000_000)"])
+      const [, first = ""] = /^(.*)\n$/.exec((yield* cli.run(["executions", "export"])).stdout) ?? []
+      const many = Array.from({ length: 60 }, (_, index) => `${first.replace('"id":"', `"id":"${index}-`)}\n`)
+      const file = join(cli.folder, "..", "many.jsonl")
+      yield* Effect.promise(() => writeFile(file, many.join("")))
+      assert.strictEqual((yield* cli.run(["executions", "import", file])).code, 0)
+      const { child, ended } = yield* cli.start(["executions", "export"])
+      child.stdout?.once("data", () => child.stdout?.destroy())
+      const { code, stderr } = yield* ended
+      assert.deepStrictEqual([code, stderr], [0, ""])
+    })
+  )
+
+  it.live("leaves no file behind when its export fails", () =>
+    Effect.gen(function* () {
+      const cli = yield* withHistory()
+      const file = join(cli.folder, "..", "history.jsonl")
+      const ended = yield* cli.run(["--server", "http://127.0.0.1:1", "executions", "export", "--output", file])
+      assert.strictEqual(ended.code, 1)
+      assert.include(ended.stderr, "cannot be reached")
+      const read = yield* Effect.flip(Effect.tryPromise(() => readFile(file)))
+      assert.include(String(read.cause), "ENOENT")
+    })
+  )
+})
