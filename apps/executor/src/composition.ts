@@ -5,6 +5,7 @@ import {
   CommandFailed,
   type Composition,
   dataFiles,
+  keepWithin,
   type LimitChanges,
   type LocalParts,
   makeOwner
@@ -93,6 +94,7 @@ export const composition: Composition["Service"] = {
         host: options.host,
         port: options.port
       })
+      yield* Effect.forkScoped(keepWithin(executor, options.retention))
       yield* options.onListening(host.url)
       return yield* Effect.never
     },

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { everythingServer, makeCli, serve } from "./support.ts"
+import { everythingServer, history, makeCli, serve } from "./support.ts"
 
 const withHistory = Effect.fnUntraced(function* () {
   const cli = yield* makeCli()
@@ -61,6 +61,25 @@ describe("the history", () => {
       child.stdout?.once("data", () => child.stdout?.destroy())
       const { code, stderr } = yield* ended
       assert.deepStrictEqual([code, stderr], [0, ""])
+    })
+  )
+
+  it.live("is kept whole by a server unless it is told how much to keep", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      for (const n of [1, 2, 3]) yield* cli.run(["run", "-e", `return ${n}`])
+      const { server } = yield* serve(cli)
+      assert.strictEqual((yield* history(cli)).length, 3)
+      server.child.kill("SIGTERM")
+      yield* server.ended
+
+      yield* Effect.promise(() => writeFile(join(cli.folder, "config.json"), '{ "retainFor": "7d" }'))
+      yield* serve(cli, "--retain-count", "1")
+      const left = yield* history(cli).pipe(Effect.repeat({ until: (rows) => rows.length === 1 }))
+      assert.strictEqual(left[0]?.codePreview, "return 3")
+      const wrong = yield* cli.run(["serve", "--retain-for", "soon", "--port", "0"])
+      assert.deepStrictEqual([wrong.code, wrong.stdout], [2, ""])
+      assert.include(wrong.stderr, "--retain-for")
     })
   )
 

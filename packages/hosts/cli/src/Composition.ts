@@ -6,6 +6,7 @@
 import { Context, type Effect, type Scope } from "effect"
 import type { Failure } from "./Failure.ts"
 import type { LocalParts } from "./LocalBackend.ts"
+import type { Retention } from "./Retention.ts"
 import type { LimitChanges } from "./Settings.ts"
 
 /** What the database says of itself. */
@@ -29,6 +30,7 @@ export class Composition extends Context.Service<
     readonly serve: (options: {
       readonly dataFolder: string
       readonly limits: LimitChanges
+      readonly retention: Retention
       readonly host: string
       readonly port: number
       readonly auth: boolean

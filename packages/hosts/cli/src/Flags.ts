@@ -3,7 +3,7 @@
  */
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { limitSettings, type LimitFlags } from "./Settings.ts"
+import { limitSettings, type LimitFlags, retentionSettings } from "./Settings.ts"
 
 /** A flag that is on when it is there. It never takes the next word as its value, as `--json true` would. */
 export const switchFlag = (name: string, description: string): Flag.Flag<boolean> =>
@@ -32,24 +32,32 @@ export const approve = repeatedFlag(
   "Grant matching tools beforehand (github.issues.create, github.*); may be repeated"
 )
 
+const flagsOf = (
+  settings: ReadonlyArray<{ readonly flag: string; readonly metavar: string; readonly description: string }>
+) => Object.fromEntries(settings.map(({ description, flag, metavar }) => [flag, textFlag(flag, metavar, description)]))
+
 /** One flag for each limit. */
-export const limits = Object.fromEntries(
-  limitSettings.map(({ description, flag, metavar }) => [flag, textFlag(flag, metavar, description)])
-)
+export const limits = flagsOf(limitSettings)
+
+/** One flag for each bound of the history that is kept. */
+export const retention = flagsOf(retentionSettings)
+
+/** The settings among parsed flags. */
+const settingsOf =
+  (settings: ReadonlyArray<{ readonly flag: string }>) =>
+  (input: { readonly [flag: string]: unknown }): LimitFlags =>
+    Object.fromEntries(
+      settings.map(({ flag }) => {
+        const value = Option.isOption(input[flag]) ? Option.getOrUndefined(input[flag]) : undefined
+        return [flag, typeof value === "string" ? value : undefined]
+      })
+    )
 
 /** The limits among parsed flags. */
-export const limitFlagsOf = (input: { readonly [flag: string]: unknown }): LimitFlags =>
-  Object.fromEntries(
-    limitSettings.map(({ flag }) => {
-      const value = input[flag]
-      return [
-        flag,
-        Option.isOption(value) && typeof Option.getOrUndefined(value) === "string"
-          ? String(Option.getOrUndefined(value))
-          : undefined
-      ]
-    })
-  )
+export const limitFlagsOf = settingsOf(limitSettings)
+
+/** The bounds of the history among parsed flags. */
+export const retentionFlagsOf = settingsOf(retentionSettings)
 
 /** The command itself, with the flags that say what it works on. */
 export const root = Command.make("executor").pipe(

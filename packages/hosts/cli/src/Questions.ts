@@ -173,3 +173,7 @@ export const ask = Effect.fn("Questions.ask")(function* (request: ElicitationReq
   }
   return { action, content: Object.fromEntries(content) } satisfies InteractionAnswer
 }, Effect.provide(services))
+
+/** Asks the person at the terminal whether to do something. Enter alone is no. */
+export const confirm = (message: string) =>
+  Effect.provide(Prompt.run(Prompt.Confirm({ message, initial: false })), services)

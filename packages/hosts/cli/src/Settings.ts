@@ -11,17 +11,22 @@ import { readFile } from "node:fs/promises"
 import { dataFiles, type Environment } from "./DataFolder.ts"
 import { UsageError } from "./Failure.ts"
 import { suggest } from "./SchemaShape.ts"
+import type { Retention } from "./Retention.ts"
 import { parseCount, parseDuration, parseSize } from "./Units.ts"
 
 type Parser = (text: string) => Result.Result<number, string>
 
-/** One limit as a setting. */
-export interface LimitSetting {
-  readonly limit: LimitName
+/** One setting: what it is for, and how it is written. */
+interface Setting {
   readonly flag: string
   readonly parse: Parser
   readonly metavar: string
   readonly description: string
+}
+
+/** One limit as a setting. */
+export interface LimitSetting extends Setting {
+  readonly limit: LimitName
 }
 
 const setting = (
@@ -51,6 +56,24 @@ export const limitSettings: ReadonlyArray<LimitSetting> = [
   setting("toolResultBytes", "tool-result-limit", parseSize, "size", "The result of one tool call (8mb)"),
   setting("resultBytes", "result-limit", parseSize, "size", "The result of the execution (10mb)"),
   setting("logBytes", "log-limit", parseSize, "size", "All console output; the rest is dropped (1mb)")
+]
+
+/** How much history a server keeps, as settings. */
+export const retentionSettings: ReadonlyArray<Setting & { readonly bound: keyof Retention }> = [
+  {
+    bound: "keepForMs",
+    flag: "retain-for",
+    parse: parseDuration,
+    metavar: "duration",
+    description: "Remove executions that ended longer ago, such as 30d (never)"
+  },
+  {
+    bound: "keepCount",
+    flag: "retain-count",
+    parse: parseCount,
+    metavar: "count",
+    description: "Remove all executions but this many that ended last (none)"
+  }
 ]
 
 /** Limits as flags give them: by the flag's name. */
@@ -86,7 +109,7 @@ const readFileSettings = Effect.fnUntraced(function* (folder: string) {
   if (!Predicate.isObject(parsed)) {
     return yield* new UsageError({ message: `${file}: expected an object of settings, such as { "cpuLimit": "2s" }` })
   }
-  const names = limitSettings.map((setting) => fileName(setting.flag))
+  const names = [...limitSettings, ...retentionSettings].map((setting) => fileName(setting.flag))
   const settings: { [name: string]: string } = {}
   for (const [name, value] of Object.entries(parsed)) {
     if (!names.includes(name)) {
@@ -102,36 +125,57 @@ const readFileSettings = Effect.fnUntraced(function* (folder: string) {
   return settings
 })
 
-const parseLimit = (setting: LimitSetting, name: string, text: string): Result.Result<number | null, UsageError> => {
-  if (setting.limit === "wallTimeMs" && text.trim() === "none") return Result.succeed(null)
-  return Result.mapError(
-    setting.parse(text),
-    (expected) =>
-      new UsageError({
-        message: `${name}: "${text}" is not ${setting.limit === "wallTimeMs" ? `${expected}, or none` : expected}`
-      })
-  )
-}
-
-/** The limits that differ from the defaults, from all three places. Without a data folder no file is read. */
-export const resolveLimits = Effect.fn("Settings.resolveLimits")(function* (options: {
+/** Where values come from: flags by their names, the environment, and the file of a data folder if there is one. */
+interface Places {
   readonly flags: LimitFlags
   readonly env: Environment
   readonly dataFolder: string | undefined
-}) {
-  const { dataFolder } = options
+}
+
+/** The values that are set, from all three places, under what `keyOf` calls each setting. */
+const resolveSettings = Effect.fnUntraced(function* <S extends Setting>(
+  settings: ReadonlyArray<S>,
+  keyOf: (setting: S) => string,
+  parse: (setting: S, text: string) => Result.Result<number | null, string>,
+  { dataFolder, env, flags }: Places
+) {
   const file: { readonly [name: string]: string } = dataFolder === undefined ? {} : yield* readFileSettings(dataFolder)
-  const changes: { [limit: string]: number | null } = {}
-  for (const setting of limitSettings) {
+  const changes: { [key: string]: number | null } = {}
+  for (const setting of settings) {
     const sources: ReadonlyArray<readonly [name: string, text: string | undefined]> = [
       [`"${fileName(setting.flag)}" in ${dataFiles.config(dataFolder ?? "")}`, file[fileName(setting.flag)]],
-      [envName(setting.flag), options.env[envName(setting.flag)] || undefined],
-      [`--${setting.flag}`, options.flags[setting.flag]]
+      [envName(setting.flag), env[envName(setting.flag)] || undefined],
+      [`--${setting.flag}`, flags[setting.flag]]
     ]
     for (const [name, text] of sources) {
       if (text === undefined) continue
-      changes[setting.limit] = yield* Effect.fromResult(parseLimit(setting, name, text))
+      const refused = (expected: string) => new UsageError({ message: `${name}: "${text}" is not ${expected}` })
+      changes[keyOf(setting)] = yield* Effect.mapError(Effect.fromResult(parse(setting, text)), refused)
     }
   }
-  return changes as LimitChanges
+  return changes
 })
+
+const parseLimit = ({ limit, parse }: LimitSetting, text: string): Result.Result<number | null, string> => {
+  if (limit !== "wallTimeMs") return parse(text)
+  return text.trim() === "none" ? Result.succeed(null) : Result.mapError(parse(text), (what) => `${what}, or none`)
+}
+
+/** The limits that differ from the defaults. Without a data folder no file is read. */
+export const resolveLimits = (places: Places): Effect.Effect<LimitChanges, UsageError> =>
+  Effect.map(
+    resolveSettings(limitSettings, (setting) => setting.limit, parseLimit, places),
+    (changes) => changes as LimitChanges
+  )
+
+/** How much history is kept; without any of these settings everything. */
+export const resolveRetention = (places: Places): Effect.Effect<Retention, UsageError> =>
+  Effect.map(
+    resolveSettings(
+      retentionSettings,
+      (setting) => setting.bound,
+      (setting, text) => setting.parse(text),
+      places
+    ),
+    (changes) => changes as Retention
+  )

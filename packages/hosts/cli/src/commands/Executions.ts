@@ -16,6 +16,7 @@ import { formatDuration } from "../Units.ts"
 import { exportCommand, importCommand } from "./Archive.ts"
 import { parseLimit } from "./Catalog.ts"
 import { parseId } from "./Execute.ts"
+import { prune } from "./Prune.ts"
 import { defined, filterFlags, parseFilters } from "./HistoryFilters.ts"
 
 const opened = Effect.gen(function* () {
@@ -197,5 +198,5 @@ export const executions = Command.make("executions").pipe(
     { command: "executor executions list", description: "The newest" },
     { command: "executor executions tool-calls <id>", description: "What one did" }
   ]),
-  Command.withSubcommands([list, get, toolCalls, exportCommand, importCommand])
+  Command.withSubcommands([list, get, toolCalls, exportCommand, importCommand, prune])
 )

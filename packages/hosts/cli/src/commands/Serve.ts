@@ -9,7 +9,7 @@ import { exitCodes, ExitStatus, UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 import { Process } from "../Process.ts"
-import { resolveLimits } from "../Settings.ts"
+import { resolveLimits, resolveRetention } from "../Settings.ts"
 import { dataFolderOf } from "../Target.ts"
 
 const defaultHost = "127.0.0.1"
@@ -50,7 +50,8 @@ export const serve = Command.make(
     ),
     port: Flags.textFlag("port", "port", `The port, 0 for any that is free (${defaultPort})`),
     noAuth: Flags.switchFlag("no-auth", "Want no token; on loopback addresses only"),
-    ...Flags.limits
+    ...Flags.limits,
+    ...Flags.retention
   },
   Effect.fn(function* (input) {
     const { env } = yield* Process
@@ -58,6 +59,7 @@ export const serve = Command.make(
     const port = yield* parsePort(input.port)
     const dataFolder = yield* folder
     const limits = yield* resolveLimits({ flags: Flags.limitFlagsOf(input), env, dataFolder })
+    const retention = yield* resolveRetention({ flags: Flags.retentionFlagsOf(input), env, dataFolder })
     const output = yield* Output.Output
     const say = (url: string) =>
       Effect.gen(function* () {
@@ -72,6 +74,7 @@ export const serve = Command.make(
       composition.serve({
         dataFolder,
         limits,
+        retention,
         host: input.host,
         port,
         auth: !input.noAuth,
@@ -89,7 +92,8 @@ export const serve = Command.make(
     {
       command: "executor serve --port 0 --cpu-limit 5s",
       description: "On any free port, with a limit for every execution"
-    }
+    },
+    { command: "executor serve --retain-for 90d", description: "Keep the history of three months; all of it without" }
   ])
 )
 

@@ -1,0 +1,82 @@
+/**
+ * The command that removes old history: `executions prune`.
+ */
+import { Effect, Option } from "effect"
+import { Command } from "effect/cli"
+import { UsageError } from "../Failure.ts"
+import * as Flags from "../Flags.ts"
+import * as Output from "../Output.ts"
+import { confirm } from "../Questions.ts"
+import { countBeyond, describeRetention, removeBeyond, type Retention } from "../Retention.ts"
+import { openFolder } from "../Target.ts"
+import { parseDuration } from "../Units.ts"
+
+const parseRetention = Effect.fnUntraced(function* (input: {
+  readonly "older-than": Option.Option<string>
+  readonly keep: Option.Option<string>
+}): Effect.fn.Return<Retention, UsageError> {
+  const age = Option.getOrUndefined(input["older-than"])
+  const keep = Option.getOrUndefined(input.keep)
+  if ((age === undefined) === (keep === undefined)) {
+    return yield* new UsageError({ message: "Say what is too old: --older-than 30d, or --keep 10000; one of them." })
+  }
+  if (age !== undefined) {
+    const keepForMs = yield* Effect.mapError(
+      Effect.fromResult(parseDuration(age)),
+      (expected) => new UsageError({ message: `--older-than: "${age}" is not ${expected}` })
+    )
+    return { keepForMs }
+  }
+  return /^\d{1,9}$/.test(keep ?? "")
+    ? { keepCount: Number(keep) }
+    : yield* new UsageError({ message: `--keep: "${keep}" is not a whole number, such as 10000` })
+})
+
+const executions = (count: number): string => `${count} execution${count === 1 ? "" : "s"}`
+
+/** `executor executions prune`. */
+export const prune = Command.make(
+  "prune",
+  {
+    "older-than": Flags.textFlag("older-than", "duration", "Remove executions that ended longer ago: 30d, 12h"),
+    keep: Flags.textFlag("keep", "count", "Remove all but this many that ended last"),
+    yes: Flags.switchFlag("yes", "Do not ask first"),
+    dryRun: Flags.switchFlag("dry-run", "Only say how many would be removed"),
+    json: Flags.json
+  },
+  Effect.fn(function* (input) {
+    const retention = yield* parseRetention(input)
+    const { canAsk, stderr } = yield* Output.Output
+    if (!input.yes && !input.dryRun && !canAsk) {
+      return yield* new UsageError({
+        message: "Nobody is here to be asked: say --yes to remove, or --dry-run to look."
+      })
+    }
+    const { parts } = yield* openFolder("prune works on")
+    const kept = describeRetention(retention)
+    const found = yield* Effect.mapError(countBeyond(parts, retention), ({ message }) => new UsageError({ message }))
+    const report = (removed: number, text: string) =>
+      input.json ? Output.json(JSON.stringify({ found, removed })) : Output.result(text)
+    if (found === 0) return yield* report(0, `Nothing to remove. Kept is ${kept}.`)
+    if (input.dryRun) return yield* report(0, `${executions(found)} would be removed. Kept would be ${kept}.`)
+    if (!input.yes) {
+      const question = `Remove ${executions(found)} with their tool calls and questions, and keep ${kept}?`
+      if (!(yield* confirm(question))) return yield* report(0, "Nothing was removed.")
+    }
+    const progress = (count: number) =>
+      stderr.isTerminal ? stderr.write(`\r\u001b[2KRemoved ${count} of ${found}`) : Effect.void
+    const clear = stderr.isTerminal ? stderr.write("\r\u001b[2K") : Effect.void
+    const removed = yield* Effect.ensuring(removeBeyond(parts.executor, retention, progress), clear)
+    yield* report(removed, `Removed ${executions(removed)}. Kept is ${kept}.`)
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription(
+    "Remove executions from the history of the data folder, with all that belongs to them. Those that have not ended stay. " +
+      "At a terminal it asks first."
+  ),
+  Command.withShortDescription("Remove old history"),
+  Command.withExamples([
+    { command: "executor executions prune --older-than 30d --dry-run", description: "How many are that old" },
+    { command: "executor executions prune --keep 10000 --yes", description: "Keep those that ended last" }
+  ])
+)
