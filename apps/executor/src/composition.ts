@@ -4,7 +4,6 @@
 import {
   CommandFailed,
   type Composition,
-  dataFiles,
   keepWithin,
   type LimitChanges,
   type LocalParts,
@@ -28,11 +27,11 @@ const load = <A>(module: () => Promise<A>): Effect.Effect<A> => Effect.promise(m
 const toFailed = (error: { readonly message: string }): CommandFailed => new CommandFailed({ message: error.message })
 
 const openLocal = Effect.fn("composition.openLocal")(function* (options: {
-  readonly dataFolder: string
+  readonly database: string
   readonly limits: LimitChanges
 }) {
   const scope = yield* Effect.scope
-  const [{ createExecutor, ScopeId }, { SqliteAdapter }, { mcpPlugin }] = yield* Effect.all(
+  const [{ createExecutor, ScopeId }, { DatabaseUrl }, { mcpPlugin }] = yield* Effect.all(
     [
       load(() => import("@executor/sdk")),
       load(() => import("@executor/storage-drizzle")),
@@ -40,7 +39,7 @@ const openLocal = Effect.fn("composition.openLocal")(function* (options: {
     ],
     { concurrency: "unbounded" }
   )
-  const adapter = yield* SqliteAdapter.make({ file: dataFiles.database(options.dataFolder) })
+  const adapter = yield* DatabaseUrl.open(options.database)
   const executor = yield* createExecutor({ scopes: [ScopeId.make(scopeName)], adapter, plugins: [mcpPlugin()] })
   const engine = yield* Effect.cached(
     Effect.gen(function* () {

@@ -1,6 +1,7 @@
 /**
  * The built command on its own, over a data folder.
  */
+import { freshDatabase } from "@executor/storage-drizzle/testing"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { chmod, readFile, stat, writeFile } from "node:fs/promises"
@@ -213,15 +214,23 @@ describe("doctor", () => {
     const { code, stdout } = yield* cli.run(["doctor", "--json"])
     const { checks, ok }: { ok: boolean; checks: ReadonlyArray<{ name: string; status: string; detail: string }> } =
       JSON.parse(stdout)
-    return { code, ok, problems: checks.filter((check) => check.status === "problem").map((check) => check.name) }
+    const problems = checks.filter((check) => check.status === "problem").map((check) => check.name)
+    return { code, ok, problems, detailOf: (name: string) => checks.find((check) => check.name === name)?.detail ?? "" }
   })
 
   it.live("finds nothing where there is nothing", () =>
     Effect.gen(function* () {
       const cli = yield* makeCli()
-      assert.deepStrictEqual(yield* doctor(cli), { code: 0, ok: true, problems: [] })
+      assert.deepInclude(yield* doctor(cli), { code: 0, ok: true, problems: [] })
       yield* cli.run(["run", "-e", "1"])
-      assert.deepStrictEqual(yield* doctor(cli), { code: 0, ok: true, problems: [] })
+      const { detailOf, ...outcome } = yield* doctor(cli)
+      assert.deepStrictEqual(outcome, { code: 0, ok: true, problems: [] })
+      assert.match(detailOf("database"), /executor\.db, \S+ kb and \S+ \S+ of write-ahead log, integrity ok$/)
+      assert.match(detailOf("history"), /^1 execution \(1 completed\), 0 tool calls, .*, the oldest of 20\d\d-/)
+      assert.match(detailOf("retention"), /^everything is kept/)
+      const file = join(cli.folder, "config.json")
+      yield* Effect.promise(() => writeFile(file, '{ "retainFor": "30d", "retainCount": 5 }'))
+      assert.include((yield* doctor(cli)).detailOf("retention"), "30 days, and of that the 5 executions")
     })
   )
 
@@ -232,10 +241,23 @@ describe("doctor", () => {
       assert.deepStrictEqual((yield* doctor(cli)).problems, [])
       child.kill("SIGKILL")
       yield* ended
-      assert.deepStrictEqual(yield* doctor(cli), { code: 1, ok: false, problems: ["abandoned executions"] })
+      assert.deepInclude(yield* doctor(cli), { code: 1, ok: false, problems: ["abandoned executions"] })
       yield* Effect.promise(() => chmod(cli.folder, 0o755))
       yield* Effect.promise(() => writeFile(join(cli.folder, "config.json"), '{ "cpuLimit": "soon" }'))
       assert.deepStrictEqual((yield* doctor(cli)).problems, ["data folder", "settings", "abandoned executions"])
+    })
+  )
+
+  it.live("finds what the log tells of writes that were lost", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      yield* cli.run(["run", "-e", "1"])
+      const line =
+        'timestamp=x level=WARN message="History of execution e1 is incomplete: its start could not be written."\n'
+      yield* Effect.promise(() => writeFile(join(cli.folder, "executor.log"), line + line))
+      const { detailOf, problems } = yield* doctor(cli)
+      assert.deepStrictEqual(problems, ["dropped writes"])
+      assert.include(detailOf("dropped writes"), "tells of 1")
     })
   )
 
@@ -247,7 +269,44 @@ describe("doctor", () => {
       const bytes = yield* Effect.promise(() => readFile(file))
       bytes.fill(0x55, 4096, bytes.length)
       yield* Effect.promise(() => writeFile(file, bytes))
-      assert.deepStrictEqual(yield* doctor(cli), { code: 1, ok: false, problems: ["database"] })
+      assert.deepInclude(yield* doctor(cli), { code: 1, ok: false, problems: ["database"] })
+    })
+  )
+})
+
+describe("EXECUTOR_DATABASE_URL", () => {
+  it.live("names a Postgres, which every command then works on", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const cli = yield* makeCli({ EXECUTOR_DATABASE_URL: url })
+      assert.strictEqual((yield* cli.run(["run", "-e", "return 42"])).stdout, "42\n")
+      const [row] = yield* history(cli)
+      assert.deepStrictEqual([row?.status, row?.codePreview], ["completed", "return 42"])
+      const text = (yield* cli.run(["executions", "export"])).stdout
+      const file = yield* makeCli()
+      assert.strictEqual((yield* file.run(["executions", "import", "-"], { stdin: text })).code, 0)
+      assert.strictEqual((yield* file.run(["executions", "export"])).stdout, text)
+      const doctor = yield* cli.run(["doctor"])
+      assert.strictEqual(doctor.code, 0, doctor.stdout)
+      assert.include(doctor.stdout, `Postgres ${new URL(url).host}`)
+      assert.notInclude(doctor.stdout, new URL(url).password)
+      const pruned = yield* cli.run(["executions", "prune", "--keep", "0", "--yes"])
+      assert.include(pruned.stdout, "Removed 1 execution.")
+    })
+  )
+
+  it.live("names a file, and nothing else", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const file = join(cli.folder, "..", "other.db")
+      const other = { env: { EXECUTOR_DATABASE_URL: file } }
+      assert.strictEqual((yield* cli.run(["run", "-e", "return 1"], other)).code, 0)
+      assert.deepStrictEqual(yield* history(cli), [])
+      assert.include((yield* cli.run(["doctor"], other)).stdout, "1 execution (1 completed)")
+      const wrong = yield* cli.run(["executions", "list"], { env: { EXECUTOR_DATABASE_URL: "mysql://u:secret@h/d" } })
+      assert.deepStrictEqual([wrong.code, wrong.stdout], [2, ""])
+      assert.include(wrong.stderr, "EXECUTOR_DATABASE_URL")
+      assert.notInclude(wrong.stderr, "secret")
     })
   )
 })

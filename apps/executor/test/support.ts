@@ -107,7 +107,7 @@ export const makeCli = Effect.fnUntraced(function* (more: { readonly [name: stri
     (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
   )
   const folder = join(parent, "data")
-  const { EXECUTOR_SERVER: _, ...inherited } = process.env
+  const { EXECUTOR_DATABASE_URL: _, EXECUTOR_SERVER: __, ...inherited } = process.env
   const env = { ...inherited, EXECUTOR_DATA_DIR: folder, NO_COLOR: "1", ...more }
   const cli: Cli = {
     folder,

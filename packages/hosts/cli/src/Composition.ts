@@ -21,14 +21,15 @@ export class Composition extends Context.Service<
   Composition,
   {
     readonly version: string
-    /** Opens the data folder until the scope closes. */
+    /** Opens a database, a file or a Postgres, until the scope closes. */
     readonly openLocal: (options: {
-      readonly dataFolder: string
+      readonly database: string
       readonly limits: LimitChanges
     }) => Effect.Effect<LocalParts, Failure, Scope.Scope>
     /** Serves HTTP until it is interrupted; `onListening` hears once where. */
     readonly serve: (options: {
       readonly dataFolder: string
+      readonly database: string
       readonly limits: LimitChanges
       readonly retention: Retention
       readonly host: string
@@ -38,14 +39,14 @@ export class Composition extends Context.Service<
     }) => Effect.Effect<void, Failure>
     /** Serves MCP over stdin and stdout until the client goes away. */
     readonly mcp: (options: {
-      readonly dataFolder: string
+      readonly database: string
       readonly limits: LimitChanges
     }) => Effect.Effect<void, Failure>
     /** The server's token of the data folder, made if there is none. */
     readonly token: (dataFolder: string) => Effect.Effect<string, Failure>
     /** The server's token of the data folder, if there is one. */
     readonly readToken: (dataFolder: string) => Effect.Effect<string | undefined, Failure>
-    /** Opens the database and checks it without changing it. */
+    /** Opens a SQLite file and checks it without changing it. */
     readonly inspectDatabase: (file: string) => Effect.Effect<DatabaseReport, Failure>
   }
 >()("@executor/host-cli/Composition") {}

@@ -5,6 +5,7 @@ import { Effect, Option } from "effect"
 import { userInfo } from "node:os"
 import type { Backend } from "./Backend.ts"
 import { Composition } from "./Composition.ts"
+import { locateDatabase } from "./DatabaseLocation.ts"
 import { dataFiles, ensure, type Environment, locate } from "./DataFolder.ts"
 import { UsageError } from "./Failure.ts"
 import { type Caller, make as makeLocal } from "./LocalBackend.ts"
@@ -58,7 +59,8 @@ export const openFolder = Effect.fnUntraced(function* (what: string) {
   const dataFolder = dataFolderOf(flags, env)
   yield* ensure(dataFolder)
   const limits = yield* resolveLimits({ flags: {}, env, dataFolder })
-  const parts = yield* (yield* Composition).openLocal({ dataFolder, limits })
+  const database = yield* locateDatabase(env, dataFolder)
+  const parts = yield* (yield* Composition).openLocal({ database, limits })
   return { parts, dataFolder }
 })
 
@@ -84,7 +86,8 @@ export const open = Effect.fn("Target.open")(function* (
   if (url === undefined) {
     yield* ensure(dataFolder)
     const limits = yield* resolveLimits({ flags: limitFlags, env, dataFolder })
-    const parts = yield* composition.openLocal({ dataFolder, limits })
+    const database = yield* locateDatabase(env, dataFolder)
+    const parts = yield* composition.openLocal({ database, limits })
     const opened: Opened = { backend: makeLocal(parts, caller), server: undefined, limits: {} }
     return opened
   }

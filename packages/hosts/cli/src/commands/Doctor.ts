@@ -4,8 +4,9 @@
 import type { ExecutionStatus, Source } from "@executor/sdk"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import { stat } from "node:fs/promises"
+import { readFile, stat } from "node:fs/promises"
 import { Composition } from "../Composition.ts"
+import { databaseFile, locateDatabase, shownDatabase } from "../DatabaseLocation.ts"
 import { dataFiles, type Environment } from "../DataFolder.ts"
 import { exitCodes, ExitStatus, UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
@@ -13,9 +14,11 @@ import type { LocalParts } from "../LocalBackend.ts"
 import * as Output from "../Output.ts"
 import { isGone } from "../Owner.ts"
 import { Process } from "../Process.ts"
-import { resolveLimits } from "../Settings.ts"
+import { describeRetention } from "../Retention.ts"
+import { resolveLimits, resolveRetention, retentionSettings } from "../Settings.ts"
 import { dataFolderOf, serverOf } from "../Target.ts"
 import { neutraliseLine } from "../Text.ts"
+import { formatSize } from "../Units.ts"
 
 /** One thing looked at. `problem` makes the exit code 1. */
 interface Check {
@@ -77,14 +80,18 @@ const countAbandoned = Effect.fnUntraced(function* ({ executor }: LocalParts) {
   return abandoned
 })
 
-const checkHistory = Effect.fnUntraced(function* (parts: LocalParts) {
-  const { adapter, executor } = parts
-  const groups = yield* adapter.countBy({ table: "execution", by: [{ column: "status" }] })
-  const total = groups.reduce((sum, group) => sum + group.count, 0)
-  const byStatus = groups.map((group) => `${group.count} ${group.keys[0]}`).join(", ")
-  const calls = yield* adapter.count({ table: "execution_tool_call" })
-  const questions = yield* adapter.count({ table: "execution_interaction" })
-  const incomplete = yield* adapter.count({
+/** What the log tells of executions whose history could not be written, perhaps not even their row. */
+const incompleteInLog = Effect.fnUntraced(function* (folder: string) {
+  const log = dataFiles.log(folder)
+  const texts = yield* Effect.promise(() =>
+    Promise.all([log, `${log}.old`].map((file) => readFile(file, "utf8").catch(() => "")))
+  )
+  const ids = texts.join("\n").matchAll(/History of execution (\S+) is incomplete/g)
+  return new Set([...ids].map(([, id]) => id)).size
+})
+
+const checkDropped = Effect.fnUntraced(function* ({ adapter, executor }: LocalParts, folder: string) {
+  const marked = yield* adapter.count({
     table: "execution",
     where: {
       op: "and",
@@ -94,25 +101,39 @@ const checkHistory = Effect.fnUntraced(function* (parts: LocalParts) {
       ]
     }
   })
+  const logged = yield* incompleteInLog(folder)
+  if (marked === 0 && logged === 0) return ok("dropped writes", "none")
+  return problem(
+    "dropped writes",
+    `${plural(marked, "execution has", "executions have")} an incomplete record, and ${dataFiles.log(folder)} tells of ${logged}: ` +
+      "history writes failed. See there why, and the space on the disk; without the log only the former are counted"
+  )
+})
+
+const checkHistory = Effect.fnUntraced(function* (parts: LocalParts) {
+  const { adapter, executor } = parts
+  const groups = yield* adapter.countBy({ table: "execution", by: [{ column: "status" }] })
+  const total = groups.reduce((sum, group) => sum + group.count, 0)
+  const byStatus = groups.map((group) => `${group.count} ${group.keys[0]}`).join(", ")
+  const calls = yield* adapter.count({ table: "execution_tool_call" })
+  const questions = yield* adapter.count({ table: "execution_interaction" })
+  const { executions } = yield* executor.executions.list(executor.scopes[0], {
+    limit: 1,
+    sort: { field: "createdAt", direction: "asc" }
+  })
+  const oldest = executions.map(({ execution }) => `, the oldest of ${new Date(execution.createdAt).toISOString()}`)
   const abandoned = yield* countAbandoned(parts)
   return [
     ok(
       "history",
       `${plural(total, "execution", "executions")}${total === 0 ? "" : ` (${byStatus})`}, ` +
-        `${plural(calls, "tool call", "tool calls")}, ${plural(questions, "question", "questions")}`
+        `${plural(calls, "tool call", "tool calls")}, ${plural(questions, "question", "questions")}${oldest.join("")}`
     ),
     abandoned === 0
       ? ok("abandoned executions", "none")
       : problem(
           "abandoned executions",
           `${plural(abandoned, "execution says that it goes on, but its process is", "executions say that they go on, but their processes are")} gone`
-        ),
-    incomplete === 0
-      ? ok("dropped writes", "none")
-      : problem(
-          "dropped writes",
-          `${plural(incomplete, "execution has", "executions have")} an incomplete record: history writes failed. ` +
-            "See the log, and the space on the disk"
         )
   ]
 })
@@ -130,24 +151,55 @@ const checkSource = (parts: LocalParts, start: boolean) => (source: Source) => {
   )
 }
 
-const checkDatabase = Effect.fnUntraced(function* (folder: string, sources: boolean) {
-  const composition = yield* Composition
-  const file = dataFiles.database(folder)
-  const exists = yield* Effect.promise(() =>
+const checkRetention = (folder: string, env: Environment) =>
+  resolveRetention({ flags: {}, env, dataFolder: folder }).pipe(
+    Effect.match({
+      onSuccess: (retention) =>
+        ok(
+          "retention",
+          `${describeRetention(retention)} is kept, unless serve is started with ` +
+            `${retentionSettings.map(({ flag }) => `--${flag}`).join(" or ")}`
+        ),
+      onFailure: (error) => problem("retention", error.message)
+    })
+  )
+
+const sizeOf = (file: string): Effect.Effect<number | undefined> =>
+  Effect.promise(() =>
     stat(file).then(
-      () => true,
-      () => false
+      ({ size }) => size,
+      () => undefined
     )
   )
-  if (!exists) return [note("database", "there is none yet; the first command makes it")]
+
+/** The file of the database, looked at before it is opened for writing. */
+const checkFile = Effect.fnUntraced(function* (file: string) {
+  const composition = yield* Composition
   const report = yield* composition.inspectDatabase(file)
-  const size = `${(report.sizeBytes / 1024 / 1024).toFixed(1)} MB`
-  if (report.integrity !== "ok") return [problem("database", `${file} is damaged: ${report.integrity}`)]
-  const parts = yield* composition.openLocal({ dataFolder: folder, limits: {} })
+  if (report.integrity !== "ok") return problem("database", `${file} is damaged: ${report.integrity}`)
+  const log = (yield* sizeOf(`${file}-wal`)) ?? 0
+  return ok(
+    "database",
+    `${file}, ${formatSize(report.sizeBytes)} and ${formatSize(log)} of write-ahead log, integrity ok`
+  )
+})
+
+const checkDatabase = Effect.fnUntraced(function* (folder: string, env: Environment, sources: boolean) {
+  const composition = yield* Composition
+  const database = yield* locateDatabase(env, folder)
+  const file = databaseFile(database)
+  if (file !== undefined && (yield* sizeOf(file)) === undefined) {
+    return [note("database", `${file} is not there yet; the first command makes it`)]
+  }
+  const found = file === undefined ? ok("database", shownDatabase(database)) : yield* checkFile(file)
+  if (found.status === "problem") return [found]
+  const parts = yield* composition.openLocal({ database, limits: {} })
   const history = yield* checkHistory(parts)
+  const dropped = yield* checkDropped(parts, folder)
   const listed = yield* parts.executor.sources.list()
   const started = yield* Effect.forEach(listed, checkSource(parts, sources), { concurrency: 4 })
-  return [ok("database", `${file}, ${size}, integrity ok`), ...history, ...started]
+  // Opening it has brought it up to date, or was refused because a newer version had written it.
+  return [found, ok("migrations", "none is pending"), ...history, dropped, ...started]
 }, Effect.scoped)
 
 /** `executor doctor`. */
@@ -171,7 +223,8 @@ export const doctor = Command.make(
       checkNode(),
       yield* checkFolder(folder),
       yield* checkSettings(folder, env),
-      ...(yield* checkDatabase(folder, input.sources).pipe(
+      yield* checkRetention(folder, env),
+      ...(yield* checkDatabase(folder, env, input.sources).pipe(
         Effect.catch((error) => Effect.succeed([problem("database", error.message)]))
       ))
     ]

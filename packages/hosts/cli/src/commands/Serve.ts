@@ -4,6 +4,7 @@
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Composition } from "../Composition.ts"
+import { locateDatabase } from "../DatabaseLocation.ts"
 import { ensure } from "../DataFolder.ts"
 import { exitCodes, ExitStatus, UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
@@ -59,6 +60,7 @@ export const serve = Command.make(
     const port = yield* parsePort(input.port)
     const dataFolder = yield* folder
     const limits = yield* resolveLimits({ flags: Flags.limitFlagsOf(input), env, dataFolder })
+    const database = yield* locateDatabase(env, dataFolder)
     const retention = yield* resolveRetention({ flags: Flags.retentionFlagsOf(input), env, dataFolder })
     const output = yield* Output.Output
     const say = (url: string) =>
@@ -73,6 +75,7 @@ export const serve = Command.make(
     yield* untilStopped(
       composition.serve({
         dataFolder,
+        database,
         limits,
         retention,
         host: input.host,
@@ -106,7 +109,8 @@ export const mcp = Command.make(
     const composition = yield* Composition
     const dataFolder = yield* folder
     const limits = yield* resolveLimits({ flags: Flags.limitFlagsOf(input), env, dataFolder })
-    yield* untilStopped(composition.mcp({ dataFolder, limits }))
+    const database = yield* locateDatabase(env, dataFolder)
+    yield* untilStopped(composition.mcp({ database, limits }))
   })
 ).pipe(
   Command.withDescription(
