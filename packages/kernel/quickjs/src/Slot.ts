@@ -83,6 +83,11 @@ export class Slot {
     this.environment = environment
   }
 
+  /** Whether an execution is here. */
+  get isOccupied(): boolean {
+    return this.run !== undefined
+  }
+
   async start(message: Start): Promise<void> {
     const run: Run = {
       start: message,

@@ -3,7 +3,8 @@
  *
  * It imports no more than it needs, since a command waits for it before its first result.
  */
-import { parentPort, workerData } from "node:worker_threads"
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads"
+import { BriefWait } from "./BriefWait.ts"
 import { pack, type Packed, unpack } from "./Packing.ts"
 import type { CompiledModules, FromWorker, ToWorker, WorkerData } from "./Protocol.ts"
 import { Slot, type SlotEnvironment } from "./Slot.ts"
@@ -11,8 +12,12 @@ import { Slot, type SlotEnvironment } from "./Slot.ts"
 const port = parentPort
 if (port === null) throw new Error("This module is the entry of a worker thread")
 
+/** So often in a row messages are taken past the event loop, which must get its turn too. */
+const maxTurns = 100
+
 const { constants, shared } = workerData as WorkerData
 const slots: Array<Slot> = []
+const wait = new BriefWait()
 let outbox: Array<FromWorker> = []
 let environment: SlotEnvironment | undefined
 
@@ -57,9 +62,22 @@ const handle = (message: ToWorker): void => {
   }
 }
 
-port.on("message", (packed: Packed) => {
+/** Takes what has come, and tells whether the next is worth waiting for: the one program here has called, and does nothing else. */
+const take = (packed: Packed): boolean => {
   const batch = unpack<ToWorker>(packed)
   for (const message of batch) handle(message)
   for (const message of batch) if (message._tag !== "modules") slots[message.slot]?.tellIdle()
+  const hasCalled = outbox.some(({ _tag }) => _tag === "call")
   flush()
+  return (
+    hasCalled && batch.every(({ _tag }) => _tag === "settle") && slots.filter((slot) => slot?.isOccupied).length === 1
+  )
+}
+
+port.on("message", (packed: Packed) => {
+  let next: Packed | undefined = packed
+  for (let turn = 0; next !== undefined; turn++) {
+    const expectsAnswer = take(next)
+    next = expectsAnswer && turn < maxTurns ? wait.next(() => receiveMessageOnPort(port)?.message) : undefined
+  }
 })
