@@ -24,7 +24,7 @@ type ReadRecords = Effect.Effect<Records, DBError>
 const pageRows = 200
 
 /** Characters of results, logs and calls that are read at a time. */
-const readChars = 1024 * 1024
+const readChars = 256 * 1024
 
 /** Characters of code that are kept, since executions share it. */
 const keptCodeChars = 8 * 1024 * 1024

@@ -74,11 +74,13 @@ const insert = (table: string, rows: ReadonlyArray<Row>): ReadonlyArray<WriteOpe
 
 const executionOperations = Effect.fnUntraced(function* (
   scopeId: ScopeId,
-  executions: ReadonlyArray<ArchivedExecution>
+  executions: ReadonlyArray<ArchivedExecution>,
+  calls: ReadonlyArray<Row>
 ): Effect.fn.Return<ReadonlyArray<WriteOperation>> {
   const codes: Array<Row> = []
   const rows: Array<Row> = []
   const outputs: Array<Row> = []
+  const callsOf = Map.groupBy(calls, (call) => call["execution_id"])
   for (const { code, logsJson, resultJson, ...execution } of executions) {
     const id = codeId(scopeId, code)
     codes.push({ id, scope_id: scopeId, preview: codePreview(code), code })
@@ -88,9 +90,8 @@ const executionOperations = Effect.fnUntraced(function* (
       code_id: id,
       trigger_client: clientOf(execution.triggerMetaJson),
       duration_bin: binOf(execution.durationMs),
-      failed_call_count: 0,
-      in_doubt_call_count: 0,
-      size: 0
+      // As they are counted at the end, so that rollups need not change again.
+      ...countsOf(callsOf.get(execution.id) ?? [], (logsJson?.length ?? 0) + (resultJson?.length ?? 0))
     })
     if (logsJson !== null || resultJson !== null) outputs.push(outputRow(scopeId, execution.id, logsJson, resultJson))
   }
@@ -101,6 +102,16 @@ const executionOperations = Effect.fnUntraced(function* (
     ...insert("execution_output", outputs)
   ]
 })
+
+const countsOf = (calls: ReadonlyArray<Row>, outputSize: number): Row => {
+  const withStatus = (status: string) => calls.filter((call) => call["status"] === status).length
+  return {
+    tool_call_count: calls.length,
+    failed_call_count: withStatus("failed"),
+    in_doubt_call_count: withStatus("in_doubt"),
+    size: calls.reduce((sum, call) => sum + Number(call["args_size"]) + Number(call["result_size"]), outputSize)
+  }
+}
 
 const toolOperations = (
   scopeId: ScopeId,
@@ -162,13 +173,11 @@ export const importRecords = Effect.fnUntraced(function* (
   const calls = records.filter((record) => record.type === "toolCall").filter(isOfEnded)
   const questions = records.filter((record) => record.type === "interaction").filter(isOfEnded)
 
+  const callRows = calls.map((call) => callRow(scopeId, call))
   const parts = {
-    executions: yield* executionOperations(scopeId, added),
+    executions: yield* executionOperations(scopeId, added, callRows),
     tools: toolOperations(scopeId, calls, known),
-    toolCalls: insert(
-      "execution_tool_call",
-      calls.map((call) => callRow(scopeId, call))
-    ),
+    toolCalls: insert("execution_tool_call", callRows),
     interactions: insert(
       "execution_interaction",
       questions.map((question) => ({ ...interactionColumns(question), scope_id: scopeId }))
