@@ -1,5 +1,6 @@
 /**
- * Where a page of executions ended: base64url of the sort it was made for, the sort key and the id of its last row.
+ * Where a page of executions ended: base64url of the sort and the filters it was made for, the sort key
+ * and the id of its last row.
  *
  * The text is opaque to callers and may come from anybody, so it is decoded like any other input.
  */
@@ -18,6 +19,7 @@ const Token = Schema.fromJsonString(
   Schema.Tuple([
     Schema.Literals(["createdAt", "durationMs"]),
     Schema.Literals(["asc", "desc"]),
+    Schema.String,
     Schema.NullOr(Schema.Int),
     Schema.NonEmptyString
   ])
@@ -25,21 +27,27 @@ const Token = Schema.fromJsonString(
 const decodeToken = Schema.decodeUnknownOption(Token)
 
 /** The cursor that continues after this execution. */
-export const encodeCursor = (sort: ExecutionSort, last: ExecutionSummary): string =>
-  Base64Url.encode(JSON.stringify([sort.field, sort.direction, last[sort.field], last.id]))
+export const encodeCursor = (sort: ExecutionSort, filterKey: string, last: ExecutionSummary): string =>
+  Base64Url.encode(JSON.stringify([sort.field, sort.direction, filterKey, last[sort.field], last.id]))
 
-/** The position of a cursor, or why it is none for this sort. */
-export const decodeCursor = (sort: ExecutionSort, cursor: string): Position | ListOptionsInvalid => {
+/** The position of a cursor, or why it is none for this sort and these filters. */
+export const decodeCursor = (sort: ExecutionSort, filterKey: string, cursor: string): Position | ListOptionsInvalid => {
   const text = cursor.length > maxCursorLength ? Option.none() : Option.getSuccess(Base64Url.decodeString(cursor))
   const token = Option.flatMap(text, decodeToken)
-  if (Option.isNone(token) || (token.value[0] === "createdAt" && token.value[2] === null)) {
+  if (Option.isNone(token) || (token.value[0] === "createdAt" && token.value[3] === null)) {
     return new ListOptionsInvalid({
       option: "cursor",
       message: "cursor: expected the nextCursor of another page, unchanged."
     })
   }
-  const [field, direction, key, id] = token.value
-  if (field === sort.field && direction === sort.direction) return [key, id]
+  const [field, direction, madeFor, key, id] = token.value
+  if (field === sort.field && direction === sort.direction) {
+    if (madeFor === filterKey) return [key, id]
+    return new ListOptionsInvalid({
+      option: "cursor",
+      message: "cursor: it was made for a list with other filters. Start without a cursor, or keep the filters."
+    })
+  }
   return new ListOptionsInvalid({
     option: "cursor",
     message:

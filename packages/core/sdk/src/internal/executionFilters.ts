@@ -7,6 +7,7 @@ import { coreSchema } from "../CoreSchema.ts"
 import type { DBAdapter, DBError, Where } from "../DBAdapter.ts"
 import type { ScopeId } from "../Ids.ts"
 import { type ListExecutionsOptions, ListOptionsInvalid } from "../ExecutionStore.ts"
+import { ExecutionStatus } from "../Status.ts"
 import { eq } from "./executionRows.ts"
 
 /** What `triggerFilter` and `triggerCounts` call executions that recorded no trigger. */
@@ -27,6 +28,12 @@ export interface Filters {
   readonly tool?: Where | undefined
   /** The one name in `execution_tool` that `tool` asks for, if it is that simple. */
   readonly toolName?: string | undefined
+  /** The values that a filter selects, where it is the same as to have one of them: each has a range of an index. */
+  readonly values?: {
+    readonly statuses?: ReadonlyArray<string> | undefined
+    readonly triggers?: ReadonlyArray<string | null> | undefined
+    readonly tools?: ReadonlyArray<string> | undefined
+  }
   readonly code?: Where | undefined
   readonly query?: Where | undefined
   readonly elicitation?: Where | undefined
@@ -63,14 +70,9 @@ export const whereExecution = (filters: Filters): Where => ({
 /** The condition of executions that were asked something, or were not. */
 export const whereAsked = (asked: boolean): Where => ({ op: asked ? "isNotNull" : "isNull", column: "asked_at" })
 
-/**
- * The table and the condition that give executions under the filters in the order of creation: where one tool is asked for,
- * its rows in `execution_tool` lead to them.
- */
-export const executionsInOrder = (filters: Filters): { readonly table: string; readonly where: Where } => {
-  const { code, query, scopeId, toolName } = filters
-  if (toolName === undefined) return { table: "execution", where: whereExecution(filters) }
-  const others = [...whereCounted(filters), ...present(code, query)]
+/** The table and the condition that lead to executions of one tool, under the other filters, in the order of creation. */
+export const executionsOfTool = (filters: Filters, tool: string): { readonly table: string; readonly where: Where } => {
+  const others = [...whereCounted(filters), ...present(filters.code, filters.query)]
   const ofExecution: Where = {
     op: "exists",
     table: "execution",
@@ -83,14 +85,20 @@ export const executionsInOrder = (filters: Filters): { readonly table: string; r
     where: {
       op: "and",
       conditions: [
-        eq("scope_id", scopeId),
-        eq("tool", toolName),
+        eq("scope_id", filters.scopeId),
+        eq("tool", tool),
         ...between("created_at", filters),
         ...(others.length > 0 ? [ofExecution] : [])
       ]
     }
   }
 }
+
+/** The table and the condition that give executions under the filters in the order of creation. */
+export const executionsInOrder = (filters: Filters): { readonly table: string; readonly where: Where } =>
+  filters.toolName === undefined
+    ? { table: "execution", where: whereExecution(filters) }
+    : executionsOfTool(filters, filters.toolName)
 
 /** The conditions of the options, or what is wrong with them. */
 export const makeFilters = Effect.fnUntraced(function* (
@@ -105,6 +113,7 @@ export const makeFilters = Effect.fnUntraced(function* (
       message: `timeRange: expected from to be at or before to, and ${from} is after ${to}.`
     })
   }
+  const tools = yield* toolNames(adapter, scopeId, options.toolPathFilter)
   const lower = Math.max(from ?? -Infinity, options.after === undefined ? -Infinity : options.after + 1)
   return {
     scopeId,
@@ -112,8 +121,13 @@ export const makeFilters = Effect.fnUntraced(function* (
     to,
     status: choice(options.statusFilter, (values) => ({ op: "in", column: "status", values })),
     trigger: choice(options.triggerFilter, whereTrigger),
-    tool: yield* whereTool(adapter, scopeId, options.toolPathFilter),
+    tool: choice(options.toolPathFilter, (patterns) => whereTool(tools(patterns))),
     toolName: singleName(options.toolPathFilter),
+    values: {
+      statuses: selectedStatuses(options.statusFilter),
+      triggers: selectedTriggers(options.triggerFilter),
+      tools: onlySelected(options.toolPathFilter) && tools(options.toolPathFilter ?? [])
+    },
     code: options.codeQuery ? hasCode(options.codeQuery) : undefined,
     query: options.query === undefined ? undefined : hasText(options.query),
     elicitation: options.hadElicitation === undefined ? undefined : whereAsked(options.hadElicitation)
@@ -125,6 +139,23 @@ const split = (values: ReadonlyArray<string>) => ({
   selected: values.filter((value) => !value.startsWith("!")),
   excluded: values.filter((value) => value.startsWith("!")).map((value) => value.slice(1))
 })
+
+const onlySelected = (values: ReadonlyArray<string> | undefined): ReadonlyArray<string> | undefined =>
+  values === undefined || values.length === 0 || split(values).excluded.length > 0 ? undefined : values
+
+/** All statuses are known, so that to exclude some is to select the others. */
+const selectedStatuses = (values: ReadonlyArray<string> | undefined): ReadonlyArray<string> | undefined => {
+  if (values === undefined || values.length === 0) return undefined
+  const { excluded, selected } = split(values)
+  return ExecutionStatus.literals.filter(
+    (status) => (selected.length === 0 || selected.includes(status)) && !excluded.includes(status)
+  )
+}
+
+const selectedTriggers = (values: ReadonlyArray<string> | undefined): ReadonlyArray<string | null> | undefined =>
+  onlySelected(values) && [...new Set(values?.map(triggerKind))]
+
+const triggerKind = (name: string): string | null => (name === unknownTrigger ? null : name.replace(/^=/, ""))
 
 /** The condition of a filter with values to select and to exclude. */
 const choice = (
@@ -141,7 +172,7 @@ const choice = (
 }
 
 const whereTrigger = (names: ReadonlyArray<string>): Where => {
-  const kinds = names.filter((name) => name !== unknownTrigger).map((name) => name.replace(/^=/, ""))
+  const kinds = names.map(triggerKind).filter((kind) => kind !== null)
   const known: Where = { op: "in", column: "trigger_kind", values: kinds }
   return names.includes(unknownTrigger)
     ? { op: "or", conditions: [known, { op: "isNull", column: "trigger_kind" }] }
@@ -187,42 +218,36 @@ const isPattern = (pattern: string): boolean => pattern.includes("*")
 const matcher = (pattern: string): RegExp =>
   new RegExp(`^${pattern.replace(/[\\^$.+?()[\]{}|/]/g, "\\$&").replaceAll("*", "[^]*")}$`)
 
-/** The names in `execution_tool` that patterns stand for. */
-const whereTool = Effect.fnUntraced(function* (
+const whereTool = (names: ReadonlyArray<string>): Where => ({
+  op: "exists",
+  table: "execution_tool",
+  local: "id",
+  foreign: "execution_id",
+  where: { op: "in", column: "tool", values: names }
+})
+
+/** Gives the function from patterns to the names in `execution_tool` that they stand for. */
+const toolNames = Effect.fnUntraced(function* (
   adapter: DBAdapter["Service"],
   scopeId: ScopeId,
-  patterns: ReadonlyArray<string> | undefined
-): Effect.fn.Return<Where | undefined, DBError | ListOptionsInvalid> {
-  if (patterns?.some((pattern) => pattern === "" || pattern === "!")) {
+  filter: ReadonlyArray<string> | undefined
+): Effect.fn.Return<(patterns: ReadonlyArray<string>) => ReadonlyArray<string>, DBError | ListOptionsInvalid> {
+  if (filter?.some((pattern) => pattern === "" || pattern === "!")) {
     return yield* new ListOptionsInvalid({
       option: "toolPathFilter",
       message: "toolPathFilter: expected a tool's path, or a pattern such as github.* or *.create, not an empty text."
     })
   }
   const isKnown = (pattern: string) => !isPattern(pattern) || isNamespace(pattern)
-  const needsNames = patterns?.some((pattern) => !isKnown(pattern.replace(/^!/, ""))) ?? false
+  const needsNames = filter?.some((pattern) => !isKnown(pattern.replace(/^!/, ""))) ?? false
   const names = needsNames
     ? (yield* adapter.find({ table: "tool_name", select: ["tool"], where: eq("scope_id", scopeId) }))
         .map((row) => String(row["tool"]))
         .filter((name) => !isPattern(name))
     : []
-  return choice(patterns, (chosen) => ({
-    op: "exists",
-    table: "execution_tool",
-    local: "id",
-    foreign: "execution_id",
-    where: {
-      op: "in",
-      column: "tool",
-      values: [
-        ...new Set(
-          chosen.flatMap((pattern) => {
-            if (isKnown(pattern)) return [pattern]
-            const matches = matcher(pattern)
-            return names.filter((name) => matches.test(name))
-          })
-        )
-      ]
-    }
-  }))
+  const matching = (pattern: string) => {
+    const matches = matcher(pattern)
+    return names.filter((name) => matches.test(name))
+  }
+  return (patterns) => [...new Set(patterns.flatMap((pattern) => (isKnown(pattern) ? [pattern] : matching(pattern))))]
 })

@@ -2,8 +2,8 @@
  * A page of executions: options checked, filters and order carried to the database, one more query for the questions
  * that wait, and the counts where they are asked for.
  */
-import { Effect, Schema, SchemaIssue } from "effect"
-import type { DBAdapter, DBError, OrderBy } from "../DBAdapter.ts"
+import { Effect, Hash, Schema, SchemaIssue } from "effect"
+import type { DBAdapter, DBError } from "../DBAdapter.ts"
 import {
   defaultListLimit,
   type ExecutionPage,
@@ -13,13 +13,13 @@ import {
 } from "../ExecutionStore.ts"
 import type { ScopeId } from "../Ids.ts"
 import { decodeCursor, encodeCursor } from "./cursor.ts"
-import { makeFilters, whereExecution } from "./executionFilters.ts"
+import { makeFilters } from "./executionFilters.ts"
+import { findExecutions } from "./executionPage.ts"
 import { listMeta } from "./executionListMeta.ts"
 import { pendingInteractions } from "./interactionRows.ts"
 import { summaries } from "./executionRows.ts"
 
 const newestFirst: ExecutionSort = { field: "createdAt", direction: "desc" }
-const sortColumns = { createdAt: "created_at", durationMs: "duration_ms" } as const
 
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => (issue._tag === "UnexpectedKey" ? "There is no such option" : SchemaIssue.defaultLeafHook(issue))
@@ -41,6 +41,15 @@ export const decodeOptions = <S extends Schema.Top & { readonly DecodingServices
 
 const decodeListOptions = decodeOptions(ListExecutionsOptions)
 
+/** What tells the filters of one list from those of another, whatever their order. */
+const keyOf = ({ cursor: _c, includeMeta: _m, limit: _l, sort: _s, ...filters }: ListExecutionsOptions): string => {
+  const sorted = Object.entries(filters)
+    .map(([name, value]) => [name, Array.isArray(value) ? value.toSorted() : value] as const)
+    .filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0))
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+  return (Hash.string(JSON.stringify(sorted)) >>> 0).toString(36)
+}
+
 /** A page of the executions of a scope. */
 export const listExecutions = Effect.fnUntraced(function* (
   adapter: DBAdapter["Service"],
@@ -49,29 +58,20 @@ export const listExecutions = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ExecutionPage, DBError | ListOptionsInvalid> {
   const options = yield* decodeListOptions(input)
   const sort = options.sort ?? newestFirst
-  const position = options.cursor === undefined ? undefined : decodeCursor(sort, options.cursor)
+  const filterKey = keyOf(options)
+  const position = options.cursor === undefined ? undefined : decodeCursor(sort, filterKey, options.cursor)
   if (position instanceof ListOptionsInvalid) return yield* position
 
   const filters = yield* makeFilters(adapter, scopeId, options)
   const limit = options.limit ?? defaultListLimit
-  const orderBy: ReadonlyArray<OrderBy> = [
-    { column: sortColumns[sort.field], direction: sort.direction },
-    { column: "id", direction: sort.direction }
-  ]
-  const rows = yield* adapter.find({
-    table: "execution",
-    where: whereExecution(filters),
-    orderBy,
-    ...(position && { after: position }),
-    // One more than the page tells whether there is another.
-    limit: limit + 1
-  })
+  // One more than the page tells whether there is another.
+  const rows = yield* findExecutions(adapter, filters, sort, position, limit + 1)
   const executions = yield* summaries(adapter, scopeId, rows.slice(0, limit))
   const pending = yield* pendingInteractions(adapter, scopeId, executions)
   const last = executions.at(-1)
   return {
     executions: executions.map((execution) => ({ execution, pendingInteraction: pending.get(execution.id) ?? null })),
-    ...(rows.length > limit && last !== undefined && { nextCursor: encodeCursor(sort, last) }),
+    ...(rows.length > limit && last !== undefined && { nextCursor: encodeCursor(sort, filterKey, last) }),
     ...(options.includeMeta === true && { meta: yield* listMeta(adapter, filters) })
   }
 })

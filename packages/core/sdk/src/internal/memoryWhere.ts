@@ -23,7 +23,8 @@ export type Lookup = (table: string, column: string, value: Value) => Iterable<R
 /** UTF-16 puts surrogates below U+E000; this restores the order of code points. */
 const codePointRank = (unit: number): number => (unit >= 0xe000 ? unit - 0x800 : unit >= 0xd800 ? unit + 0x2000 : unit)
 
-const compareText = (left: string, right: string): number => {
+/** Compares text by code points. */
+export const compareText = (left: string, right: string): number => {
   if (left === right) return 0
   const length = Math.min(left.length, right.length)
   for (let i = 0; i < length; i++) {

@@ -297,6 +297,8 @@ export const executionListConformance = (name: string, makeStore: Effect.Effect<
           ["cursor", { cursor: "" }],
           ["cursor", { cursor: "bm90IGEgY3Vyc29y" }],
           ["cursor", { cursor: `${cursor}AA` }],
+          ["cursor", { cursor, statusFilter: ["running"] }],
+          ["cursor", { cursor, timeRange: { from: 0 } }],
           ["cursor", { cursor, sort: { field: "createdAt", direction: "asc" } }],
           ["cursor", { cursor, sort: { field: "durationMs", direction: "desc" } }]
         ]

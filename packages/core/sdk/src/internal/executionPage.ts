@@ -1,0 +1,157 @@
+/**
+ * The rows of a page, found along the index that leads to them.
+ *
+ * In the order of creation, executions are read along the index of a filter: by status, by trigger or by tool. Where the filter
+ * has several values, each has a range of its own, in order, and the ranges are merged here: no more than a page of
+ * each is read, however many executions there are. Of several such filters the one with the fewest executions leads,
+ * and the others are checked row by row. In the order of duration, and without such a filter, one range has everything.
+ */
+import { Effect } from "effect"
+import type { DBAdapter, DBError, FindOptions, Row, Value, Where } from "../DBAdapter.ts"
+import type { ExecutionSort } from "../ExecutionStore.ts"
+import type { Position } from "./cursor.ts"
+import { compareText } from "./memoryWhere.ts"
+import { executionsOfTool, type Filters, whereExecution } from "./executionFilters.ts"
+import { eq } from "./executionRows.ts"
+
+type Adapter = DBAdapter["Service"]
+
+/** What a page is read along: ranges of an index, each in the order of creation. */
+interface Lead {
+  readonly idColumn: "id" | "execution_id"
+  readonly ranges: ReadonlyArray<Pick<FindOptions, "table" | "where">>
+  /** How many executions that have ended are in the ranges. */
+  readonly size: Effect.Effect<number, DBError>
+}
+
+/** A filter with more values than this is checked row by row: it selects much. */
+const maxRanges = 16
+
+const sortColumns = { createdAt: "created_at", durationMs: "duration_ms" } as const
+
+const inRollup = (adapter: Adapter, table: string, scopeId: string, condition: Where): Lead["size"] =>
+  Effect.map(
+    adapter.countBy({
+      table,
+      where: {
+        op: "and",
+        conditions: [
+          eq("scope_id", scopeId),
+          { op: "eq", column: "period", value: 0 },
+          { op: "eq", column: "start", value: 0 },
+          condition
+        ]
+      },
+      by: [],
+      sum: ["executions"]
+    }),
+    ([group]) => group?.sums?.[0] ?? 0
+  )
+
+const leadsOf = (adapter: Adapter, filters: Filters): ReadonlyArray<Lead> => {
+  const { scopeId } = filters
+  const { statuses, tools, triggers } = filters.values ?? {}
+  const column = (name: "status" | "trigger", conditions: ReadonlyArray<Where>): Lead => ({
+    idColumn: "id",
+    ranges: conditions.map((condition) => ({
+      table: "execution",
+      where: whereExecution({ ...filters, [name]: condition })
+    })),
+    size: inRollup(adapter, "execution_rollup", scopeId, { op: "or", conditions })
+  })
+  const leads: Array<Lead> = []
+  if (statuses !== undefined)
+    leads.push(
+      column(
+        "status",
+        statuses.map((status) => eq("status", status))
+      )
+    )
+  if (triggers !== undefined) {
+    const ofKind = (kind: string | null): Where =>
+      kind === null ? { op: "isNull", column: "trigger_kind" } : eq("trigger_kind", kind)
+    leads.push(column("trigger", triggers.map(ofKind)))
+  }
+  if (tools !== undefined) {
+    leads.push({
+      idColumn: "execution_id",
+      ranges: tools.map((tool) => executionsOfTool(filters, tool)),
+      size: inRollup(adapter, "tool_rollup", scopeId, { op: "in", column: "tool", values: tools })
+    })
+  }
+  return leads.filter(({ ranges }) => ranges.length <= maxRanges)
+}
+
+const smallest = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  leads: ReadonlyArray<Lead>
+): Effect.fn.Return<Lead | undefined, DBError> {
+  if (leads.length < 2 || !adapter.keepsRollups) return leads[0]
+  const sizes = yield* Effect.forEach(leads, ({ size }) => size, { concurrency: "unbounded" })
+  return leads[sizes.indexOf(Math.min(...sizes))]
+})
+
+/** Rows of `execution` under the filters, in the order of the sort, from the position on; at most `limit`. */
+export const findExecutions = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  filters: Filters,
+  sort: ExecutionSort,
+  position: Position | undefined,
+  limit: number
+): Effect.fn.Return<ReadonlyArray<Row>, DBError> {
+  const { direction } = sort
+  const lead = sort.field === "createdAt" ? yield* smallest(adapter, leadsOf(adapter, filters)) : undefined
+  const idColumn = lead?.idColumn ?? "id"
+  const range = {
+    ...(position && { after: position }),
+    orderBy: [
+      { column: sortColumns[sort.field], direction },
+      { column: idColumn, direction }
+    ],
+    limit
+  }
+  if (lead === undefined) return yield* adapter.find({ table: "execution", where: whereExecution(filters), ...range })
+  const ofTool = idColumn === "execution_id"
+  const select = ofTool ? { select: ["created_at", "execution_id"] } : {}
+  const found = yield* Effect.forEach(lead.ranges, (part) => adapter.find({ ...part, ...range, ...select }), {
+    concurrency: "unbounded"
+  })
+  const merged = found.length === 1 ? (found[0] ?? []) : merge(found.flat(), idColumn, direction, limit)
+  return ofTool
+    ? yield* findByIds(
+        adapter,
+        filters,
+        merged.map((row) => String(row["execution_id"]))
+      )
+    : merged
+})
+
+/** The first rows of several ranges together, each execution once. Ids compare by code points, as the database compares them. */
+const merge = (
+  rows: ReadonlyArray<Row>,
+  idColumn: string,
+  direction: "asc" | "desc",
+  limit: number
+): ReadonlyArray<Row> => {
+  const sign = direction === "asc" ? 1 : -1
+  const byId = new Map<Value | undefined, Row>(rows.map((row) => [row[idColumn], row]))
+  return [...byId.values()]
+    .toSorted(
+      (left, right) =>
+        sign *
+        (Number(left["created_at"]) - Number(right["created_at"]) ||
+          compareText(String(left[idColumn]), String(right[idColumn])))
+    )
+    .slice(0, limit)
+}
+
+const findByIds = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  { scopeId }: Filters,
+  ids: ReadonlyArray<string>
+): Effect.fn.Return<ReadonlyArray<Row>, DBError> {
+  if (ids.length === 0) return []
+  const where: Where = { op: "and", conditions: [{ op: "in", column: "id", values: ids }, eq("scope_id", scopeId)] }
+  const rows = new Map((yield* adapter.find({ table: "execution", where })).map((row) => [row["id"], row]))
+  return ids.map((id) => rows.get(id)).filter((row) => row !== undefined)
+})
