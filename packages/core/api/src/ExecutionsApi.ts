@@ -167,7 +167,9 @@ const list = HttpApiEndpoint.get("list", "/executions", {
         description: "How many at most.",
         schema: { type: "integer", minimum: 1, maximum: maxListLimit, default: defaultListLimit }
       },
-      cursor: { description: "The `nextCursor` of another page, to go on where it ended. Only with the same `sort`." },
+      cursor: {
+        description: "The `nextCursor` of another page, to go on where it ended. Only with the same filters and `sort`."
+      },
       ...filterParameters,
       sort: { description: "Newest first by default. A field alone is ascending, after a minus descending." },
       meta: { description: "Adds counts and the timeline.", schema: { type: "boolean", default: false } }

@@ -46,7 +46,7 @@ const list = Command.make(
     ...filterFlags,
     sort: Flags.textFlag("sort", "field", "createdAt or durationMs, with :asc or :desc (createdAt:desc)"),
     limit: Flags.textFlag("limit", "count", `How many at most, up to ${maxListLimit} (25)`),
-    cursor: Flags.textFlag("cursor", "cursor", "Go on where another page ended; with the same --sort"),
+    cursor: Flags.textFlag("cursor", "cursor", "Go on where another page ended; with the same filters and --sort"),
     json: Flags.json
   },
   Effect.fn(function* (input) {
