@@ -106,10 +106,12 @@ export interface FindOptions {
 }
 
 /**
- * What rows are grouped by: the value of a column, or the bucket of an integer column (`floor(value / size) * size`).
+ * What rows are grouped by: the value of a column, whether it has one, or the bucket of an integer column
+ * (`floor(value / size) * size`).
  */
 export type GroupBy =
   | { readonly column: string }
+  | { readonly notNull: string }
   | { readonly bucket: { readonly column: string; readonly size: number } }
 
 /** One group of a grouped count, keys in the order of `by`. */

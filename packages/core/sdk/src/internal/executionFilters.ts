@@ -17,6 +17,12 @@ const unknownTrigger = "unknown"
 export const triggerName = (kind: string | null): string =>
   kind === null ? unknownTrigger : kind === unknownTrigger || /^[=!]/.test(kind) ? `=${kind}` : kind
 
+/** No filter: every execution of the scope. */
+export const noFilters = (scopeId: ScopeId): Filters => ({
+  scopeId,
+  accepts: { status: () => true, trigger: () => true, asked: () => true }
+})
+
 /** One condition for each filter that is set. */
 export interface Filters {
   readonly scopeId: ScopeId
@@ -28,6 +34,12 @@ export interface Filters {
   readonly tool?: Where | undefined
   /** The one name in `execution_tool` that `tool` asks for, if it is that simple. */
   readonly toolName?: string | undefined
+  /** Whether an execution with such a property is under the filter of it. */
+  readonly accepts: {
+    readonly status: (status: string) => boolean
+    readonly trigger: (kind: string | null) => boolean
+    readonly asked: (asked: boolean) => boolean
+  }
   /** The values that a filter selects, where it is the same as to have one of them: each has a range of an index. */
   readonly values?: {
     readonly statuses?: ReadonlyArray<string> | undefined
@@ -67,8 +79,7 @@ export const whereExecution = (filters: Filters): Where => ({
   ]
 })
 
-/** The condition of executions that were asked something, or were not. */
-export const whereAsked = (asked: boolean): Where => ({ op: asked ? "isNotNull" : "isNull", column: "asked_at" })
+const whereAsked = (asked: boolean): Where => ({ op: asked ? "isNotNull" : "isNull", column: "asked_at" })
 
 /** The table and the condition that lead to executions of one tool, under the other filters, in the order of creation. */
 export const executionsOfTool = (filters: Filters, tool: string): { readonly table: string; readonly where: Where } => {
@@ -123,6 +134,11 @@ export const makeFilters = Effect.fnUntraced(function* (
     trigger: choice(options.triggerFilter, whereTrigger),
     tool: choice(options.toolPathFilter, (patterns) => whereTool(tools(patterns))),
     toolName: singleName(options.toolPathFilter),
+    accepts: {
+      status: accepts(options.statusFilter, (status) => status),
+      trigger: accepts(options.triggerFilter, triggerKind),
+      asked: (asked) => options.hadElicitation === undefined || options.hadElicitation === asked
+    },
     values: {
       statuses: selectedStatuses(options.statusFilter),
       triggers: selectedTriggers(options.triggerFilter),
@@ -139,6 +155,15 @@ const split = (values: ReadonlyArray<string>) => ({
   selected: values.filter((value) => !value.startsWith("!")),
   excluded: values.filter((value) => value.startsWith("!")).map((value) => value.slice(1))
 })
+
+const accepts = <A>(
+  values: ReadonlyArray<string> | undefined,
+  meaning: (value: string) => A
+): ((actual: A) => boolean) => {
+  const { excluded, selected } = split(values ?? [])
+  const [chosen, refused] = [selected.map(meaning), excluded.map(meaning)]
+  return (actual) => (chosen.length === 0 || chosen.includes(actual)) && !refused.includes(actual)
+}
 
 const onlySelected = (values: ReadonlyArray<string> | undefined): ReadonlyArray<string> | undefined =>
   values === undefined || values.length === 0 || split(values).excluded.length > 0 ? undefined : values

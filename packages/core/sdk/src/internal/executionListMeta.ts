@@ -6,7 +6,7 @@ import type { DBAdapter, DBError, Value } from "../DBAdapter.ts"
 import type { ListMeta, StatusCounts } from "../ExecutionStore.ts"
 import { ExecutionStatus } from "../Status.ts"
 import { percentile } from "./durations.ts"
-import { executionsInOrder, type Filters, triggerName, whereAsked } from "./executionFilters.ts"
+import { executionsInOrder, type Filters, noFilters, triggerName } from "./executionFilters.ts"
 import { type Tally, tally, tallyTools } from "./executionTally.ts"
 import { bucketStarts, bucketWidth } from "./timeline.ts"
 
@@ -35,41 +35,52 @@ export const listMeta = Effect.fnUntraced(function* (
   adapter: Adapter,
   filters: Filters
 ): Effect.fn.Return<ListMeta, DBError> {
-  const { elicitation: _elicitation, ...anyAsked } = filters
-  const { tool: _tool, toolName: _toolName, ...anyTool } = filters
-  const clients = yield* tally(adapter, filters, ["trigger_client"])
-  const triggers = yield* tally(adapter, { ...filters, trigger: undefined }, ["trigger_kind"])
+  const { tool: _tool, toolName: _toolName, values: _values, ...anyTool } = filters
+  const { elicitation: _elicitation, status: _status, trigger: _trigger, ...others } = filters
+  const keys = ["status", "trigger_kind", "trigger_client", "asked"] as const
+  const properties = (yield* tally(adapter, others, keys)).map((counted) => {
+    const [status, kind, client, asked] = counted.keys
+    return { ...counted, status: String(status), kind: textOf(kind), client: textOf(client), asked: asked === true }
+  })
+  const { accepts } = filters
+  const anyStatus = properties.filter(({ asked, kind }) => accepts.trigger(kind) && accepts.asked(asked))
+  const anyTrigger = properties.filter(({ asked, status }) => accepts.status(status) && accepts.asked(asked))
+  const anyAsked = properties.filter(({ kind, status }) => accepts.status(status) && accepts.trigger(kind))
+  const selected = anyAsked.filter(({ asked }) => accepts.asked(asked))
   return {
-    totalRowCount: sumOf(yield* tally(adapter, { scopeId: filters.scopeId }, [])),
-    filterRowCount: sumOf(clients),
-    statusCounts: countsByStatus(yield* tally(adapter, { ...filters, status: undefined }, ["status"])),
-    triggerCounts: Object.fromEntries(triggers.map(({ count, keys }) => [triggerName(textOf(keys[0])), count])),
+    totalRowCount: sumOf(yield* tally(adapter, noFilters(filters.scopeId), [])),
+    filterRowCount: sumOf(selected),
+    statusCounts: countsByStatus(anyStatus),
+    triggerCounts: Object.fromEntries(countBy(anyTrigger, ({ kind }) => triggerName(kind))),
     ...facetsOf(yield* tallyTools(adapter, anyTool)),
-    clientFacets: clients
-      .flatMap(({ count, keys }) => (typeof keys[0] === "string" ? [{ client: keys[0], count }] : []))
+    clientFacets: [...countBy(selected, ({ client }) => client)]
+      .flatMap(([client, count]) => (client === null ? [] : [{ client, count }]))
       .toSorted(byCount(({ client }) => client))
       .slice(0, maxFacets),
     interactionCounts: {
-      withElicitation: sumOf(yield* tally(adapter, { ...anyAsked, elicitation: whereAsked(true) }, [])),
-      withoutElicitation: sumOf(yield* tally(adapter, { ...anyAsked, elicitation: whereAsked(false) }, []))
+      withElicitation: sumOf(anyAsked.filter(({ asked }) => asked)),
+      withoutElicitation: sumOf(anyAsked.filter(({ asked }) => !asked))
     },
     toolCallCounts: {
-      total: sumOf(clients, "calls"),
-      failed: sumOf(clients, "failedCalls"),
-      inDoubt: sumOf(clients, "inDoubtCalls")
+      total: sumOf(selected, "calls"),
+      failed: sumOf(selected, "failedCalls"),
+      inDoubt: sumOf(selected, "inDoubtCalls")
     },
     ...(yield* timeline(adapter, filters))
   }
 })
 
+const countBy = <A extends Tally, K>(tallies: ReadonlyArray<A>, key: (tally: A) => K): ReadonlyMap<K, number> => {
+  const counts = new Map<K, number>()
+  for (const tally of tallies) counts.set(key(tally), tally.count + (counts.get(key(tally)) ?? 0))
+  return counts
+}
+
 const textOf = (value: Value | undefined): string | null => (typeof value === "string" ? value : null)
 
-const countsByStatus = (tallies: ReadonlyArray<Pick<Tally, "keys" | "count">>): StatusCounts => {
+const countsByStatus = (tallies: ReadonlyArray<{ readonly status: unknown; readonly count: number }>): StatusCounts => {
   const counts = noCounts()
-  for (const { count, keys } of tallies) {
-    const status = keys.at(-1)
-    if (isStatus(status)) counts[status] += count
-  }
+  for (const { count, status } of tallies) if (isStatus(status)) counts[status] += count
   return counts
 }
 
@@ -126,7 +137,9 @@ const timeline = Effect.fnUntraced(function* (
       )
       return {
         bucketStart,
-        counts: countsByStatus(statuses.get(bucketStart) ?? []),
+        counts: countsByStatus(
+          (statuses.get(bucketStart) ?? []).map(({ count, keys }) => ({ count, status: keys[1] }))
+        ),
         p50DurationMs: percentile(bins, 0.5),
         p95DurationMs: percentile(bins, 0.95)
       }

@@ -34,6 +34,13 @@ export const terminalStatuses = ExecutionStatus.literals.filter(isTerminal)
 /** The condition of executions that have ended. */
 export const hasEnded: Where = { op: "in", column: "status", values: terminalStatuses }
 
+/** The condition of executions that have not: the few statuses by name, which an index leads to. */
+export const hasNotEnded: Where = {
+  op: "in",
+  column: "status",
+  values: ExecutionStatus.literals.filter((status) => !isTerminal(status))
+}
+
 export const executionNotFound = (id: ExecutionId) =>
   new ExecutionNotFound({ message: `There is no execution "${id}".`, executionId: id })
 

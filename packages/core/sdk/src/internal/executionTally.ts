@@ -8,13 +8,20 @@
 import { Effect } from "effect"
 import type { CountByOptions, DBAdapter, DBError, GroupBy, Value, Where } from "../DBAdapter.ts"
 import { between, executionsInOrder, type Filters, whereCounted, whereExecution } from "./executionFilters.ts"
-import { eq, hasEnded } from "./executionRows.ts"
+import { eq, hasEnded, hasNotEnded } from "./executionRows.ts"
 import { rollupPeriods } from "./rollups.ts"
 
 type Adapter = DBAdapter["Service"]
 
 /** What executions are counted by: columns that rollups have too, and the time of creation in buckets. */
-export type TallyKey = "status" | "trigger_kind" | "trigger_client" | "duration_bin" | { readonly bucketMs: number }
+export type TallyKey =
+  | "status"
+  | "trigger_kind"
+  | "trigger_client"
+  | "duration_bin"
+  /** Whether a human was asked something. */
+  | "asked"
+  | { readonly bucketMs: number }
 
 /** Executions with the same keys, with the calls of those that have ended. */
 export interface Tally {
@@ -24,8 +31,6 @@ export interface Tally {
   readonly failedCalls: number
   readonly inDoubtCalls: number
 }
-
-const hasNotEnded: Where = { op: "not", condition: hasEnded }
 
 /** A part of the time range with where it is counted: in a rollup, or in the rows. */
 interface Part {
@@ -62,7 +67,13 @@ const split = (
 }
 
 const groupBy = (keys: ReadonlyArray<TallyKey>, time: string): ReadonlyArray<GroupBy> =>
-  keys.map((key) => (typeof key === "string" ? { column: key } : { bucket: { column: time, size: key.bucketMs } }))
+  keys.map((key) =>
+    typeof key === "object"
+      ? { bucket: { column: time, size: key.bucketMs } }
+      : key === "asked"
+        ? { notNull: "asked_at" }
+        : { column: key }
+  )
 
 /** Counts the executions under the filters by the keys. */
 export const tally = Effect.fnUntraced(function* (

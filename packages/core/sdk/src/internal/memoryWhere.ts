@@ -176,6 +176,10 @@ export const groupKeys = (table: Table, by: ReadonlyArray<GroupBy>): ((row: Row)
       const { name } = columnOf(table, group.column)
       return (row: Row) => row[name] ?? null
     }
+    if ("notNull" in group) {
+      const { name } = columnOf(table, group.notNull)
+      return (row: Row) => row[name] !== null
+    }
     const { size } = group.bucket
     const column = columnOf(table, group.bucket.column)
     checkBucket(column, size)

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { type DBAdapter, DBError, type Row, type Where, WriteConflict, type WriteOperation } from "../DBAdapter.ts"
 import { type FinishToolCall, type PayloadTooLarge, type RecordToolCall, ToolCallNotFound } from "../ExecutionStore.ts"
 import type { ExecutionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
-import { byId, endCounts, eq, hasEnded } from "./executionRows.ts"
+import { byId, endCounts, eq, hasNotEnded } from "./executionRows.ts"
 import { checkPayloads } from "./payloads.ts"
 import { toolCallColumns } from "./records.ts"
 
@@ -17,8 +17,6 @@ const table = "execution_tool_call"
 
 /** So many executions run at once in one process, or hardly more; for others a write is repeated to no effect. */
 const maxRemembered = 1_000
-
-const isRunning: Where = { op: "not", condition: hasEnded }
 
 const recount = (where: Where, expect?: number): WriteOperation => ({
   op: "update",
@@ -108,7 +106,7 @@ export const makeToolCalls = (adapter: Adapter) => {
     }
     const insert = { op: "insert", table, rows: [row], expect: 1 } as const
     const ofExecution = byId(scopeId, executionId)
-    const given = { table: "execution", where: { op: "and", conditions: [ofExecution, isRunning] } } as const
+    const given = { table: "execution", where: { op: "and", conditions: [ofExecution, hasNotEnded] } } as const
     return Effect.catchTag(recordTools(input, [{ ...insert, given }]), "WriteConflict", () =>
       Effect.catchTag(recordTools(input, [insert, recount(ofExecution, 1)]), "WriteConflict", () =>
         noExecution(scopeId, executionId)
@@ -133,7 +131,13 @@ export const makeToolCalls = (adapter: Adapter) => {
       completed_at: outcome.completedAt,
       duration_ms: outcome.durationMs
     }
-    const running: Where = { op: "exists", table: "execution", local: "execution_id", foreign: "id", where: isRunning }
+    const running: Where = {
+      op: "exists",
+      table: "execution",
+      local: "execution_id",
+      foreign: "id",
+      where: hasNotEnded
+    }
     const finish = ([where, ...others]: ReadonlyArray<Where>): Effect.Effect<void, DBError | ToolCallNotFound> => {
       if (where === undefined) {
         return new ToolCallNotFound({ message: `There is no tool call "${id}".`, toolCallId: id })

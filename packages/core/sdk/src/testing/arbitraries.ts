@@ -201,6 +201,7 @@ const groupOf = (table: Table): fc.Arbitrary<GroupBy> => {
   const numbers = columnsOf(table).filter(({ type }) => type === "integer")
   return fc.oneof(
     fc.record({ column: fc.constantFrom(...columnsOf(table).map(({ name }) => name)) }),
+    fc.record({ notNull: fc.constantFrom(...columnsOf(table).map(({ name }) => name)) }),
     fc.record({
       bucket: fc.record({
         column: fc.constantFrom(...numbers.map(({ name }) => name)),

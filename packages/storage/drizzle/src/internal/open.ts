@@ -11,6 +11,7 @@ import { Effect, type Scope } from "effect"
 import { createHash } from "node:crypto"
 import { closeSync, openSync } from "node:fs"
 import { migrations } from "./sqliteMigrations.ts"
+import { writeStatistics } from "./statistics.ts"
 import { blockingWaitMillis, retryBusy } from "./retry.ts"
 
 /** The SQLite application id of our files, so that no other program's database is written to: "Exec" in ASCII. */
@@ -115,6 +116,7 @@ const migrate = (database: Database.Database): void => {
     database
       .transaction(() => {
         for (const { sql } of migrations.slice(version(database))) database.exec(sql)
+        writeStatistics(database)
         database.pragma(`application_id = ${applicationId}`)
         database.pragma(`user_version = ${migrations.length}`)
       })

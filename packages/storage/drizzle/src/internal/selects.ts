@@ -102,6 +102,9 @@ export const groupOf = (
   ...(sums !== undefined && { sums: Array.from({ length: sums }, (_, i) => Number(row[`s${i}`])) })
 })
 
+/** The key of a group by whether a column has a value. */
+const presence: AdapterSchema.Column = { table: "", name: "", type: "boolean", nullable: false, generated: undefined }
+
 /** The statement of grouped counts; throws a `DBError` if the request does not fit the schema. */
 export const selectCountBy = (
   dialect: Dialect,
@@ -114,6 +117,10 @@ export const selectCountBy = (
   const keys = options.by.map((group) => {
     if ("column" in group) {
       return { column: AdapterSchema.columnOf(from.table, group.column), text: reference(from, group.column) }
+    }
+    if ("notNull" in group) {
+      const { name } = AdapterSchema.columnOf(from.table, group.notNull)
+      return { column: presence, text: `${reference(from, name)} IS NOT NULL` }
     }
     const { size } = group.bucket
     const column = AdapterSchema.columnOf(from.table, group.bucket.column)
