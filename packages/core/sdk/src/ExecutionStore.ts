@@ -231,13 +231,18 @@ export interface ExecutionPage {
 
 /**
  * What `sweep` removes: finished executions, those that ended first before others. At least one bound is wanted; with
- * two, only what is beyond both is removed.
+ * several, only what is beyond all of them is removed.
  */
 export const SweepOptions = Schema.Struct({
   /** Those that ended before this time, in milliseconds since the epoch. */
   completedBefore: Schema.optional(Schema.Int),
   /** All but this many that ended last. */
   keepNewest: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  /**
+   * As many that ended first as it takes for what the others returned, logged, and called with to be at most so many
+   * characters, which are about its bytes.
+   */
+  keepSize: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
   /** At most this many in one call, so that a sweep never holds up other writes; 500 by default. */
   limit: Schema.optional(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 })))
 })

@@ -24,28 +24,31 @@ export const sweepExecutions = Effect.fnUntraced(function* (
   scopeId: ScopeId,
   input: SweepOptions
 ): Effect.fn.Return<{ readonly removed: number }, DBError | ListOptionsInvalid> {
-  const { completedBefore, keepNewest, limit = defaultSweepLimit } = yield* decodeSweepOptions(input)
-  if (completedBefore === undefined && keepNewest === undefined) {
+  const { completedBefore, keepNewest, keepSize, limit = defaultSweepLimit } = yield* decodeSweepOptions(input)
+  if (completedBefore === undefined && keepNewest === undefined && keepSize === undefined) {
     return yield* new ListOptionsInvalid({
       option: "completedBefore",
-      message: "completedBefore: expected a time here, or a number of executions in keepNewest."
+      message:
+        "completedBefore: expected a time here, or a number of executions in keepNewest, or of characters in keepSize."
     })
   }
   const conditions: ReadonlyArray<Where> = [{ op: "eq", column: "scope_id", value: scopeId }, hasEnded]
-  const surplus =
-    keepNewest === undefined ? limit : (yield* adapter.count({ table, where: { op: "and", conditions } })) - keepNewest
+  const finished =
+    keepNewest === undefined && keepSize === undefined ? undefined : yield* countFinished(adapter, scopeId)
+  const surplus = finished === undefined || keepNewest === undefined ? limit : finished.count - keepNewest
   const old: Where | undefined =
     completedBefore === undefined ? undefined : { op: "lt", column: "completed_at", value: completedBefore }
-  const rows = yield* adapter.find({
+  const found = yield* adapter.find({
     table,
     where: { op: "and", conditions: old === undefined ? conditions : [...conditions, old] },
-    select: ["id", "code_id"],
+    select: ["id", "code_id", "size"],
     orderBy: [
       { column: "completed_at", direction: "asc" },
       { column: "id", direction: "asc" }
     ],
     limit: Math.max(0, Math.min(limit, surplus))
   })
+  const rows = finished === undefined || keepSize === undefined ? found : firstOf(found, finished.size - keepSize)
   let removed = 0
   for (let start = 0; start < rows.length; start += sweepUnit) {
     const unit = rows.slice(start, start + sweepUnit)
@@ -56,6 +59,36 @@ export const sweepExecutions = Effect.fnUntraced(function* (
   }
   return { removed }
 })
+
+/** The executions that have ended, and the characters that they take. */
+const countFinished = Effect.fnUntraced(function* (adapter: DBAdapter["Service"], scopeId: ScopeId) {
+  const inScope: Where = { op: "eq", column: "scope_id", value: scopeId }
+  const allTime: ReadonlyArray<Where> = [
+    { op: "eq", column: "period", value: 0 },
+    { op: "eq", column: "start", value: 0 }
+  ]
+  const [group] = yield* adapter.keepsRollups
+    ? adapter.countBy({
+        table: "execution_rollup",
+        where: { op: "and", conditions: [inScope, ...allTime] },
+        by: [],
+        sum: ["size", "executions"]
+      })
+    : adapter.countBy({ table, where: { op: "and", conditions: [inScope, hasEnded] }, by: [], sum: ["size"] })
+  const [size = 0, count = group?.count ?? 0] = group?.sums ?? []
+  return { count, size }
+})
+
+/** So many rows from the first on as take at least this size together. */
+const firstOf = (rows: ReadonlyArray<Row>, size: number): ReadonlyArray<Row> => {
+  let taken = 0
+  const enough = rows.findIndex((row) => {
+    const reached = taken >= size
+    taken += Number(row["size"])
+    return reached
+  })
+  return enough === -1 ? rows : rows.slice(0, enough)
+}
 
 const oneOf = (rows: ReadonlyArray<Row>, column: string): Where => ({
   op: "in",

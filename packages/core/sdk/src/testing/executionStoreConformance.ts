@@ -401,6 +401,23 @@ const sweepTests = (test: Test): void => {
       expect(yield* store.sweep(scope, { keepNewest: 0, completedBefore: 97 })).toEqual({ removed: 1 })
     }))
 
+  test("keeps what fits a size, those that ended last first", (store) =>
+    Effect.gen(function* () {
+      for (const [i, resultJson] of ["12345", "1", "123", ""].entries()) {
+        const id = ExecutionId.make(`e${i}`)
+        yield* store.create(newExecution({ id, createdAt: i }))
+        const call = newCall({ id: ExecutionToolCallId.make(`c${i}`), executionId: id, argsJson: "{}" })
+        yield* store.recordToolCall(call)
+        yield* store.update(scope, id, { status: "completed", completedAt: i, resultJson })
+      }
+      expect(yield* store.sweep(scope, { keepSize: 17 })).toEqual({ removed: 0 })
+      expect(yield* store.sweep(scope, { keepSize: 16 })).toEqual({ removed: 1 })
+      expect(yield* left(store)).toBe("321")
+      expect(yield* store.sweep(scope, { keepSize: 0, limit: 1 })).toEqual({ removed: 1 })
+      expect(yield* store.sweep(scope, { keepSize: 2 })).toEqual({ removed: 1 })
+      expect(yield* left(store)).toBe("3")
+    }))
+
   test("removes the children too", (store) =>
     Effect.gen(function* () {
       yield* store.create(newExecution())
@@ -437,6 +454,7 @@ const sweepTests = (test: Test): void => {
         )
       expect(yield* option({})).toBe("completedBefore")
       expect(yield* option({ keepNewest: -1 })).toBe("keepNewest")
+      expect(yield* option({ keepSize: -1 })).toBe("keepSize")
       expect(yield* option({ keepNewest: 1, limit: 0 })).toBe("limit")
     }))
 }
