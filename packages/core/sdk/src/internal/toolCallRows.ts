@@ -4,7 +4,7 @@
  * (recovery, a late outcome) takes the longer way, and brings the counts up to date.
  */
 import { Effect } from "effect"
-import { type DBAdapter, DBError, type Row, type Where, WriteConflict, type WriteOperation } from "../DBAdapter.ts"
+import { type DBAdapter, DBError, type Row, type Where, type WriteConflict, type WriteOperation } from "../DBAdapter.ts"
 import { type FinishToolCall, type PayloadTooLarge, type RecordToolCall, ToolCallNotFound } from "../ExecutionStore.ts"
 import type { ExecutionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
 import { byId, endCounts, eq, hasNotEnded } from "./executionRows.ts"
