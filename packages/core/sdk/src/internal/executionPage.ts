@@ -91,6 +91,23 @@ const smallest = Effect.fnUntraced(function* (
   return leads[sizes.indexOf(Math.min(...sizes))]
 })
 
+/** So many executions are sorted by duration sooner than they are found in the order of all. */
+const maxSorted = 5_000
+
+const unindexed = (condition: Where | undefined): Where | undefined =>
+  condition && { op: "not", condition: { op: "not", condition } }
+
+/** The filters of a list by duration, so that the index of a filter is used only where it leads to few executions. */
+const forDuration = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  filters: Filters
+): Effect.fn.Return<Filters, DBError> {
+  if (!adapter.keepsRollups) return filters
+  const sizes = yield* Effect.forEach(leadsOf(adapter, filters), ({ size }) => size, { concurrency: "unbounded" })
+  if (sizes.length === 0 || Math.min(...sizes) <= maxSorted) return filters
+  return { ...filters, status: unindexed(filters.status), trigger: unindexed(filters.trigger) }
+})
+
 /** Rows of `execution` under the filters, in the order of the sort, from the position on; at most `limit`. */
 export const findExecutions = Effect.fnUntraced(function* (
   adapter: Adapter,
@@ -110,7 +127,10 @@ export const findExecutions = Effect.fnUntraced(function* (
     ],
     limit
   }
-  if (lead === undefined) return yield* adapter.find({ table: "execution", where: whereExecution(filters), ...range })
+  if (lead === undefined) {
+    const chosen = sort.field === "durationMs" ? yield* forDuration(adapter, filters) : filters
+    return yield* adapter.find({ table: "execution", where: whereExecution(chosen), ...range })
+  }
   const ofTool = idColumn === "execution_id"
   const select = ofTool ? { select: ["created_at", "execution_id"] } : {}
   const found = yield* Effect.forEach(lead.ranges, (part) => adapter.find({ ...part, ...range, ...select }), {

@@ -45,7 +45,7 @@ const partsOf = (
   bucketMs: number | undefined
 ): ReadonlyArray<Part> => {
   const { from, to } = range
-  if (from === undefined && to === undefined && bucketMs === undefined) return [{ period: 0, from, to }]
+  if (from === undefined && to === undefined && bucketMs === undefined) return [{ period: 0, from: 0, to: 1 }]
   const periods = rollupPeriods.filter((period) => period > 0 && (bucketMs === undefined || bucketMs % period === 0))
   return split({ from, to }, periods)
 }
