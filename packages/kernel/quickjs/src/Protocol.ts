@@ -138,8 +138,10 @@ export const cell = {
   entries: 1,
   /** Counts the times that a program was asked whether to stop. While it goes on, the program can be stopped. */
   beats: 2,
+  /** Counts the messages to the worker, so that it can look for one without taking the lock of its port. */
+  sent: 3,
   /** The run that shall stop, for each slot. */
-  stop: (slot: number): number => 3 + slot
+  stop: (slot: number): number => 4 + slot
 } as const
 
 /** Fresh shared memory, all zero. */

@@ -7,6 +7,7 @@
 import { Worker } from "node:worker_threads"
 import { pack, type Packed, unpack } from "./Packing.ts"
 import {
+  cell,
   type CompiledModules,
   type FromWorker,
   type GuestConstants,
@@ -97,8 +98,10 @@ export class WorkerThread {
     this.flushing = false
     const batch = this.outbox
     this.outbox = []
+    if (this.exited) return
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
-    if (!this.exited) this.worker.postMessage(pack(batch))
+    this.worker.postMessage(pack(batch))
+    Atomics.add(this.shared.cells, cell.sent, 1)
   }
 
   private receive(batch: Array<FromWorker>): void {

@@ -6,7 +6,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads"
 import { BriefWait } from "./BriefWait.ts"
 import { pack, type Packed, unpack } from "./Packing.ts"
-import type { CompiledModules, FromWorker, ToWorker, WorkerData } from "./Protocol.ts"
+import { cell, type CompiledModules, type FromWorker, type ToWorker, type WorkerData } from "./Protocol.ts"
 import { Slot, type SlotEnvironment } from "./Slot.ts"
 
 const port = parentPort
@@ -77,7 +77,10 @@ const take = (packed: Packed): boolean => {
 port.on("message", (packed: Packed) => {
   let next: Packed | undefined = packed
   for (let turn = 0; next !== undefined; turn++) {
+    const seen = Atomics.load(shared.cells, cell.sent)
     const expectsAnswer = take(next)
-    next = expectsAnswer && turn < maxTurns ? wait.next(() => receiveMessageOnPort(port)?.message) : undefined
+    const poll = () =>
+      Atomics.load(shared.cells, cell.sent) === seen ? undefined : receiveMessageOnPort(port)?.message
+    next = expectsAnswer && turn < maxTurns ? wait.next(poll) : undefined
   }
 })
