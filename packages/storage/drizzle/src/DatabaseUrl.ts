@@ -9,6 +9,12 @@ import * as SqliteAdapter from "./SqliteAdapter.ts"
 /** Whether a setting is a URL of Postgres: `postgres://...` or `postgresql://...`. */
 export const isPostgres = (database: string): boolean => /^postgres(ql)?:\/\//i.test(database)
 
+/** What may be said of any database; `reads` means nothing to Postgres, which reads in its server. */
+export type OpenOptions = Pick<SqliteAdapter.SqliteOptions, "reads">
+
 /** Opens the database, as `make` of its adapter does. */
-export const open = (database: string): Effect.Effect<DBAdapter["Service"], DBError, Scope.Scope> =>
-  isPostgres(database) ? PostgresAdapter.make({ url: database }) : SqliteAdapter.make({ file: database })
+export const open = (
+  database: string,
+  options: OpenOptions = {}
+): Effect.Effect<DBAdapter["Service"], DBError, Scope.Scope> =>
+  isPostgres(database) ? PostgresAdapter.make({ url: database }) : SqliteAdapter.make({ file: database, ...options })

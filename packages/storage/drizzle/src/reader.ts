@@ -1,5 +1,6 @@
 /**
- * The entry of a reader thread: long reads and checkpoints of a database file, away from the thread of the adapter.
+ * The entry of a reader thread: long reads of a database file, checkpoints, and the index of its text, away from the thread of
+ * the adapter. The index is kept current in small steps: between requests, and for a moment before a search.
  *
  * SQLite's own way to stop a query is not reachable from JavaScript, and a thread inside one cannot be ended either. So
  * each table is read through a view of the same name, which has a condition that is always true and, each few hundred
@@ -8,9 +9,11 @@
 import { AdapterSchema, coreSchema, DBError } from "@executor/sdk"
 import Database from "better-sqlite3"
 import { parentPort, workerData } from "node:worker_threads"
+import { hasSearch } from "./internal/candidates.ts"
 import { toDBError } from "./internal/errors.ts"
 import type { FromReader, ReaderData, ToReader } from "./internal/readerMessages.ts"
 import { type ReadItem, runRead } from "./internal/reads.ts"
+import { makeSearchIndex } from "./internal/searchIndex.ts"
 import { makeStatements } from "./internal/statements.ts"
 
 /** A look takes as long as a few rows; rows of long text take a millisecond for so many. A power of two. */
@@ -28,6 +31,13 @@ const restartPages = 4_000
 
 /** How long that last stretch waits for readers of an old state, with writers kept out. */
 const restartWaitMillis = 5
+
+/** How long a search waits for the index. What is not in it then is looked into. */
+const catchUpMillis = 100
+
+/** Between requests, the index takes its time: writers wait for its steps. */
+const idleMillis = 100
+const restRatio = 3
 
 const port = parentPort
 if (port === null) throw new Error("This module is the entry of a worker thread")
@@ -87,25 +97,60 @@ const fail = (error: unknown): void => {
   }
 }
 
-let checkpointing: Database.Database | undefined
+let writing: { readonly database: Database.Database; readonly index: () => boolean } | undefined
 
-/** Readers see the log, so this needs a connection that may write; it writes nothing else. */
+/** What only a connection that may write can do; it writes nothing else. */
+const openWriter = () => {
+  if (writing !== undefined) return writing
+  const database = new Database(file, { fileMustExist: true, timeout: restartWaitMillis })
+  database.pragma("synchronous = NORMAL")
+  return (writing = { database, index: makeSearchIndex(database) })
+}
+
+/** Readers see the log, so this needs a connection that may write. */
 const checkpoint = (): void => {
   try {
-    checkpointing ??= new Database(file, { fileMustExist: true, timeout: restartWaitMillis })
-    const [state] = checkpointing.pragma("wal_checkpoint(PASSIVE)") as ReadonlyArray<{ readonly log: number }>
-    if (state !== undefined && state.log >= restartPages) checkpointing.pragma("wal_checkpoint(RESTART)")
+    const { database } = openWriter()
+    const [state] = database.pragma("wal_checkpoint(PASSIVE)") as ReadonlyArray<{ readonly log: number }>
+    if (state !== undefined && state.log >= restartPages) database.pragma("wal_checkpoint(RESTART)")
   } catch {
     // Another process may hold a lock, or the disk be full. The log is kept, and this asked for again.
   }
   post({ _tag: "checkpointed" })
 }
 
+/** Whether a step was taken, and there may be more. */
+const indexStep = (): boolean => {
+  try {
+    return openWriter().index()
+  } catch {
+    // As for a checkpoint: what is not in the index is looked into.
+    return false
+  }
+}
+
+const catchUp = (): void => {
+  const end = performance.now() + catchUpMillis
+  while (performance.now() < end && indexStep()) goOn()
+}
+
+let idle: ReturnType<typeof setTimeout> | undefined
+
+const indexWhenIdle = (wait: number): void => {
+  clearTimeout(idle)
+  idle = setTimeout(() => {
+    const started = performance.now()
+    if (indexStep()) indexWhenIdle((performance.now() - started) * restRatio)
+  }, wait)
+}
+
 port.on("message", (message: ToReader) => {
+  indexWhenIdle(idleMillis)
   switch (message._tag) {
     case "read":
       current = message.id
       try {
+        if (hasSearch(message.request.options.where)) catchUp()
         items = runRead(statements, message.request)
         sent = 0
       } catch (error) {

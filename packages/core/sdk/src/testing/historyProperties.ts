@@ -23,7 +23,19 @@ const runs = Number(globalThis.process?.env["EXECUTOR_PROPERTY_RUNS"] ?? 60)
 const hour = 3_600_000
 const times = [0, 1, hour - 1, hour, 5 * hour, 23 * hour, 24 * hour - 1, 24 * hour, 30 * hour, 50 * hour, 200 * hour]
 const paths = ["github.issues.create", "github.issues.list", "githubber.x", "ping", "slack.post", "slack.create"]
-const texts = ["return 1", "RETURN 100%", `{"a_b":"c\\\\d"}`, "'; drop table execution --", `{"title":"Grüße"}`, ""]
+const texts = [
+  "return 1",
+  "RETURN 100%",
+  `{"a_b":"c\\\\d"}`,
+  "'; drop table execution --",
+  `{"title":"Grüße"}`,
+  "",
+  "a\u0000b\u0000\u0000cd",
+  "İstanbul ΣΊΣΥΦΟΣ straße K\u212Aelvin",
+  "😀😀 family 👩‍👧 end",
+  "ab",
+  `${"lorem ipsum ".repeat(40)}Needle${" dolor sit".repeat(40)}`
+]
 
 const anyChange: fc.Arbitrary<UpdateExecution> = fc.record(
   {
@@ -129,11 +141,16 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.record({ keepNewest: fc.nat(3), completedBefore: fc.constantFrom(...times) }).map(
-      (options): Step =>
-        (store, scopeId) =>
-          store.sweep(scopeId, options)
-    )
+    arbitrary: fc
+      .record(
+        { keepNewest: fc.nat(3), completedBefore: fc.constantFrom(...times), keepSize: fc.constantFrom(0, 10, 40) },
+        { requiredKeys: [] }
+      )
+      .map(
+        (options): Step =>
+          (store, scopeId) =>
+            store.sweep(scopeId, options)
+      )
   }
 )
 
@@ -141,8 +158,32 @@ const historyFilters = anyFilters({
   triggers: ["cli", "mcp", "unknown", "=unknown", "a,b", "=!cli", "!mcp", "!unknown"],
   tools: ["github.*", "slack.*", "ping", "*.create", "github.issues.*", "*", "!github.*", "!ping", "slack.post"],
   times: [...times, 2 * hour, 26 * hour, 48 * hour, 72 * hour],
-  codes: ["RETURN", "%", "drop", ""],
-  queries: ["RETURN", "100%", "a_b", "grüße", "title", "nowhere"]
+  codes: ["RETURN", "%", "drop", "", "B\u0000", "needle", "STRA", "😀 f"],
+  queries: [
+    "RETURN",
+    "100%",
+    "a_b",
+    "grüße",
+    "title",
+    "nowhere",
+    "B\u0000\u0000C",
+    `":"`,
+    `:"C\\\\`,
+    "'; D",
+    "istanbul",
+    "İSTANBUL",
+    "Σίσυφος",
+    "ΣΊΣΥΦΟΣ STRA",
+    "sse",
+    "ße k\u212A",
+    "K\u212AE",
+    "😀 ",
+    "😀😀 F",
+    "👧 END",
+    "ipsum needle dolor",
+    `${"IPSUM LOREM ".repeat(30)}ipsum`,
+    `${"ipsum lorem ".repeat(60)}`
+  ]
 })
 
 /** Declares the property of an adapter. */

@@ -14,6 +14,8 @@ export interface Aliased {
   readonly alias: string
   /** Whether it is looked up for each row of another table. */
   readonly related?: boolean
+  /** Whether a narrower condition finds its rows, so that no index shall be preferred to that. */
+  readonly found?: boolean
 }
 
 /** SQLite takes a chain of 1000 operands for too deep a tree, so long ones are put in brackets. */
@@ -32,6 +34,9 @@ export const reference = ({ alias, table }: Aliased, name: string): string =>
 export const summed = (from: Aliased, name: string): string =>
   reference(from, AdapterSchema.summable(from.table, name).name)
 
+const operand = (sql: Sql, from: Aliased, name: string): string =>
+  from.found === true ? sql.dialect.unindexed(reference(from, name)) : reference(from, name)
+
 const compared = (sql: Sql, { table }: Aliased, name: string, value: unknown): string =>
   sql.dialect.value(sql, AdapterSchema.comparable(AdapterSchema.columnOf(table, name), value))
 
@@ -41,6 +46,13 @@ const searched = ({ table }: Aliased, name: string, value: string): string =>
 
 /** The SQL of a condition; throws a `DBError` if it does not fit the schema. */
 export const condition = (sql: Sql, from: Aliased, where: Where): string => {
+  const narrower = sql.dialect.narrow?.(sql, from, where)
+  if (narrower === undefined) return exactCondition(sql, from, where)
+  const { leads, text } = narrower
+  return `(${text} AND ${exactCondition(sql, leads ? { ...from, found: true } : from, where)})`
+}
+
+const exactCondition = (sql: Sql, from: Aliased, where: Where): string => {
   switch (where.op) {
     case "and":
     case "or":
@@ -52,11 +64,11 @@ export const condition = (sql: Sql, from: Aliased, where: Where): string => {
     case "not":
       return `(${condition(sql, from, where.condition)}) IS NOT TRUE`
     case "mayContain":
-      return "TRUE"
+      return sql.dialect.mayContain(sql, from, where.value)
     case "isNull":
-      return `${reference(from, where.column)} IS NULL`
+      return `${operand(sql, from, where.column)} IS NULL`
     case "isNotNull":
-      return `${reference(from, where.column)} IS NOT NULL`
+      return `${operand(sql, from, where.column)} IS NOT NULL`
     case "in":
       return oneOf(sql, from, where.column, where.values)
     case "contains": {
@@ -78,7 +90,7 @@ export const condition = (sql: Sql, from: Aliased, where: Where): string => {
       return `EXISTS (SELECT 1 FROM "${other.table.name}" AS ${other.alias} WHERE ${link}${inner})`
     }
     default:
-      return `${reference(from, where.column)} ${comparisons[where.op]} ${compared(sql, from, where.column, where.value)}`
+      return `${operand(sql, from, where.column)} ${comparisons[where.op]} ${compared(sql, from, where.column, where.value)}`
   }
 }
 
@@ -95,14 +107,15 @@ const oneOf = (sql: Sql, from: Aliased, name: string, values: ReadonlyArray<stri
   return sql.dialect.oneOf(
     sql,
     column,
-    reference(from, name),
+    operand(sql, from, name),
     values.map((value) => AdapterSchema.comparable(column, value))
   )
 }
 
 /** A range, which an index serves, and not LIKE, which on SQLite ignores case. */
 const startsWith = (sql: Sql, from: Aliased, column: string, prefix: string): string => {
-  const name = from.related === true ? sql.dialect.related(reference(from, column)) : reference(from, column)
+  const isOther = from.related === true || from.found === true
+  const name = isOther ? sql.dialect.unindexed(reference(from, column)) : reference(from, column)
   if (prefix === "") return `${name} IS NOT NULL`
   const from1 = `${name} >= ${compared(sql, from, column, prefix)}`
   const end = afterPrefix(prefix)

@@ -2,7 +2,8 @@
  * What differs between the databases in the text of a statement. The rest of the text is the same, and is built in one
  * place: `conditions.ts`, `selects.ts` and `changes.ts`.
  */
-import type { AdapterSchema } from "@executor/sdk"
+import type { AdapterSchema, Where } from "@executor/sdk"
+import type { Aliased } from "./conditions.ts"
 
 /** A value as a driver binds it. */
 export type Parameter = string | number | null
@@ -21,6 +22,14 @@ export interface Dialect {
   readonly value: (sql: Sql, value: string | number | boolean | null) => string
   /** Whether a column of text contains a value whose ASCII letters are lower case, whatever the case of its own. */
   readonly contains: (sql: Sql, column: string, value: string) => string
+  /** Rows that may contain a value in the columns of `text` of their table: all, where there is no index to ask. */
+  readonly mayContain: (sql: Sql, from: Aliased, value: string) => string
+  /** What to add to a condition that it implies, and whether its rows are to be found by that; or nothing. */
+  readonly narrow?: (
+    sql: Sql,
+    from: Aliased,
+    where: Where
+  ) => { readonly text: string; readonly leads: boolean } | undefined
   readonly endsWith: (sql: Sql, column: string, value: string) => string
   /** Whether a column has one of several values; `name` is the column in the statement. */
   readonly oneOf: (
@@ -29,8 +38,8 @@ export interface Dialect {
     name: string,
     values: ReadonlyArray<string | number | boolean>
   ) => string
-  /** A column of a related row that is compared with a range, where its index must not be preferred to the relation's. */
-  readonly related: (name: string) => string
+  /** A column whose index must not be preferred to another way to the row. */
+  readonly unindexed: (name: string) => string
   readonly limit: (sql: Sql, limit: number) => string
   /** The direction in which nulls come first unless the statement says otherwise. */
   readonly nullsFirst: "asc" | "desc"

@@ -40,12 +40,13 @@ export const postgresDialect: Dialect = {
     const pattern = encodeText(text).replace(/[\\%_]/g, "\\$&")
     return `lower(${column}) LIKE ${add(sql, `%${pattern}%`)}`
   },
+  mayContain: () => "TRUE",
   endsWith: (sql, column, text) => {
     const stored = encodeText(text)
     return `right(${column}, ${add(sql, Array.from(stored).length)}) = ${add(sql, stored)}`
   },
   oneOf: (sql, column, name, values) => `${name} = ANY(${array(sql, values, arrayType(column, values))})`,
-  related: (name) => name,
+  unindexed: (name) => name,
   limit: (_sql, limit) => String(limit),
   nullsFirst: "desc"
 }

@@ -4,7 +4,7 @@
 import { AdapterSchema, type CountByOptions, type FindOptions, type Group, type Row, type Value } from "@executor/sdk"
 import { startSql } from "./dialect.ts"
 import { findPart, groupOf, hasParts, type Part, selectCount, selectCountBy, selectedColumns } from "./selects.ts"
-import { sqliteDialect } from "./sqliteDialect.ts"
+import { searchDialect } from "./sqliteSearch.ts"
 import type { Statements } from "./statements.ts"
 
 /** Booleans are stored as 0 and 1. */
@@ -17,8 +17,9 @@ export const find = (statements: Statements, options: FindOptions): ReadonlyArra
   const { limit } = options
   const table = AdapterSchema.tableOf(statements.tables, options.table)
   const booleans = selectedColumns(table, options).filter(({ type }) => type === "boolean")
+  const dialect = searchDialect(statements, options.table, options.where)
   const read = (part: Part, limit: number | undefined): Array<Row> => {
-    const sql = startSql(sqliteDialect, statements.tables)
+    const sql = startSql(dialect, statements.tables)
     const rows = statements.all<Record<string, Value>>(findPart(sql, options, part, limit), sql.parameters)
     for (const row of rows) for (const column of booleans) row[column.name] = decode(column, row[column.name])
     return rows
@@ -33,13 +34,15 @@ export const find = (statements: Statements, options: FindOptions): ReadonlyArra
 
 /** How many rows fulfil a condition. */
 export const count = (statements: Statements, options: Pick<FindOptions, "table" | "where">): number => {
-  const { parameters, text } = selectCount(sqliteDialect, statements.tables, options)
+  const dialect = searchDialect(statements, options.table, options.where)
+  const { parameters, text } = selectCount(dialect, statements.tables, options)
   return statements.all<{ count: number }>(text, parameters)[0]?.count ?? 0
 }
 
 /** Counts of groups, largest first. */
 export const countBy = (statements: Statements, options: CountByOptions): ReadonlyArray<Group> => {
-  const select = selectCountBy(sqliteDialect, statements.tables, options)
+  const dialect = searchDialect(statements, options.table, options.where)
+  const select = selectCountBy(dialect, statements.tables, options)
   return statements
     .all<Record<string, Value>>(select.text, select.parameters)
     .map((row) => groupOf(select, row, decode))

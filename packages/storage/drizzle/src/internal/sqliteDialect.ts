@@ -20,6 +20,7 @@ const parameter = (sql: Sql, value: string | number | boolean | null): "?" => {
 export const sqliteDialect: Dialect = {
   value: parameter,
   contains: (sql, column, value) => `instr(lower(${column}), ${parameter(sql, value)}) > 0`,
+  mayContain: () => "TRUE",
   endsWith: (sql, column, value) => {
     // As bytes, because SQLite's length of a text ends at a NUL.
     const length = parameter(sql, -new TextEncoder().encode(value).length)
@@ -36,7 +37,7 @@ export const sqliteDialect: Dialect = {
     const marks = Array.from({ length: count }, (_, i) => parameter(sql, values[i] ?? values.at(-1) ?? null))
     return `${name} IN (${marks.join(", ")})`
   },
-  related: (name) => `+${name}`,
+  unindexed: (name) => `+${name}`,
   limit: parameter,
   nullsFirst: "asc"
 }
