@@ -29,6 +29,8 @@ export interface Filled {
 /** How histories are made in one kind of database; they live until their scope ends. */
 export interface Kind {
   readonly name: string
+  /** Whether writes have aims: those of a server depend on what is between. */
+  readonly aimsAtWrites: boolean
   readonly fill: (executions: number) => Effect.Effect<Filled, unknown, Scope.Scope>
   readonly empty: Effect.Effect<DBAdapter["Service"], unknown, Scope.Scope>
 }
@@ -51,6 +53,7 @@ export const sqlite = (folder: string, kept?: { readonly file: string; readonly 
   const newFile = () => join(folder, `${files++}.sqlite`)
   return {
     name: "SQLite",
+    aimsAtWrites: true,
     fill: Effect.fnUntraced(function* (executions) {
       const file = kept?.executions === executions ? kept.file : newFile()
       const fillMillis = existsSync(file)
@@ -87,6 +90,7 @@ const indexed = async (adapter: DBAdapter["Service"], query: (sql: string) => nu
 /** Postgres on the server that {@link freshDatabase} uses. */
 export const postgres: Kind = {
   name: "Postgres",
+  aimsAtWrites: false,
   fill: Effect.fnUntraced(function* (executions) {
     const url = yield* freshDatabase
     const fillMillis = yield* Effect.promise(() => time(() => PostgresFill.fill(url, generate(executions))))

@@ -2,8 +2,8 @@
  * `npm run bench:history`: fills both databases with histories of three sizes, and measures lists, counts, searches and writes in
  * each, as it says in the README.
  *
- * Flags: `--size 10000,100000` and `--database sqlite` measure less; `--only text` those figures whose name has it; `--file path` keeps
- * the SQLite file of the largest size there, and uses it again if it is there.
+ * Flags: `--size 10000,100000` and `--database sqlite` measure less; `--only text` those figures whose name has it; `--all` prints
+ * each filter besides the worst; `--file path` keeps the SQLite file of the largest size there, and uses it again if it is there.
  */
 import { Effect } from "effect"
 import { sharePostgres } from "@executor/storage-drizzle/testing"
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     size: { type: "string", default: "10000,100000,1000000" },
     database: { type: "string", default: "sqlite,postgres" },
     only: { type: "string" },
+    all: { type: "boolean", default: false },
     file: { type: "string" }
   }
 })
@@ -50,9 +51,10 @@ const measureSize = (kind: Kind, executions: number): Effect.Effect<ReadonlyArra
       }
       let worst = { name: "", ms: 0, options: {} }
       const onQuery = (name: string, ms: number, options: object) => {
+        if (values.all) console.log(`  ${name.padEnd(90)} ${ms.toFixed(2).padStart(9)} ms`)
         if (ms > worst.ms) worst = { name, ms, options }
       }
-      const subject = { adapter, executions, overheadBytes, onQuery }
+      const subject = { adapter, executions, overheadBytes, onQuery, aimsAtWrites: kind.aimsAtWrites }
       yield* Effect.promise(() => measure(subject, wanted, report))
       if (fillMillis !== undefined) report({ name: "filling", unit: "s", aim: 180, value: fillMillis / 1000 })
       if (indexMillis > 0) report({ name: "indexing the text", unit: "s", value: indexMillis / 1000 })
@@ -78,10 +80,11 @@ const run = Effect.gen(function* () {
 console.log(
   `${cpus()[0]?.model ?? "unknown processor"}, ${availableParallelism()} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.versions.node}`
 )
+process.once("exit", () => rmSync(folder, { recursive: true, force: true }))
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1))
 const endPostgres = await sharePostgres()
 try {
   await Effect.runPromise(run)
 } finally {
   await endPostgres()
-  rmSync(folder, { recursive: true, force: true })
 }
