@@ -73,6 +73,13 @@ export const retentionSettings: ReadonlyArray<Setting & { readonly bound: keyof 
     parse: parseCount,
     metavar: "count",
     description: "Remove all executions but this many that ended last (none)"
+  },
+  {
+    bound: "keepSize",
+    flag: "retain-size",
+    parse: parseSize,
+    metavar: "size",
+    description: "Remove what ended first while the history takes more, such as 2gb (never)"
   }
 ]
 

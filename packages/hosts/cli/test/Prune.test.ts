@@ -60,6 +60,28 @@ layer(layerCommand, { excludeTestServices: true })("executions prune", (it) => {
     })
   )
 
+  it.effect("removes what is beyond a size, those that ended first before others", () =>
+    Effect.gen(function* () {
+      const { executor } = (yield* Command).parts
+      const scopeId = executor.scopes[0]
+      for (const [index, length] of [3_000, 1_000, 1_000].entries()) {
+        const id = ExecutionId.make(`sized-${index}`)
+        yield* executor.executions.create({ id, scopeId, status: "running", code: "1" })
+        const resultJson = JSON.stringify("x".repeat(length - 2))
+        yield* executor.executions.update(scopeId, id, { status: "completed", completedAt: 1_000 + index, resultJson })
+      }
+      const prune = (...flags: ReadonlyArray<string>) => run(["executions", "prune", ...flags])
+      const before = yield* ids
+      const dry = yield* prune("--max-size", "3kb", "--dry-run")
+      assert.include(dry.stdout, "1 execution would be removed. Kept would be about 3 kb of what ended last.")
+      assert.deepStrictEqual(yield* ids, before)
+      const removed = yield* prune("--max-size", "1.5kb", "--yes", "--json")
+      assert.deepStrictEqual(JSON.parse(removed.stdout), { found: 2, removed: 2 })
+      assert.deepStrictEqual(yield* ids, ["open", "sized-2"])
+      assert.include((yield* prune("--max-size", "1.5kb", "--yes")).stdout, "Nothing to remove")
+    })
+  )
+
   it.effect("wants one bound that can be read, and works on no server", () =>
     Effect.gen(function* () {
       for (const [flags, word] of [
@@ -68,6 +90,8 @@ layer(layerCommand, { excludeTestServices: true })("executions prune", (it) => {
         [["--older-than", "soon"], "--older-than"],
         [["--keep", "-1"], "--keep"],
         [["--keep", "many"], "--keep"],
+        [["--max-size", "2"], "--max-size"],
+        [["--max-size", "2gb", "--keep", "1"], "one of them"],
         [["--keep", "1", "--yes", "--server", "http://127.0.0.1:1"], "data folder"]
       ] as const) {
         const ended = yield* run(["executions", "prune", ...flags])

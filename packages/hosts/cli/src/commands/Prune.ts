@@ -1,7 +1,7 @@
 /**
  * The command that removes old history: `executions prune`.
  */
-import { Effect, Option } from "effect"
+import { Effect, Option, Result } from "effect"
 import { Command } from "effect/cli"
 import { UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
@@ -9,27 +9,35 @@ import * as Output from "../Output.ts"
 import { confirm } from "../Questions.ts"
 import { countBeyond, describeRetention, removeBeyond, type Retention } from "../Retention.ts"
 import { openFolder } from "../Target.ts"
-import { parseDuration } from "../Units.ts"
+import { parseDuration, parseSize } from "../Units.ts"
+
+const parseKept = (text: string): Result.Result<number, string> =>
+  /^\d{1,9}$/.test(text) ? Result.succeed(Number(text)) : Result.fail("a whole number, such as 10000")
+
+/** Each bound: its flag, how its value is read, and what it bounds. */
+const bounds = [
+  ["older-than", parseDuration, "keepForMs"],
+  ["keep", parseKept, "keepCount"],
+  ["max-size", parseSize, "keepSize"]
+] as const
 
 const parseRetention = Effect.fnUntraced(function* (input: {
-  readonly "older-than": Option.Option<string>
-  readonly keep: Option.Option<string>
+  readonly [flag in (typeof bounds)[number][0]]: Option.Option<string>
 }): Effect.fn.Return<Retention, UsageError> {
-  const age = Option.getOrUndefined(input["older-than"])
-  const keep = Option.getOrUndefined(input.keep)
-  if ((age === undefined) === (keep === undefined)) {
-    return yield* new UsageError({ message: "Say what is too old: --older-than 30d, or --keep 10000; one of them." })
+  const given = bounds.filter(([flag]) => Option.isSome(input[flag]))
+  const [bound] = given
+  if (bound === undefined || given.length > 1) {
+    return yield* new UsageError({
+      message: "Say what is too much: --older-than 30d, --keep 10000, or --max-size 2gb; one of them."
+    })
   }
-  if (age !== undefined) {
-    const keepForMs = yield* Effect.mapError(
-      Effect.fromResult(parseDuration(age)),
-      (expected) => new UsageError({ message: `--older-than: "${age}" is not ${expected}` })
-    )
-    return { keepForMs }
-  }
-  return /^\d{1,9}$/.test(keep ?? "")
-    ? { keepCount: Number(keep) }
-    : yield* new UsageError({ message: `--keep: "${keep}" is not a whole number, such as 10000` })
+  const [flag, parse, name] = bound
+  const text = Option.getOrElse(input[flag], () => "")
+  const value = yield* Effect.mapError(
+    Effect.fromResult(parse(text)),
+    (expected) => new UsageError({ message: `--${flag}: "${text}" is not ${expected}` })
+  )
+  return { [name]: value }
 })
 
 const executions = (count: number): string => `${count} execution${count === 1 ? "" : "s"}`
@@ -40,6 +48,11 @@ export const prune = Command.make(
   {
     "older-than": Flags.textFlag("older-than", "duration", "Remove executions that ended longer ago: 30d, 12h"),
     keep: Flags.textFlag("keep", "count", "Remove all but this many that ended last"),
+    "max-size": Flags.textFlag(
+      "max-size",
+      "size",
+      "Remove those that ended first until the others take at most this, such as 2gb; what they hold is counted, not the file"
+    ),
     yes: Flags.switchFlag("yes", "Do not ask first"),
     dryRun: Flags.switchFlag("dry-run", "Only say how many would be removed"),
     json: Flags.json
@@ -77,6 +90,7 @@ export const prune = Command.make(
   Command.withShortDescription("Remove old history"),
   Command.withExamples([
     { command: "executor executions prune --older-than 30d --dry-run", description: "How many are that old" },
-    { command: "executor executions prune --keep 10000 --yes", description: "Keep those that ended last" }
+    { command: "executor executions prune --keep 10000 --yes", description: "Keep those that ended last" },
+    { command: "executor executions prune --max-size 2gb --yes", description: "Keep what ended last, up to this" }
   ])
 )
