@@ -26,9 +26,11 @@ const load = <A>(module: () => Promise<A>): Effect.Effect<A> => Effect.promise(m
 
 const toFailed = (error: { readonly message: string }): CommandFailed => new CommandFailed({ message: error.message })
 
-const openLocal = Effect.fn("composition.openLocal")(function* (options: {
+/** `inline` reads in this thread, for a process that ends soon: starting one to read in takes longer than most reads. */
+const openParts = Effect.fn("composition.openParts")(function* (options: {
   readonly database: string
   readonly limits: LimitChanges
+  readonly reads: "inline" | "worker"
 }) {
   const scope = yield* Effect.scope
   const [{ createExecutor, ScopeId }, { DatabaseUrl }, { mcpPlugin }] = yield* Effect.all(
@@ -39,7 +41,7 @@ const openLocal = Effect.fn("composition.openLocal")(function* (options: {
     ],
     { concurrency: "unbounded" }
   )
-  const adapter = yield* DatabaseUrl.open(options.database)
+  const adapter = yield* DatabaseUrl.open(options.database, { reads: options.reads })
   const executor = yield* createExecutor({ scopes: [ScopeId.make(scopeName)], adapter, plugins: [mcpPlugin()] })
   const engine = yield* Effect.cached(
     Effect.gen(function* () {
@@ -79,13 +81,13 @@ const token = Effect.fn("composition.token")(function* (dataFolder: string) {
 /** What the application gives the terminal commands. */
 export const composition: Composition["Service"] = {
   version,
-  openLocal,
+  openLocal: (options) => openParts({ ...options, reads: "inline" }),
   readToken,
   token,
   serve: Effect.fn("composition.serve")(
     function* (options) {
       const { HttpHost, readOrCreateToken } = yield* load(() => import("@executor/host-http"))
-      const { engine, executor } = yield* openLocal(options)
+      const { engine, executor } = yield* openParts({ ...options, reads: "worker" })
       const host = yield* HttpHost.serve({
         engine: yield* engine,
         executor,
@@ -103,7 +105,7 @@ export const composition: Composition["Service"] = {
   mcp: Effect.fn("composition.mcp")(
     function* (options) {
       const { McpHost } = yield* load(() => import("@executor/host-mcp"))
-      const { engine } = yield* openLocal(options)
+      const { engine } = yield* openParts({ ...options, reads: "worker" })
       yield* McpHost.serveStdio({ engine: yield* engine, version })
     },
     Effect.mapError(toFailed),
