@@ -13,9 +13,9 @@ import { AdapterSchema, coreSchema, DBAdapter, DBError, type FindOptions, type R
 import { Effect, Layer, type Scope } from "effect"
 import { startSql } from "./internal/dialect.ts"
 import { makeConnections } from "./internal/postgresConnections.ts"
-import { postgresDialect } from "./internal/postgresDialect.ts"
 import { toDBError } from "./internal/postgresErrors.ts"
 import { migrateDatabase } from "./internal/postgresOpen.ts"
+import { searchDialect } from "./internal/postgresSearch.ts"
 import { makeWriter } from "./internal/postgresWriter.ts"
 import { findPart, groupOf, hasParts, type Part, type Select, selectCount, selectCountBy } from "./internal/selects.ts"
 
@@ -73,12 +73,12 @@ export const make = Effect.fnUntraced(function* (
       ),
     count: (options) =>
       read(
-        () => selectCount(postgresDialect, tables, options),
+        () => selectCount(searchDialect(tables, options), tables, options),
         ([row]) => Number(row?.["count"])
       ),
     countBy: (options) =>
       read(
-        () => selectCountBy(postgresDialect, tables, options),
+        () => selectCountBy(searchDialect(tables, options), tables, options),
         (rows, select) => rows.map((row) => groupOf(select, row, (_, value) => (value ?? null) as Value)),
         isRollup(options.table) ? applyChanges : undefined
       ),
@@ -113,7 +113,7 @@ const selectRows = (tables: AdapterSchema.Tables, options: FindOptions): Select 
   AdapterSchema.checkLimit(options.limit)
   const { limit } = options
   const table = AdapterSchema.tableOf(tables, options.table)
-  const sql = startSql(postgresDialect, tables)
+  const sql = startSql(searchDialect(tables, options), tables)
   const part = (part: Part) => findPart(sql, options, part, limit)
   const text = (): string => {
     if (limit === undefined || !hasParts(table, options)) return part("all")
