@@ -114,5 +114,16 @@ export const composition: Composition["Service"] = {
   inspectDatabase: Effect.fn("composition.inspectDatabase")(function* (file) {
     const { SqliteInspection } = yield* load(() => import("@executor/storage-drizzle"))
     return yield* SqliteInspection.inspect({ file })
+  }, Effect.mapError(toFailed)),
+  checkCounters: Effect.fn("composition.checkCounters")(function* (database) {
+    const { Rollups } = yield* load(() => import("@executor/storage-drizzle"))
+    const differences = yield* Rollups.check({ database })
+    const sum = (of: "counted" | "ended") => differences.reduce((total, difference) => total + difference[of], 0)
+    return differences.length === 0 ? undefined : { counted: sum("counted"), ended: sum("ended") }
+  }, Effect.mapError(toFailed)),
+  repairCounters: Effect.fn("composition.repairCounters")(function* (database) {
+    const { Rollups } = yield* load(() => import("@executor/storage-drizzle"))
+    const rebuilt = yield* Rollups.repair({ database })
+    return rebuilt.map(({ removed, table, written }) => ({ table, changed: Math.max(removed, written) }))
   }, Effect.mapError(toFailed))
 }

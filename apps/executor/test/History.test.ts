@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { everythingServer, history, makeCli, serve } from "./support.ts"
 
 const withHistory = Effect.fnUntraced(function* () {
@@ -87,6 +88,28 @@ describe("the history", () => {
       const wrong = yield* cli.run(["serve", "--retain-for", "soon", "--port", "0"])
       assert.deepStrictEqual([wrong.code, wrong.stdout], [2, ""])
       assert.include(wrong.stderr, "--retain-for")
+    })
+  )
+
+  it.live("has counters that doctor checks and repairs", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      yield* cli.run(["run", "-e", "return 1"])
+      const counters = (...flags: ReadonlyArray<string>) =>
+        Effect.map(cli.run(["doctor", "--json", ...flags]), ({ code, stdout }) => [
+          code,
+          JSON.parse(stdout).checks.find(({ name }: { readonly name: string }) => name === "counters").detail
+        ])
+      assert.deepStrictEqual(yield* counters(), [0, "they add up"])
+      const database = new DatabaseSync(join(cli.folder, "executor.db"))
+      database.exec("UPDATE execution_rollup SET executions = 5 WHERE period = 0")
+      database.close()
+      const [code, detail] = yield* counters()
+      assert.strictEqual(code, 1)
+      assert.include(detail, "they tell of 5 executions where 1 have ended")
+      assert.include(detail, "doctor --repair")
+      assert.deepStrictEqual(yield* counters("--repair"), [0, "made anew; wrong were 1 row of execution_rollup"])
+      assert.deepStrictEqual(yield* counters("--repair"), [0, "made anew; nothing was different"])
     })
   )
 

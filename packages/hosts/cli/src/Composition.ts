@@ -16,6 +16,14 @@ export interface DatabaseReport {
   readonly sizeBytes: number
 }
 
+/** The counters of the history, looked at. */
+export interface CountersReport {
+  /** How many executions the counters tell of, over all scopes where they do not add up. */
+  readonly counted: number
+  /** How many have ended there. */
+  readonly ended: number
+}
+
 /** The parts of a running data folder, assembled. */
 export class Composition extends Context.Service<
   Composition,
@@ -48,5 +56,11 @@ export class Composition extends Context.Service<
     readonly readToken: (dataFolder: string) => Effect.Effect<string | undefined, Failure>
     /** Opens a SQLite file and checks it without changing it. */
     readonly inspectDatabase: (file: string) => Effect.Effect<DatabaseReport, Failure>
+    /** Compares the counters of an opened database with what they count; nothing is returned where they add up. */
+    readonly checkCounters: (database: string) => Effect.Effect<CountersReport | undefined, Failure>
+    /** Makes the counters anew; tells for each table how many of its rows were missing, wrong or too many. */
+    readonly repairCounters: (
+      database: string
+    ) => Effect.Effect<ReadonlyArray<{ readonly table: string; readonly changed: number }>, Failure>
   }
 >()("@executor/host-cli/Composition") {}

@@ -178,7 +178,9 @@ export const layerCommand: Layer.Layer<Command> = Layer.effect(
       mcp: () => Effect.die(new Error("a secret of the inside")),
       token: () => Effect.succeed("the-token"),
       readToken: () => Effect.succeed(undefined),
-      inspectDatabase: () => unavailable
+      inspectDatabase: () => unavailable,
+      checkCounters: () => unavailable,
+      repairCounters: () => unavailable
     })
     const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, call: Call = {}) {
       const interrupted = yield* Deferred.make<void>()

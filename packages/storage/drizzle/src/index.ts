@@ -3,5 +3,6 @@
  */
 export * as DatabaseUrl from "./DatabaseUrl.ts"
 export * as PostgresAdapter from "./PostgresAdapter.ts"
+export * as Rollups from "./Rollups.ts"
 export * as SqliteAdapter from "./SqliteAdapter.ts"
 export * as SqliteInspection from "./SqliteInspection.ts"

@@ -184,7 +184,35 @@ const checkFile = Effect.fnUntraced(function* (file: string) {
   )
 })
 
-const checkDatabase = Effect.fnUntraced(function* (folder: string, env: Environment, sources: boolean) {
+/** Whether the counters of the history add up; with `repair`, they are made anew first. */
+const checkCounters = Effect.fnUntraced(function* (database: string, repair: boolean) {
+  const composition = yield* Composition
+  const changes: Array<string> = []
+  if (repair) {
+    for (const { changed, table } of yield* composition.repairCounters(database)) {
+      if (changed > 0) changes.push(`${plural(changed, "row", "rows")} of ${table}`)
+    }
+  }
+  const difference = yield* composition.checkCounters(database)
+  if (difference !== undefined) {
+    return problem(
+      "counters",
+      `they tell of ${plural(difference.counted, "execution", "executions")} where ${difference.ended} have ended, so lists count wrong. ` +
+        "Make them anew: executor doctor --repair"
+    )
+  }
+  if (!repair) return ok("counters", "they add up")
+  return ok(
+    "counters",
+    changes.length === 0 ? "made anew; nothing was different" : `made anew; wrong were ${changes.join(", ")}`
+  )
+})
+
+const checkDatabase = Effect.fnUntraced(function* (
+  folder: string,
+  env: Environment,
+  { repair, sources }: { readonly repair: boolean; readonly sources: boolean }
+) {
   const composition = yield* Composition
   const database = yield* locateDatabase(env, folder)
   const file = databaseFile(database)
@@ -194,12 +222,13 @@ const checkDatabase = Effect.fnUntraced(function* (folder: string, env: Environm
   const found = file === undefined ? ok("database", shownDatabase(database)) : yield* checkFile(file)
   if (found.status === "problem") return [found]
   const parts = yield* composition.openLocal({ database, limits: {} })
+  const counters = yield* checkCounters(database, repair)
   const history = yield* checkHistory(parts)
   const dropped = yield* checkDropped(parts, folder)
   const listed = yield* parts.executor.sources.list()
   const started = yield* Effect.forEach(listed, checkSource(parts, sources), { concurrency: 4 })
   // Opening it has brought it up to date, or was refused because a newer version had written it.
-  return [found, ok("migrations", "none is pending"), ...history, dropped, ...started]
+  return [found, ok("migrations", "none is pending"), counters, ...history, dropped, ...started]
 }, Effect.scoped)
 
 /** `executor doctor`. */
@@ -207,6 +236,7 @@ export const doctor = Command.make(
   "doctor",
   {
     sources: Flags.switchFlag("sources", "Start every source to see whether it works, and learn its tools anew"),
+    repair: Flags.switchFlag("repair", "Make the counters of the history anew from its rows, and say what was wrong"),
     json: Flags.json
   },
   Effect.fn(function* (input) {
@@ -224,7 +254,7 @@ export const doctor = Command.make(
       yield* checkFolder(folder),
       yield* checkSettings(folder, env),
       yield* checkRetention(folder, env),
-      ...(yield* checkDatabase(folder, env, input.sources).pipe(
+      ...(yield* checkDatabase(folder, env, input).pipe(
         Effect.catch((error) => Effect.succeed([problem("database", error.message)]))
       ))
     ]
@@ -249,6 +279,7 @@ export const doctor = Command.make(
   Command.withShortDescription("Look for problems"),
   Command.withExamples([
     { command: "executor doctor", description: "A quick look" },
-    { command: "executor doctor --sources --json", description: "Start every source too; print one JSON document" }
+    { command: "executor doctor --sources --json", description: "Start every source too; print one JSON document" },
+    { command: "executor doctor --repair", description: "Make the counters anew, if they do not add up" }
   ])
 )

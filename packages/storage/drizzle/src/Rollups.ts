@@ -1,0 +1,128 @@
+/**
+ * The counters of the history beside the rows that they count: do they add up, and making them anew.
+ *
+ * Both work on a database that an adapter has opened before, and so brought up to date. A rebuild is one transaction: other
+ * processes go on, and see the counters as they were or as they should be. On SQLite it holds the thread and the write lock
+ * for as long as reading all executions takes; on Postgres it waits for whoever applies changes to the counters, and takes with
+ * it the changes that are still to be applied, in one snapshot.
+ */
+import type { DBError } from "@executor/sdk"
+import Database from "better-sqlite3"
+import { Effect } from "effect"
+import type { Client } from "pg"
+import { isPostgres } from "./DatabaseUrl.ts"
+import { toDBError as toSqliteError } from "./internal/errors.ts"
+import { connectError, toDBError as toPostgresError } from "./internal/postgresErrors.ts"
+import { findDifferences, rebuild, rollupTables } from "./internal/rollupSql.ts"
+import { defaultLockWaitMillis } from "./internal/retry.ts"
+
+/** A scope whose counters do not add up. */
+export interface RollupDifference {
+  readonly scopeId: string
+  /** How many executions the counters tell of. */
+  readonly counted: number
+  /** How many executions have ended. */
+  readonly ended: number
+}
+
+/** What a rebuild has done to one table of counters. */
+export interface RebuiltRollup {
+  readonly table: string
+  /** Rows that were missing or wrong. */
+  readonly written: number
+  /** Rows that were wrong, or should not have been there. */
+  readonly removed: number
+}
+
+type SqlRow = Record<string, unknown>
+
+const toDifference = (row: SqlRow): RollupDifference => ({
+  scopeId: String(row["scope_id"]),
+  counted: Number(row["counted"]),
+  ended: Number(row["ended"])
+})
+
+const toRebuilt = (table: string, row: SqlRow | undefined): RebuiltRollup => ({
+  table,
+  written: Number(row?.["written"]),
+  removed: Number(row?.["removed"])
+})
+
+/** Compares how many executions are counted with how many there are, scope by scope; none differs if nothing is returned. */
+export const check = (options: {
+  readonly database: string
+}): Effect.Effect<ReadonlyArray<RollupDifference>, DBError> =>
+  isPostgres(options.database)
+    ? withPostgres(options.database, async (client) => {
+        const pending = `SELECT "scope_id", "change" FROM "rollup_change" WHERE NOT "only_tool"`
+        return (await client.query<SqlRow>(findDifferences(pending))).rows.map(toDifference)
+      })
+    : withSqlite(options.database, (database) =>
+        database.prepare<[], SqlRow>(findDifferences()).all().map(toDifference)
+      )
+
+/** Makes the counters anew from the executions, and tells what was different. */
+export const repair = (options: { readonly database: string }): Effect.Effect<ReadonlyArray<RebuiltRollup>, DBError> =>
+  isPostgres(options.database)
+    ? withPostgres(options.database, repairPostgres)
+    : withSqlite(options.database, (database) => database.transaction(() => repairSqlite(database)).immediate())
+
+const repairSqlite = (database: Database.Database): ReadonlyArray<RebuiltRollup> =>
+  rollupTables.map((table) => {
+    const { compare, forget, replace } = rebuild(table)
+    for (const statement of replace) database.exec(statement)
+    const row = database.prepare<[], SqlRow>(compare).get()
+    database.exec(forget)
+    return toRebuilt(table.name, row)
+  })
+
+/** The lock of `executor_apply_changes`; see the migration `0001_rollups`. */
+const changesLock = 1165518180
+
+const repairPostgres = async (client: Client): Promise<ReadonlyArray<RebuiltRollup>> => {
+  // Taken before the snapshot, so that the snapshot has all that was applied; the connection's end gives it back.
+  await client.query("SELECT pg_advisory_lock($1)", [changesLock])
+  await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ")
+  await client.query("SELECT executor_apply_changes()")
+  const rebuilt: Array<RebuiltRollup> = []
+  for (const table of rollupTables) {
+    const { compare, forget, replace } = rebuild(table)
+    // oxlint-disable-next-line no-await-in-loop
+    for (const statement of replace) await client.query(statement)
+    // oxlint-disable-next-line no-await-in-loop
+    rebuilt.push(toRebuilt(table.name, (await client.query<SqlRow>(compare)).rows[0]))
+    // oxlint-disable-next-line no-await-in-loop
+    await client.query(forget)
+  }
+  await client.query("COMMIT")
+  return rebuilt
+}
+
+const withSqlite = <A>(file: string, use: (database: Database.Database) => A): Effect.Effect<A, DBError> =>
+  Effect.try({
+    try: () => {
+      const database = new Database(file, { fileMustExist: true, timeout: defaultLockWaitMillis })
+      try {
+        return use(database)
+      } finally {
+        database.close()
+      }
+    },
+    catch: toSqliteError
+  })
+
+const withPostgres = <A>(url: string, use: (client: Client) => Promise<A>): Effect.Effect<A, DBError> =>
+  Effect.acquireUseRelease(
+    Effect.tryPromise({
+      try: async () => {
+        const pg = await import("pg")
+        const client = new pg.Client({ connectionString: url, fallback_application_name: "executor" })
+        client.on("error", () => undefined)
+        await client.connect()
+        return client
+      },
+      catch: (cause) => toPostgresError(connectError(cause))
+    }),
+    (client) => Effect.tryPromise({ try: () => use(client), catch: toPostgresError }),
+    (client) => Effect.promise(() => client.end())
+  )
