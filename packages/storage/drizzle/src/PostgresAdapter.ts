@@ -11,11 +11,12 @@
  */
 import { AdapterSchema, coreSchema, DBAdapter, DBError, type FindOptions, type Row, type Value } from "@executor/sdk"
 import { Effect, Layer, type Scope } from "effect"
-import { startSql } from "./internal/dialect.ts"
+import { type Dialect, startSql } from "./internal/dialect.ts"
 import { makeConnections } from "./internal/postgresConnections.ts"
+import { postgresDialect } from "./internal/postgresDialect.ts"
 import { toDBError } from "./internal/postgresErrors.ts"
 import { migrateDatabase } from "./internal/postgresOpen.ts"
-import { searchDialect } from "./internal/postgresSearch.ts"
+import { searchOf } from "./internal/postgresSearch.ts"
 import { makeWriter } from "./internal/postgresWriter.ts"
 import { findPart, groupOf, hasParts, type Part, type Select, selectCount, selectCountBy } from "./internal/selects.ts"
 
@@ -54,31 +55,47 @@ export const make = Effect.fnUntraced(function* (
     (writer) => writer.close
   )
 
-  const read = <S extends Select, A>(build: () => S, decode: (rows: Array<Row>, select: S) => A, before?: string) =>
-    Effect.flatMap(attempt(build), (select) => {
-      const statement = connections.statement(select.text, select.parameters)
-      return connections.read(async (client) => {
-        if (before !== undefined) await client.query(before)
-        return decode((await client.query<Row>(statement)).rows, select)
-      })
-    })
+  const read = <S extends Select, A>(
+    options: Pick<FindOptions, "table" | "where">,
+    build: (dialect: Dialect) => S,
+    decode: (rows: Array<Row>, select: S) => A,
+    before?: string
+  ) =>
+    Effect.flatMap(
+      attempt(() => {
+        const search = searchOf(tables, options)
+        return { search, plain: build(postgresDialect), narrowed: search && build(search.dialect) }
+      }),
+      ({ narrowed, plain, search }) => {
+        const statementOf = ({ parameters, text }: Select) => connections.statement(text, parameters)
+        return connections.read(async (client) => {
+          if (before !== undefined) await client.query(before)
+          const few = search && (await client.query<{ few: boolean }>(statementOf(search.probe))).rows[0]?.few
+          const select = narrowed !== undefined && few === true ? narrowed : plain
+          return decode((await client.query<Row>(statementOf(select))).rows, select)
+        })
+      }
+    )
 
   return DBAdapter.of({
     schema: coreSchema,
     keepsRollups: true,
     find: (options) =>
       read(
-        () => selectRows(tables, options),
+        options,
+        (dialect) => selectRows(dialect, tables, options),
         (rows) => rows
       ),
     count: (options) =>
       read(
-        () => selectCount(searchDialect(tables, options), tables, options),
+        options,
+        (dialect) => selectCount(dialect, tables, options),
         ([row]) => Number(row?.["count"])
       ),
     countBy: (options) =>
       read(
-        () => selectCountBy(searchDialect(tables, options), tables, options),
+        options,
+        (dialect) => selectCountBy(dialect, tables, options),
         (rows, select) => rows.map((row) => groupOf(select, row, (_, value) => (value ?? null) as Value)),
         isRollup(options.table) ? applyChanges : undefined
       ),
@@ -109,11 +126,11 @@ const attempt = <A>(evaluate: () => A): Effect.Effect<A, DBError> =>
  * only if the first does not fill the page: Postgres reads the parts of a `UNION ALL` one after the other, and a part
  * with a limit is never read in parallel.
  */
-const selectRows = (tables: AdapterSchema.Tables, options: FindOptions): Select => {
+const selectRows = (dialect: Dialect, tables: AdapterSchema.Tables, options: FindOptions): Select => {
   AdapterSchema.checkLimit(options.limit)
   const { limit } = options
   const table = AdapterSchema.tableOf(tables, options.table)
-  const sql = startSql(searchDialect(tables, options), tables)
+  const sql = startSql(dialect, tables)
   const part = (part: Part) => findPart(sql, options, part, limit)
   const text = (): string => {
     if (limit === undefined || !hasParts(table, options)) return part("all")
