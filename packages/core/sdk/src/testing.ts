@@ -4,3 +4,4 @@
  */
 export { adapterConformance, type MakeAdapter } from "./testing/adapterConformance.ts"
 export { executionStoreConformance } from "./testing/executionStoreConformance.ts"
+export { historyProperties } from "./testing/historyProperties.ts"

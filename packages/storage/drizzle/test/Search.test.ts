@@ -1,7 +1,7 @@
 import { DBAdapter, DBExecutionStore, ExecutionId, ExecutionToolCallId, ScopeId } from "@executor/sdk"
-import { executionStoreConformance } from "@executor/sdk/testing"
+import { historyProperties } from "@executor/sdk/testing"
 import { SqliteAdapter } from "@executor/storage-drizzle"
-import { assert, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import { Effect } from "effect"
 import { temporaryFolder } from "./temporaryFolder.ts"
@@ -43,11 +43,12 @@ const indexed = (limits: SearchIndexLimits) =>
     })
   })
 
-executionStoreConformance(
-  "SqliteAdapter with all text indexed",
-  indexed({ stepUnits: 65_536, keptRows: 0, keptUnits: 0 })
-)
-executionStoreConformance("SqliteAdapter, text in pieces", indexed({ stepUnits: 1000, keptRows: 0, keptUnits: 0 }))
+describe("with all text indexed", () => {
+  historyProperties(indexed({ stepUnits: 65_536, keptRows: 0, keptUnits: 0 }))
+})
+describe("with all text indexed in pieces", () => {
+  historyProperties(indexed({ stepUnits: 1000, keptRows: 0, keptUnits: 0 }))
+})
 
 const scopeId = ScopeId.make("a")
 const all: SearchIndexLimits = { stepUnits: 64 * 1024, keptRows: 0, keptUnits: 0 }
