@@ -1,17 +1,17 @@
 /**
  * The two databases, each filled with a history and opened as a host opens it, and their sizes.
  */
-import type { DBAdapter } from "@executor/sdk"
+import { type DBAdapter, DBExecutionStore } from "@executor/sdk"
 import { PostgresAdapter, SqliteAdapter } from "@executor/storage-drizzle"
 import { freshDatabase, runSql } from "@executor/storage-drizzle/testing"
 import Database from "better-sqlite3"
 import { Effect, type Scope } from "effect"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { setTimeout } from "node:timers/promises"
 import { time } from "../Measure.ts"
 import { checkEqual, writeThrough } from "./Check.ts"
-import { generate } from "./History.ts"
+import { generate, scopeId } from "./History.ts"
+import { needle } from "./Needles.ts"
 import * as PostgresFill from "./PostgresFill.ts"
 import * as SqliteFill from "./SqliteFill.ts"
 
@@ -80,11 +80,16 @@ export const sqlite = (folder: string, kept?: { readonly file: string; readonly 
 /** The store keeps about this many rows out of its index of text. */
 const keptPending = 1_000
 
-/** Waits until the store has indexed the text, which it does after a while, on a thread that starts with the first list. */
+/**
+ * Waits until the store has indexed the text. By itself it does so a little at a time, to let others write; searches hurry it,
+ * and those for code do not look into what is not indexed yet.
+ */
 const indexed = async (adapter: DBAdapter["Service"], query: (sql: string) => number): Promise<void> => {
-  await Effect.runPromise(adapter.count({ table: "execution_code" }))
-  const pending = "SELECT count(*) FROM (SELECT 1 FROM execution_search_pending LIMIT 2000)"
-  while (query(pending) > keptPending) await setTimeout(500)
+  const store = DBExecutionStore.make(adapter)
+  const pending = `SELECT count(*) FROM (SELECT 1 FROM execution_search_pending LIMIT ${2 * keptPending})`
+  while (query(pending) > keptPending) {
+    await Effect.runPromise(store.list(scopeId, { codeQuery: needle.code(0) }))
+  }
 }
 
 /** Postgres on the server that {@link freshDatabase} uses. */
