@@ -71,7 +71,8 @@ const openReader = (): Database.Database => {
   return database
 }
 
-const statements = makeStatements(openReader(), AdapterSchema.compile(coreSchema))
+const reading = openReader()
+const statements = makeStatements(reading, AdapterSchema.compile(coreSchema))
 
 let items: ReadonlyArray<ReadItem> = []
 let sent = 0
@@ -144,6 +145,14 @@ const indexWhenIdle = (wait: number): void => {
   }, wait)
 }
 
+/** With nothing left to wait for, the thread ends by itself. */
+const end = (): void => {
+  clearTimeout(idle)
+  reading.close()
+  writing?.database.close()
+  port.close()
+}
+
 port.on("message", (message: ToReader) => {
   indexWhenIdle(idleMillis)
   switch (message._tag) {
@@ -161,6 +170,8 @@ port.on("message", (message: ToReader) => {
       return sendSlice()
     case "checkpoint":
       return checkpoint()
+    case "end":
+      return end()
   }
 })
 

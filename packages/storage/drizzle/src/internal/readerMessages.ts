@@ -13,6 +13,7 @@ export type ToReader =
   | { readonly _tag: "read"; readonly id: number; readonly request: ReadRequest }
   | { readonly _tag: "more" }
   | { readonly _tag: "checkpoint" }
+  | { readonly _tag: "end" }
 
 export type FromReader =
   | { readonly _tag: "ready" }

@@ -91,7 +91,14 @@ export class ReaderThread {
     return () => this.busy && this.lastId === id
   }
 
-  /** Ends the thread, also inside a query. */
+  /** Asks the thread to end: it stops its query, closes its connections and is gone, without being torn out of native code. */
+  end(): void {
+    this.onAnswer = undefined
+    Atomics.store(this.cancelled, 0, this.lastId)
+    this.post({ _tag: "end" })
+  }
+
+  /** Ends the thread, also inside a query. For one that does not end when it is asked. */
   terminate(): void {
     this.onAnswer = undefined
     void this.worker.terminate()

@@ -26,7 +26,7 @@ const cancelWaitMillis = 100
 /** After a failure to start a thread. */
 const restartAfterMillis = 60_000
 
-/** A thread is ended within milliseconds, unless it cannot be cancelled either. */
+/** A thread ends within milliseconds of being asked to, unless it is still starting, or cannot be cancelled either. */
 const closeWaitMillis = 1_000
 
 type Outcome = Effect.Effect<ReadonlyArray<ReadItem>, DBError>
@@ -184,12 +184,15 @@ export const makeReaders = (options: ReadersOptions): Readers => {
       queue = []
       for (const read of waiting) read?.resume(Effect.fail(databaseClosed()))
       if (threads.size === 0) return resume(Effect.void)
-      const timer = setTimeout(() => resume(Effect.void), closeWaitMillis)
+      const timer = setTimeout(() => {
+        for (const thread of threads.keys()) thread.terminate()
+        resume(Effect.void)
+      }, closeWaitMillis)
       onAllEnded = () => {
         clearTimeout(timer)
         resume(Effect.void)
       }
-      for (const thread of threads.keys()) thread.terminate()
+      for (const thread of threads.keys()) thread.end()
     })
   }
 }
