@@ -133,8 +133,8 @@ const answer = async (command: string): Promise<void> => {
 
 // A parent that is gone reads no answers.
 process.stdout.on("error", () => undefined)
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.stdin.destroy())
 const commands = createInterface(process.stdin)
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => commands.close())
 let last = Promise.resolve()
 commands.on("line", (command) => {
   last = last.then(() => answer(command))
