@@ -64,14 +64,13 @@ export const listExecutions = Effect.fnUntraced(function* (
 
   const filters = yield* makeFilters(adapter, scopeId, options)
   const limit = options.limit ?? defaultListLimit
-  // One more than the page tells whether there is another.
-  const rows = yield* findExecutions(adapter, filters, sort, position, limit + 1)
-  const executions = yield* summaries(adapter, scopeId, rows.slice(0, limit))
+  const { hasMore, rows } = yield* findExecutions(adapter, filters, sort, position, limit)
+  const executions = yield* summaries(adapter, scopeId, rows)
   const pending = yield* pendingInteractions(adapter, scopeId, executions)
   const last = executions.at(-1)
   return {
     executions: executions.map((execution) => ({ execution, pendingInteraction: pending.get(execution.id) ?? null })),
-    ...(rows.length > limit && last !== undefined && { nextCursor: encodeCursor(sort, filterKey, last) }),
+    ...(hasMore && last !== undefined && { nextCursor: encodeCursor(sort, filterKey, last) }),
     ...(options.includeMeta === true && { meta: yield* listMeta(adapter, filters) })
   }
 })

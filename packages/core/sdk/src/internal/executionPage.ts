@@ -9,10 +9,12 @@
 import { Effect } from "effect"
 import type { DBAdapter, DBError, FindOptions, Row, Value, Where } from "../DBAdapter.ts"
 import type { ExecutionSort } from "../ExecutionStore.ts"
+import type { ScopeId } from "../Ids.ts"
 import type { Position } from "./cursor.ts"
 import { compareText } from "./memoryWhere.ts"
 import { executionsOfTool, type Filters, whereExecution } from "./executionFilters.ts"
 import { eq } from "./executionRows.ts"
+import { allTime, whereRollup } from "./rollups.ts"
 
 type Adapter = DBAdapter["Service"]
 
@@ -29,22 +31,9 @@ const maxRanges = 16
 
 const sortColumns = { createdAt: "created_at", durationMs: "duration_ms" } as const
 
-const inRollup = (adapter: Adapter, table: string, scopeId: string, condition: Where): Lead["size"] =>
+const inRollup = (adapter: Adapter, table: string, scopeId: ScopeId, condition: Where): Lead["size"] =>
   Effect.map(
-    adapter.countBy({
-      table,
-      where: {
-        op: "and",
-        conditions: [
-          eq("scope_id", scopeId),
-          { op: "eq", column: "period", value: 0 },
-          { op: "eq", column: "start", value: 0 },
-          condition
-        ]
-      },
-      by: [],
-      sum: ["executions"]
-    }),
+    adapter.countBy({ table, where: whereRollup(scopeId, allTime, [condition]), by: [], sum: ["executions"] }),
     ([group]) => group?.sums?.[0] ?? 0
   )
 
@@ -108,6 +97,12 @@ const forDuration = Effect.fnUntraced(function* (
   return { ...filters, status: unindexed(filters.status), trigger: unindexed(filters.trigger) }
 })
 
+/** A page of rows of `execution`, and whether there are more. One that is swept while the page is read is not in it. */
+export interface RowPage {
+  readonly rows: ReadonlyArray<Row>
+  readonly hasMore: boolean
+}
+
 /** Rows of `execution` under the filters, in the order of the sort, from the position on; at most `limit`. */
 export const findExecutions = Effect.fnUntraced(function* (
   adapter: Adapter,
@@ -115,7 +110,7 @@ export const findExecutions = Effect.fnUntraced(function* (
   sort: ExecutionSort,
   position: Position | undefined,
   limit: number
-): Effect.fn.Return<ReadonlyArray<Row>, DBError> {
+): Effect.fn.Return<RowPage, DBError> {
   const { direction } = sort
   const lead = sort.field === "createdAt" ? yield* smallest(adapter, leadsOf(adapter, filters)) : undefined
   const idColumn = lead?.idColumn ?? "id"
@@ -125,25 +120,31 @@ export const findExecutions = Effect.fnUntraced(function* (
       { column: sortColumns[sort.field], direction },
       { column: idColumn, direction }
     ],
-    limit
+    // One more than the page tells whether there is another.
+    limit: limit + 1
   }
   if (lead === undefined) {
     const chosen = sort.field === "durationMs" ? yield* forDuration(adapter, filters) : filters
-    return yield* adapter.find({ table: "execution", where: whereExecution(chosen), ...range })
+    const rows = yield* adapter.find({ table: "execution", where: whereExecution(chosen), ...range })
+    return { rows: rows.slice(0, limit), hasMore: rows.length > limit }
   }
   const ofTool = idColumn === "execution_id"
   const select = ofTool ? { select: ["created_at", "execution_id"] } : {}
   const found = yield* Effect.forEach(lead.ranges, (part) => adapter.find({ ...part, ...range, ...select }), {
     concurrency: "unbounded"
   })
-  const merged = found.length === 1 ? (found[0] ?? []) : merge(found.flat(), idColumn, direction, limit)
-  return ofTool
-    ? yield* findByIds(
-        adapter,
-        filters,
-        merged.map((row) => String(row["execution_id"]))
-      )
-    : merged
+  const merged = merge(found.flat(), idColumn, direction, limit + 1)
+  const page = merged.slice(0, limit)
+  return {
+    rows: ofTool
+      ? yield* findByIds(
+          adapter,
+          filters,
+          page.map((row) => String(row["execution_id"]))
+        )
+      : page,
+    hasMore: merged.length > limit
+  }
 })
 
 /** The first rows of several ranges together, each execution once. Ids compare by code points, as the database compares them. */

@@ -8,6 +8,7 @@ import { ListOptionsInvalid, SweepOptions } from "../ExecutionStore.ts"
 import type { ScopeId } from "../Ids.ts"
 import { decodeOptions } from "./executionList.ts"
 import { hasEnded } from "./executionRows.ts"
+import { allTime, whereRollup } from "./rollups.ts"
 
 /** Executions that one call removes when no limit is given. */
 const defaultSweepLimit = 500
@@ -63,14 +64,10 @@ export const sweepExecutions = Effect.fnUntraced(function* (
 /** The executions that have ended, and the characters that they take. */
 const countFinished = Effect.fnUntraced(function* (adapter: DBAdapter["Service"], scopeId: ScopeId) {
   const inScope: Where = { op: "eq", column: "scope_id", value: scopeId }
-  const allTime: ReadonlyArray<Where> = [
-    { op: "eq", column: "period", value: 0 },
-    { op: "eq", column: "start", value: 0 }
-  ]
   const [group] = yield* adapter.keepsRollups
     ? adapter.countBy({
         table: "execution_rollup",
-        where: { op: "and", conditions: [inScope, ...allTime] },
+        where: whereRollup(scopeId, allTime),
         by: [],
         sum: ["size", "executions"]
       })
@@ -96,7 +93,7 @@ const oneOf = (rows: ReadonlyArray<Row>, column: string): Where => ({
   values: rows.map((row) => String(row[column]))
 })
 
-/** Removes code that no execution has any more; one that somebody submits again at this moment is kept. */
+/** Removes code that was only of executions that are gone; one that somebody submits again at this moment is kept. */
 const removeCode = (adapter: DBAdapter["Service"], rows: ReadonlyArray<Row>): Effect.Effect<void, DBError> => {
   const used: Where = { op: "exists", table, local: "id", foreign: "code_id" }
   const where: Where = { op: "and", conditions: [oneOf(rows, "code_id"), { op: "not", condition: used }] }

@@ -9,7 +9,7 @@ import { Effect } from "effect"
 import type { CountByOptions, DBAdapter, DBError, GroupBy, Value, Where } from "../DBAdapter.ts"
 import { between, executionsInOrder, type Filters, whereCounted, whereExecution } from "./executionFilters.ts"
 import { eq, hasEnded, hasNotEnded } from "./executionRows.ts"
-import { rollupPeriods } from "./rollups.ts"
+import { allTime, type RollupPart, rollupPeriods, whereRollup } from "./rollups.ts"
 
 type Adapter = DBAdapter["Service"]
 
@@ -33,11 +33,7 @@ export interface Tally {
 }
 
 /** A part of the time range with where it is counted: in a rollup, or in the rows. */
-interface Part {
-  readonly period: number | "rows"
-  readonly from: number | undefined
-  readonly to: number | undefined
-}
+type Part = RollupPart | (Omit<RollupPart, "period"> & { readonly period: "rows" })
 
 /** The parts of a range, each counted where that is cheapest; `bucketMs` is the width of the buckets that are asked for. */
 const partsOf = (
@@ -45,7 +41,7 @@ const partsOf = (
   bucketMs: number | undefined
 ): ReadonlyArray<Part> => {
   const { from, to } = range
-  if (from === undefined && to === undefined && bucketMs === undefined) return [{ period: 0, from: 0, to: 1 }]
+  if (from === undefined && to === undefined && bucketMs === undefined) return [allTime]
   const periods = rollupPeriods.filter((period) => period > 0 && (bucketMs === undefined || bucketMs % period === 0))
   return split({ from, to }, periods)
 }
@@ -100,21 +96,16 @@ export const tally = Effect.fnUntraced(function* (
   else {
     const bucket = keys.find((key) => typeof key === "object")
     rows(hasNotEnded)
-    for (const { from, period, to } of partsOf(filters, bucket?.bucketMs)) {
-      if (period === "rows") rows(hasEnded, ...between("created_at", { from, to }))
+    const counted = [
+      ...(filters.toolName === undefined ? [] : [eq("tool", filters.toolName)]),
+      ...whereCounted(filters)
+    ]
+    for (const part of partsOf(filters, bucket?.bucketMs)) {
+      if (part.period === "rows") rows(hasEnded, ...between("created_at", part))
       else {
         queries.push({
           table: byDuration ? "duration_rollup" : ofTool ? "tool_rollup" : "execution_rollup",
-          where: {
-            op: "and",
-            conditions: [
-              eq("scope_id", filters.scopeId),
-              ...(filters.toolName === undefined ? [] : [eq("tool", filters.toolName)]),
-              { op: "eq", column: "period", value: period },
-              ...between("start", { from, to }),
-              ...whereCounted(filters)
-            ]
-          },
+          where: whereRollup(filters.scopeId, part, counted),
           by: groupBy(keys, "start"),
           sum: byDuration ? ["executions"] : ["executions", "calls", "failed_calls", "in_doubt_calls"]
         })
@@ -165,23 +156,11 @@ export const tallyTools = Effect.fnUntraced(function* (
   if (!adapter.keepsRollups || !inRollup) yield* rows()
   else {
     yield* rows(hasNotEnded)
-    for (const { from, period, to } of partsOf(filters, undefined)) {
-      if (period === "rows") yield* rows(hasEnded, ...between("created_at", { from, to }))
+    for (const part of partsOf(filters, undefined)) {
+      if (part.period === "rows") yield* rows(hasEnded, ...between("created_at", part))
       else {
-        queries.push({
-          table: "tool_rollup",
-          where: {
-            op: "and",
-            conditions: [
-              inScope,
-              { op: "eq", column: "period", value: period },
-              ...between("start", { from, to }),
-              ...whereCounted(filters)
-            ]
-          },
-          by,
-          sum: ["executions"]
-        })
+        const where = whereRollup(filters.scopeId, part, whereCounted(filters))
+        queries.push({ table: "tool_rollup", where, by, sum: ["executions"] })
       }
     }
   }

@@ -7,59 +7,27 @@ import { Effect, Exit } from "effect"
 import { TestClock } from "effect/testing"
 import * as DBExecutionStore from "../DBExecutionStore.ts"
 import { codePreviewLength } from "../Execution.ts"
-import {
-  type CreateExecution,
-  type ExecutionStore,
-  maxPayloadBytes,
-  type RecordInteraction,
-  type RecordToolCall
-} from "../ExecutionStore.ts"
-import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
+import { type ExecutionStore, maxPayloadBytes } from "../ExecutionStore.ts"
+import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId } from "../Ids.ts"
 import type { MakeAdapter } from "./adapterConformance.ts"
 import { historyProperties } from "./historyProperties.ts"
 import { executionArchiveConformance } from "./executionArchiveConformance.ts"
 import { executionListConformance } from "./executionListConformance.ts"
+import { sweepTests } from "./executionSweepConformance.ts"
+import {
+  accepted,
+  callId,
+  done,
+  executionId,
+  interactionId,
+  newCall,
+  newExecution,
+  newInteraction,
+  otherScope,
+  scope
+} from "./samples.ts"
 
 type Store = ExecutionStore["Service"]
-
-const scope = ScopeId.make("a")
-const otherScope = ScopeId.make("b")
-const executionId = ExecutionId.make("e1")
-const callId = ExecutionToolCallId.make("c1")
-const interactionId = ExecutionInteractionId.make("i1")
-
-const newExecution = (input: Partial<CreateExecution> = {}): CreateExecution => ({
-  id: executionId,
-  scopeId: scope,
-  status: "running",
-  code: "return 1",
-  ...input
-})
-
-const newCall = (input: Partial<RecordToolCall> = {}): RecordToolCall => ({
-  id: callId,
-  executionId,
-  scopeId: scope,
-  seq: 0,
-  toolPath: "github.issues.create",
-  argsJson: `{"title": "Hi"}`,
-  startedAt: 10,
-  ...input
-})
-
-const newInteraction = (input: Partial<RecordInteraction> = {}): RecordInteraction => ({
-  id: interactionId,
-  executionId,
-  scopeId: scope,
-  toolCallId: callId,
-  kind: "approval",
-  purpose: "tool_approval",
-  payloadJson: `{"message": "Sure?"}`,
-  ...input
-})
-
-const accepted = { status: "resolved", responseJson: `{"action":"accept"}`, resolvedBy: "cli" } as const
-const done = { status: "completed", settleSeq: 0, resultJson: "1", completedAt: 30, durationMs: 20 } as const
 
 const tagOf = <E extends { readonly _tag: string }>(effect: Effect.Effect<unknown, E>) =>
   Effect.map(Effect.flip(effect), (error) => error._tag)
@@ -86,9 +54,9 @@ export const executionStoreConformance = (name: string, makeAdapter: MakeAdapter
   })
 }
 
-type Test = (title: string, body: (store: Store) => Effect.Effect<void, unknown>) => void
+export type StoreTest = (title: string, body: (store: Store) => Effect.Effect<void, unknown>) => void
 
-const executionTests = (test: Test): void => {
+const executionTests = (test: StoreTest): void => {
   test("creates with what is given, and null, 0 or false for the rest", (store) =>
     Effect.gen(function* () {
       yield* TestClock.setTime(5_000)
@@ -228,7 +196,7 @@ const executionTests = (test: Test): void => {
     }))
 }
 
-const childTests = (test: Test): void => {
+const childTests = (test: StoreTest): void => {
   test("records a call as running, counts it, and keeps its outcome", (store) =>
     Effect.gen(function* () {
       yield* store.create(newExecution())
@@ -358,103 +326,5 @@ const childTests = (test: Test): void => {
       yield* store.create(newExecution())
       expect(yield* store.listToolCalls(scope, executionId)).toEqual([])
       expect(yield* store.listInteractions(scope, executionId)).toEqual([])
-    }))
-}
-
-const sweepTests = (test: Test): void => {
-  /** Executions 0 to 9, created in this order, ended in the reverse one; 3 and 7 still run. */
-  const fill = Effect.fnUntraced(function* (store: Store) {
-    for (let i = 0; i < 10; i++) {
-      const id = ExecutionId.make(`e${i}`)
-      yield* store.create(newExecution({ id, createdAt: i }))
-      if (i !== 3 && i !== 7) {
-        const status = (["completed", "failed", "cancelled"] as const)[i % 3] ?? "completed"
-        yield* store.update(scope, id, { status, completedAt: 100 - i })
-      }
-    }
-  })
-  const left = (store: Store) =>
-    Effect.map(store.list(scope), ({ executions }) => executions.map(({ execution }) => execution.id.slice(1)).join(""))
-
-  test("removes what ended before a time, and nothing that runs", (store) =>
-    Effect.gen(function* () {
-      yield* fill(store)
-      expect(yield* store.sweep(scope, { completedBefore: 95 })).toEqual({ removed: 3 })
-      expect(yield* left(store)).toBe("7543210")
-    }))
-
-  test("keeps those that ended last", (store) =>
-    Effect.gen(function* () {
-      yield* fill(store)
-      expect(yield* store.sweep(scope, { keepNewest: 2 })).toEqual({ removed: 6 })
-      expect(yield* left(store)).toBe("7310")
-      expect(yield* store.sweep(scope, { keepNewest: 2 })).toEqual({ removed: 0 })
-    }))
-
-  test("removes only what is beyond both bounds, oldest first, up to the limit", (store) =>
-    Effect.gen(function* () {
-      yield* fill(store)
-      expect(yield* store.sweep(scope, { keepNewest: 1, completedBefore: 95, limit: 2 })).toEqual({ removed: 2 })
-      expect(yield* left(store)).toBe("76543210")
-      expect(yield* store.sweep(scope, { keepNewest: 4, completedBefore: 1000 })).toEqual({ removed: 2 })
-      expect(yield* left(store)).toBe("743210")
-      expect(yield* store.sweep(scope, { keepNewest: 0, completedBefore: 97 })).toEqual({ removed: 1 })
-    }))
-
-  test("keeps what fits a size, those that ended last first", (store) =>
-    Effect.gen(function* () {
-      for (const [i, resultJson] of ["12345", "1", "123", ""].entries()) {
-        const id = ExecutionId.make(`e${i}`)
-        yield* store.create(newExecution({ id, createdAt: i }))
-        const call = newCall({ id: ExecutionToolCallId.make(`c${i}`), executionId: id, argsJson: "{}" })
-        yield* store.recordToolCall(call)
-        yield* store.update(scope, id, { status: "completed", completedAt: i, resultJson })
-      }
-      expect(yield* store.sweep(scope, { keepSize: 17 })).toEqual({ removed: 0 })
-      expect(yield* store.sweep(scope, { keepSize: 16 })).toEqual({ removed: 1 })
-      expect(yield* left(store)).toBe("321")
-      expect(yield* store.sweep(scope, { keepSize: 0, limit: 1 })).toEqual({ removed: 1 })
-      expect(yield* store.sweep(scope, { keepSize: 2 })).toEqual({ removed: 1 })
-      expect(yield* left(store)).toBe("3")
-    }))
-
-  test("removes the children too", (store) =>
-    Effect.gen(function* () {
-      yield* store.create(newExecution())
-      yield* store.recordToolCall(newCall())
-      yield* store.recordInteraction(newInteraction())
-      yield* store.update(scope, executionId, { status: "failed", completedAt: 1 })
-      expect(yield* store.sweep(scope, { keepNewest: 0 })).toEqual({ removed: 1 })
-      yield* store.create(newExecution())
-      yield* store.recordToolCall(newCall())
-      yield* store.recordInteraction(newInteraction())
-      expect(yield* store.listToolCalls(scope, executionId)).toHaveLength(1)
-      expect(yield* store.listInteractions(scope, executionId)).toHaveLength(1)
-    }))
-
-  test("removes code with the last execution that has it", (store) =>
-    Effect.gen(function* () {
-      const second = ExecutionId.make("e2")
-      yield* store.create(newExecution({ createdAt: 1 }))
-      yield* store.create(newExecution({ id: second, createdAt: 2 }))
-      yield* store.update(scope, executionId, { status: "completed", completedAt: 1 })
-      expect(yield* store.sweep(scope, { keepNewest: 0 })).toEqual({ removed: 1 })
-      expect((yield* store.get(scope, second)).execution.code).toBe("return 1")
-      yield* store.update(scope, second, { status: "completed", completedAt: 2 })
-      expect(yield* store.sweep(scope, { keepNewest: 0 })).toEqual({ removed: 1 })
-      yield* store.create(newExecution())
-      expect((yield* store.get(scope, executionId)).execution.code).toBe("return 1")
-    }))
-
-  test("wants a bound, and valid ones", (store) =>
-    Effect.gen(function* () {
-      const option = (options: Parameters<Store["sweep"]>[1]) =>
-        Effect.map(Effect.flip(store.sweep(scope, options)), (error) =>
-          "option" in error ? error.option : error.reason
-        )
-      expect(yield* option({})).toBe("completedBefore")
-      expect(yield* option({ keepNewest: -1 })).toBe("keepNewest")
-      expect(yield* option({ keepSize: -1 })).toBe("keepSize")
-      expect(yield* option({ keepNewest: 1, limit: 0 })).toBe("limit")
     }))
 }
