@@ -14,6 +14,12 @@ import { inSlices } from "./Slices.ts"
 /** How deep a value that crosses may be nested, so that no reader of it runs out of stack. */
 export const maxDepth = 256
 
+/**
+ * How many properties an object that leaves a sandbox may have. A parser makes a wide object in one step, which takes the host 30 ms at
+ * twice as many; a list is read piece by piece.
+ */
+export const maxProperties = 65_536
+
 /** The value holds something that JSON cannot. The message names its place and says what to send instead. */
 export class UnserializableValue extends Schema.TaggedError<UnserializableValue>()("UnserializableValue", {
   message: Schema.String

@@ -120,6 +120,8 @@ export interface GuestConstants {
   readonly sleepPath: string
   /** How deep a value that crosses may be nested. */
   readonly maxDepth: number
+  /** How many properties an object that leaves may have. */
+  readonly maxProperties: number
 }
 
 /** Shared memory of one worker. */

@@ -16,6 +16,7 @@ import {
   Limits,
   type LogEntry,
   maxDepth,
+  maxProperties,
   type SandboxToolInvoker,
   sleepPath
 } from "@executor/kernel"
@@ -93,7 +94,7 @@ export const make = Effect.fnUntraced(function* (options: QuickJsExecutorOptions
           idleMs: options.idleWorkerMs ?? defaultIdleWorkerMs,
           workerUrl: options.workerUrl ?? defaultWorkerUrl(),
           compile: () => compileAssets(options.assetsUrl),
-          constants: { sleepPath, maxDepth }
+          constants: { sleepPath, maxDepth, maxProperties }
         })
     ),
     (pool) => Effect.sync(() => pool.close())

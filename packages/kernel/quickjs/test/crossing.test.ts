@@ -64,7 +64,15 @@ describe("what crosses", () => {
       ["return { call: tools.github.issues }", "result.call is the tool github.issues itself"],
       ["return tools", "result is the tool tools itself"],
       ["const a = { b: [] }; a.b.push(a); return a", "result.b[0] is the same object as result"],
-      ["let a = 1; for (let i = 0; i < 300; i++) a = [a]; return a", "nested deeper than 256 levels"]
+      ["let a = 1; for (let i = 0; i < 300; i++) a = [a]; return a", "nested deeper than 256 levels"],
+      [
+        "const wide = {}; for (let i = 0; i < 65537; i++) wide['k' + i] = 0; return { wide }",
+        "result.wide is an object of 65537 properties, more than 65536: send a list of entries"
+      ],
+      [
+        "return new Map(Array.from({ length: 65537 }, (_, i) => [String(i), 0]))",
+        "an object of 65537 properties, more than 65536"
+      ]
     ]
     it.effect.each(refused)("%s is refused", ([code, message]) =>
       Effect.gen(function* () {

@@ -8,6 +8,7 @@
  */
 export const encodeText = /* js */ `
 const maxDepth = host.maxDepth
+const maxProperties = host.maxProperties
 const reflectApply = Reflect.apply
 const getPrototypeOf = Reflect.getPrototypeOf
 const setPrototypeOf = Reflect.setPrototypeOf
@@ -19,6 +20,7 @@ const jsonParse = JSON.parse
 const quote = JSON.stringify
 const dateToISOString = Date.prototype.toISOString
 const mapForEach = Map.prototype.forEach
+const mapSize = Object.getOwnPropertyDescriptor(Map.prototype, "size").get
 const setForEach = Set.prototype.forEach
 const numberValueOf = Number.prototype.valueOf
 const stringValueOf = String.prototype.valueOf
@@ -83,6 +85,7 @@ const spendPlainObject = (value, depth, units) => {
   const prototype = getPrototypeOf(value)
   if (prototype !== objectPrototype && prototype !== null) return undefined
   const names = objectKeys(value)
+  if (names.length > maxProperties) return undefined
   for (let i = 0; units >= 0 && i < names.length; i++) {
     units = spendPlain(value[names[i]], depth + 1, units - names[i].length)
   }
@@ -191,6 +194,7 @@ const encodeAny = (value, root, maxUnits, limitName) => {
     return encodeValue(replaced, depth + 1)
   }
   const encodeProperties = (value, names, depth) => {
+    if (names.length > maxProperties) tooWide(depth, names.length)
     let text = ""
     for (let i = 0; i < names.length; i++) {
       const key = names[i]
@@ -212,6 +216,8 @@ const encodeAny = (value, root, maxUnits, limitName) => {
     return "[" + text + "]"
   }
   const encodeMap = (value, depth) => {
+    const size = reflectApply(mapSize, value, [])
+    if (size > maxProperties) tooWide(depth, size)
     let text = ""
     reflectApply(mapForEach, value, [(item, key) => {
       if (typeof key !== "string") refuse(depth, "a Map with a key that is not a string: send [...map] instead")
@@ -232,6 +238,9 @@ const encodeAny = (value, root, maxUnits, limitName) => {
     }])
     spend("[]")
     return "[" + text + "]"
+  }
+  const tooWide = (depth, size) => {
+    refuse(depth, "an object of " + size + " properties, more than " + maxProperties + ": send a list of entries")
   }
   const tooDeep = (depth) => {
     for (let i = 1; i < depth; i++) {
