@@ -87,6 +87,11 @@ export const coreSchema = {
       parent_execution_id: nullable("text"),
       idempotency_key: nullable("text"),
       code_id: column("text"),
+      /** When somebody asked the process that holds it to cancel it. */
+      cancel_requested_at: nullable("integer"),
+      /** The sandbox that it runs in, and what it was submitted with: a replay needs the same. */
+      sandbox_build: nullable("text"),
+      options_json: nullable("text"),
       trigger_meta_json: nullable("text"),
       error_text: nullable("text")
     },
@@ -172,6 +177,8 @@ export const coreSchema = {
       started_at: column("integer"),
       completed_at: nullable("integer"),
       duration_ms: nullable("integer"),
+      /** How many of its questions had been answered when its tool was last invoked, where it asked any. */
+      answers_seen: nullable("integer"),
       /** The characters of its arguments, and of its result or error. */
       args_size: column("integer"),
       result_size: column("integer"),

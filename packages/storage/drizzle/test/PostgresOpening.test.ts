@@ -165,7 +165,8 @@ it.effect("has in the database what the schema and the Drizzle tables say", () =
         FROM pg_attribute LEFT JOIN pg_collation c ON c.oid = attcollation
         WHERE attrelid = ${byTable(name)} AND attnum > 0 ORDER BY attnum`
       )
-      assert.deepStrictEqual(columns, expected)
+      // A column that was added later is the last of its table.
+      assert.sameDeepMembers([...columns], expected)
       const drizzle = Object.values(tables)
         .map(getTableConfig)
         .find((config) => config.name === name)

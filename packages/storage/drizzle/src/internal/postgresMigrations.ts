@@ -12,5 +12,9 @@ export const migrations: ReadonlyArray<{ readonly name: string; readonly sql: st
   {
     name: "0002_search",
     sql: "-- Text by trigrams, for searches. Where the extension cannot be had, searches look into every row.\nDO $$\nBEGIN\n\tCREATE EXTENSION IF NOT EXISTS pg_trgm;\nEXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN\n\tRAISE WARNING 'The extension pg_trgm cannot be had, so searches for text have no index: %', SQLERRM;\nEND\n$$;\n--> statement-breakpoint\nDO $$\nDECLARE\n\t\"place\" record;\n\t\"class\" text := (SELECT quote_ident(n.nspname) || '.gin_trgm_ops' FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm');\nBEGIN\n\tIF \"class\" IS NULL THEN RETURN; END IF;\n\tFOR \"place\" IN SELECT * FROM (VALUES ('execution_code', 'code'), ('execution', 'error_text'), ('execution_output', 'result_json'), ('execution_tool_call', 'args_json'), ('execution_tool_call', 'result_json'), ('execution_tool_call', 'error_text')) AS v(\"table\", \"column\") LOOP\n\t\tEXECUTE format('CREATE INDEX %I ON %I USING gin (lower(%I) %s)', \"place\".\"table\" || '_' || \"place\".\"column\" || '_search', \"place\".\"table\", \"place\".\"column\", \"class\");\n\tEND LOOP;\nEND\n$$;\n"
+  },
+  {
+    name: "0003_durable",
+    sql: 'ALTER TABLE "execution" ADD COLUMN "cancel_requested_at" bigint;--> statement-breakpoint\nALTER TABLE "execution" ADD COLUMN "sandbox_build" text COLLATE "C";--> statement-breakpoint\nALTER TABLE "execution" ADD COLUMN "options_json" text COLLATE "C";--> statement-breakpoint\nALTER TABLE "execution_tool_call" ADD COLUMN "answers_seen" bigint;'
   }
 ]
