@@ -24,6 +24,7 @@ import {
 } from "./internal/executionRows.ts"
 import { sweepExecutions } from "./internal/executionSweep.ts"
 import { pendingInteractions, recordInteraction, resolveInteraction } from "./internal/interactionRows.ts"
+import * as Leases from "./internal/leaseRows.ts"
 import { readInteraction, readToolCall } from "./internal/records.ts"
 import { makeToolCalls } from "./internal/toolCallRows.ts"
 
@@ -65,8 +66,8 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
       Effect.tap(createExecutionRow(adapter, input), ({ createdAt, id }) =>
         Effect.sync(() => toolCalls.created(id, createdAt))
       ),
-    update: (scopeId, id, changes) =>
-      Effect.tap(updateExecutionRow(adapter, scopeId, id, changes), () =>
+    update: (scopeId, id, changes, epoch) =>
+      Effect.tap(updateExecutionRow(adapter, scopeId, id, changes, epoch), () =>
         Effect.sync(() => {
           if (changes.durationMs !== undefined) toolCalls.changed(id)
         })
@@ -78,14 +79,27 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
         Effect.map(withPending(scopeId, execution), (found) => ({ ...found, parts }))
       ),
     list: (scopeId, options: ListExecutionsOptions = {}) => listExecutions(adapter, scopeId, options),
-    recordInteraction: (input) => recordInteraction(adapter, input),
-    resolveInteraction: (scopeId, id, resolution) => resolveInteraction(adapter, scopeId, id, resolution),
+    recordInteraction: (input, epoch) => recordInteraction(adapter, input, epoch),
+    resolveInteraction: (scopeId, id, resolution, epoch) => resolveInteraction(adapter, scopeId, id, resolution, epoch),
+    listPendingInteractions: (scopeId, options) => Leases.listPendingInteractions(adapter, scopeId, options),
     listInteractions: (scopeId, executionId) =>
       Effect.flatMap(findChildren("execution_interaction", ["created_at", "id"], scopeId, executionId), (rows) =>
         Effect.forEach(rows, readInteraction)
       ),
     recordToolCall: toolCalls.recordToolCall,
     finishToolCall: toolCalls.finishToolCall,
+    updateToolCall: (scopeId, executionId, seq, progress, epoch) =>
+      Leases.updateToolCall(adapter, scopeId, executionId, seq, progress, epoch),
+    claim: (scopeId, id, claim) => Leases.claimExecution(adapter, scopeId, id, claim),
+    answerHeld: (scopeId, id, answer, at) => Leases.answerHeld(adapter, scopeId, id, answer, at),
+    renewLeases: (scopeId, owner, ids, until) => Leases.renewLeases(adapter, scopeId, owner, ids, until),
+    heldExecutions: (scopeId, ids) => Leases.heldExecutions(adapter, scopeId, ids),
+    release: (scopeId, id, epoch, status) => Leases.releaseExecution(adapter, scopeId, id, epoch, status),
+    requestCancel: (scopeId, id, at) => Leases.requestCancel(adapter, scopeId, id, at),
+    listAbandoned: (scopeId, options) => Leases.listAbandoned(adapter, scopeId, options),
+    listExpired: (scopeId, options) => Leases.listExpired(adapter, scopeId, options),
+    findByIdempotencyKey: (scopeId, key) => Leases.findByIdempotencyKey(adapter, scopeId, key),
+    readJournal: (scopeId, id) => Leases.readJournal(adapter, scopeId, id),
     listToolCalls: (scopeId, executionId, options) =>
       Effect.flatMap(findChildren("execution_tool_call", ["seq"], scopeId, executionId, options), (rows) =>
         Effect.forEach(rows, readToolCall)

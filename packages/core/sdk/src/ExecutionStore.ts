@@ -5,7 +5,8 @@
  * or interrupted execution is continued from, so the order of writes is part of the contract: a tool call is recorded
  * (`running`) before any effect, and finished before the code can see its outcome.
  *
- * Every method names the scope; a row of another scope is not found.
+ * Every method names the scope; a row of another scope is not found. A write that names an `epoch` is refused with `LeaseLost` once the
+ * execution has a later one: see `ExecutionLease`.
  */
 import { Context, type Effect, Schema, type Stream } from "effect"
 import type { DBError } from "./DBAdapter.ts"
@@ -17,6 +18,14 @@ import {
   InteractionKind
 } from "./Execution.ts"
 import type { ArchiveRecord, ExportOptions, ImportResult } from "./ExecutionArchive.ts"
+import type {
+  CallProgress,
+  Claim,
+  ExecutionJournal,
+  ExecutionNotFree,
+  HeldExecution,
+  LeaseLost
+} from "./ExecutionLease.ts"
 import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId, ScopeId } from "./Ids.ts"
 import { ExecutionStatus, InteractionStatus, ToolCallStatus } from "./Status.ts"
 
@@ -34,7 +43,11 @@ export const CreateExecution = Schema.Struct({
   owner: Schema.optionalKey(Schema.NullOr(Schema.String)),
   leaseUntil: Schema.optionalKey(Schema.NullOr(Schema.Int)),
   parentExecutionId: Schema.optionalKey(Schema.NullOr(ExecutionId)),
-  idempotencyKey: Schema.optionalKey(Schema.NullOr(Schema.String))
+  idempotencyKey: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  /** The build of the sandbox that it runs in. */
+  sandboxBuild: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  /** What the engine needs to run it again, beside code and trigger. */
+  optionsJson: Schema.optionalKey(Schema.NullOr(Schema.String))
 })
 export type CreateExecution = typeof CreateExecution.Type
 
@@ -267,8 +280,9 @@ export class ExecutionStore extends Context.Service<
     readonly update: (
       scopeId: ScopeId,
       id: ExecutionId,
-      changes: UpdateExecution
-    ) => Effect.Effect<void, DBError | ExecutionNotFound | PayloadTooLarge>
+      changes: UpdateExecution,
+      epoch?: number
+    ) => Effect.Effect<void, DBError | ExecutionNotFound | PayloadTooLarge | LeaseLost>
     readonly get: (
       scopeId: ScopeId,
       id: ExecutionId
@@ -283,24 +297,100 @@ export class ExecutionStore extends Context.Service<
       scopeId: ScopeId,
       options?: ListExecutionsOptions
     ) => Effect.Effect<ExecutionPage, DBError | ListOptionsInvalid>
-    readonly recordInteraction: (input: RecordInteraction) => Effect.Effect<ExecutionInteraction, DBError>
+    readonly recordInteraction: (
+      input: RecordInteraction,
+      epoch?: number
+    ) => Effect.Effect<ExecutionInteraction, DBError | LeaseLost>
     /** First answer wins: a second one fails with {@link InteractionAlreadyResolved} and changes nothing. */
     readonly resolveInteraction: (
       scopeId: ScopeId,
       id: ExecutionInteractionId,
-      resolution: ResolveInteraction
-    ) => Effect.Effect<void, DBError | InteractionNotFound | InteractionAlreadyResolved>
+      resolution: ResolveInteraction,
+      epoch?: number
+    ) => Effect.Effect<void, DBError | InteractionNotFound | InteractionAlreadyResolved | LeaseLost>
     /** In order of asking. */
     readonly listInteractions: (
       scopeId: ScopeId,
       executionId: ExecutionId
     ) => Effect.Effect<ReadonlyArray<ExecutionInteraction>, DBError | ExecutionNotFound>
-    readonly recordToolCall: (input: RecordToolCall) => Effect.Effect<void, DBError | PayloadTooLarge>
+    /** All questions of a scope that wait for an answer, oldest first. */
+    readonly listPendingInteractions: (
+      scopeId: ScopeId,
+      options?: { readonly limit?: number | undefined; readonly after?: ExecutionInteraction | undefined }
+    ) => Effect.Effect<ReadonlyArray<ExecutionInteraction>, DBError>
+    readonly recordToolCall: (
+      input: RecordToolCall,
+      epoch?: number
+    ) => Effect.Effect<void, DBError | PayloadTooLarge | LeaseLost>
     readonly finishToolCall: (
       scopeId: ScopeId,
       id: ExecutionToolCallId,
-      outcome: FinishToolCall
-    ) => Effect.Effect<void, DBError | ToolCallNotFound | PayloadTooLarge>
+      outcome: FinishToolCall,
+      epoch?: number
+    ) => Effect.Effect<void, DBError | ToolCallNotFound | PayloadTooLarge | LeaseLost>
+    /** Notes how far a call without an outcome has come. */
+    readonly updateToolCall: (
+      scopeId: ScopeId,
+      executionId: ExecutionId,
+      seq: number,
+      progress: CallProgress,
+      epoch: number
+    ) => Effect.Effect<void, DBError | LeaseLost>
+    /** Takes a free execution, and answers its question with it where one is given. Gives the new epoch. */
+    readonly claim: (
+      scopeId: ScopeId,
+      id: ExecutionId,
+      claim: Claim
+    ) => Effect.Effect<
+      number,
+      DBError | ExecutionNotFound | ExecutionNotFree | InteractionNotFound | InteractionAlreadyResolved
+    >
+    /** Answers a question of an execution that another process holds, which goes on with it. */
+    readonly answerHeld: (
+      scopeId: ScopeId,
+      executionId: ExecutionId,
+      answer: NonNullable<Claim["answer"]>,
+      at: number
+    ) => Effect.Effect<
+      void,
+      DBError | ExecutionNotFound | ExecutionNotFree | InteractionNotFound | InteractionAlreadyResolved
+    >
+    /** Prolongs the leases of those of the executions that the owner still holds. */
+    readonly renewLeases: (
+      scopeId: ScopeId,
+      owner: string,
+      ids: ReadonlyArray<ExecutionId>,
+      leaseUntil: number
+    ) => Effect.Effect<void, DBError>
+    /** What is to be known of executions that run in this process. */
+    readonly heldExecutions: (
+      scopeId: ScopeId,
+      ids: ReadonlyArray<ExecutionId>
+    ) => Effect.Effect<ReadonlyArray<HeldExecution>, DBError>
+    /** Gives an execution up, so that anybody may take it; with a status, only if it still has that one. */
+    readonly release: (
+      scopeId: ScopeId,
+      id: ExecutionId,
+      epoch: number,
+      status?: ExecutionStatus
+    ) => Effect.Effect<void, DBError | LeaseLost>
+    /** Asks whoever holds the execution to cancel it. */
+    readonly requestCancel: (scopeId: ScopeId, id: ExecutionId, at: number) => Effect.Effect<void, DBError>
+    /** Executions that should run and that nobody runs, oldest first. */
+    readonly listAbandoned: (
+      scopeId: ScopeId,
+      options: { readonly at: number; readonly limit: number }
+    ) => Effect.Effect<ReadonlyArray<ExecutionId>, DBError>
+    /** Waiting executions that nobody holds, and whose oldest question was asked before a time. */
+    readonly listExpired: (
+      scopeId: ScopeId,
+      options: { readonly askedBefore: number; readonly limit: number }
+    ) => Effect.Effect<ReadonlyArray<ExecutionId>, DBError>
+    readonly findByIdempotencyKey: (scopeId: ScopeId, key: string) => Effect.Effect<Execution | undefined, DBError>
+    readonly readJournal: (
+      scopeId: ScopeId,
+      id: ExecutionId
+    ) => Effect.Effect<ExecutionJournal, DBError | ExecutionNotFound>
     /** In order of `seq`: all of them, or as many as the options ask for. */
     readonly listToolCalls: (
       scopeId: ScopeId,

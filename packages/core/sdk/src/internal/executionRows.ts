@@ -11,9 +11,11 @@ import {
   type PayloadTooLarge,
   type UpdateExecution
 } from "../ExecutionStore.ts"
+import type { LeaseLost } from "../ExecutionLease.ts"
 import type { ExecutionId, ScopeId } from "../Ids.ts"
 import { ExecutionStatus, isTerminal } from "../Status.ts"
 import { durationBin } from "./durations.ts"
+import { fence, fencedOr } from "./fence.ts"
 import { checkPayloads, codeId, codePreview } from "./payloads.ts"
 import { executionColumns, readExecution, readSummary } from "./records.ts"
 
@@ -83,6 +85,9 @@ const newExecution: { readonly [column: string]: Value } = {
   journal_complete: true,
   parent_execution_id: null,
   idempotency_key: null,
+  cancel_requested_at: null,
+  sandbox_build: null,
+  options_json: null,
   trigger_meta_json: null
 }
 
@@ -144,8 +149,9 @@ export const updateExecutionRow = Effect.fnUntraced(function* (
   adapter: Adapter,
   scopeId: ScopeId,
   id: ExecutionId,
-  { logsJson, resultJson, ...changes }: UpdateExecution
-): Effect.fn.Return<void, DBError | ExecutionNotFound | PayloadTooLarge> {
+  { logsJson, resultJson, ...changes }: UpdateExecution,
+  epoch?: number
+): Effect.fn.Return<void, DBError | ExecutionNotFound | PayloadTooLarge | LeaseLost> {
   yield* checkPayloads({ logsJson, resultJson }) ?? Effect.void
   const { durationMs } = changes
   const bin = durationMs === undefined || durationMs === null ? null : durationBin(durationMs)
@@ -155,9 +161,8 @@ export const updateExecutionRow = Effect.fnUntraced(function* (
     ...(changes.status !== undefined && isTerminal(changes.status) && endCounts),
     updated_at: yield* Clock.currentTimeMillis
   }
-  const operations: Array<WriteOperation> = [
-    { op: "update", table: "execution", where: byId(scopeId, id), set, expect: 1 }
-  ]
+  const where: Where = { op: "and", conditions: [byId(scopeId, id), ...fence(epoch)] }
+  const operations: Array<WriteOperation> = [{ op: "update", table: "execution", where, set, expect: 1 }]
   if (durationMs !== undefined) {
     const ofExecution = eq("execution_id", id)
     operations.unshift({ op: "update", table: "execution_tool", where: ofExecution, set: { duration_bin: bin } })
@@ -169,11 +174,13 @@ export const updateExecutionRow = Effect.fnUntraced(function* (
       table: "execution_output",
       rows: [outputRow(scopeId, id, logsJson, resultJson)],
       onConflict: "update",
-      given: { table: "execution", where: byId(scopeId, id) },
+      given: { table: "execution", where },
       expect: 1
     })
   }
-  yield* Effect.catchTag(adapter.write(operations), "WriteConflict", () => executionNotFound(id))
+  yield* Effect.catchTag(adapter.write(operations), "WriteConflict", () =>
+    fencedOr(adapter, scopeId, id, epoch, () => executionNotFound(id))
+  )
 })
 
 /** The counts of calls of executions that have not ended, by execution. */

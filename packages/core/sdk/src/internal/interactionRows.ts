@@ -3,16 +3,18 @@
  * the question still waits.
  */
 import { Clock, Effect } from "effect"
-import { type DBAdapter, DBError, type Row, type Where } from "../DBAdapter.ts"
+import { type DBAdapter, DBError, type Row, type Where, type WriteOperation } from "../DBAdapter.ts"
 import type { ExecutionInteraction } from "../Execution.ts"
+import type { LeaseLost } from "../ExecutionLease.ts"
 import {
   InteractionAlreadyResolved,
   InteractionNotFound,
   type RecordInteraction,
   type ResolveInteraction
 } from "../ExecutionStore.ts"
-import type { ExecutionInteractionId, ScopeId } from "../Ids.ts"
+import type { ExecutionId, ExecutionInteractionId, ScopeId } from "../Ids.ts"
 import { byId, eq } from "./executionRows.ts"
+import { fence, fencedOr, fenceOfChild } from "./fence.ts"
 import { readInteraction } from "./records.ts"
 
 type Adapter = DBAdapter["Service"]
@@ -22,8 +24,9 @@ const table = "execution_interaction"
 /** Writes a question, and counts it on its execution: both or neither. */
 export const recordInteraction = Effect.fnUntraced(function* (
   adapter: Adapter,
-  input: RecordInteraction
-): Effect.fn.Return<ExecutionInteraction, DBError> {
+  input: RecordInteraction,
+  epoch?: number
+): Effect.fn.Return<ExecutionInteraction, DBError | LeaseLost> {
   const now = yield* Clock.currentTimeMillis
   const row: Row = {
     id: input.id,
@@ -44,7 +47,7 @@ export const recordInteraction = Effect.fnUntraced(function* (
       {
         op: "update",
         table: "execution",
-        where: ofExecution,
+        where: { op: "and", conditions: [ofExecution, ...fence(epoch)] },
         set: { interaction_count: { increment: 1 }, updated_at: now },
         expect: 1
       },
@@ -53,12 +56,43 @@ export const recordInteraction = Effect.fnUntraced(function* (
     ]),
     "WriteConflict",
     () =>
-      new DBError({
-        message: `There is no execution "${input.executionId}" in the scope "${input.scopeId}" to add to.`,
-        reason: "foreignKey"
-      })
+      fencedOr(
+        adapter,
+        input.scopeId,
+        input.executionId,
+        epoch,
+        () =>
+          new DBError({
+            message: `There is no execution "${input.executionId}" in the scope "${input.scopeId}" to add to.`,
+            reason: "foreignKey"
+          })
+      )
   )
   return yield* readInteraction(row)
+})
+
+/** Writes an answer where the question still waits, and fails where it does not. */
+export const answer = (
+  scopeId: ScopeId,
+  id: ExecutionInteractionId,
+  resolution: ResolveInteraction,
+  now: number,
+  epoch?: number
+): WriteOperation => ({
+  op: "update",
+  table,
+  where: {
+    op: "and",
+    conditions: [eq("id", id), eq("scope_id", scopeId), eq("status", "pending"), ...fenceOfChild(epoch)]
+  },
+  set: {
+    status: resolution.status,
+    response_json: resolution.responseJson,
+    response_private_json: resolution.responsePrivateJson ?? null,
+    resolved_by: resolution.resolvedBy,
+    updated_at: now
+  },
+  expect: 1
 })
 
 /** Writes an answer where the question still waits. */
@@ -66,24 +100,21 @@ export const resolveInteraction = Effect.fnUntraced(function* (
   adapter: Adapter,
   scopeId: ScopeId,
   id: ExecutionInteractionId,
-  resolution: ResolveInteraction
-): Effect.fn.Return<void, DBError | InteractionNotFound | InteractionAlreadyResolved> {
-  const set = {
-    status: resolution.status,
-    response_json: resolution.responseJson,
-    response_private_json: resolution.responsePrivateJson ?? null,
-    resolved_by: resolution.resolvedBy,
-    updated_at: yield* Clock.currentTimeMillis
-  }
-  const waiting: Where = { op: "and", conditions: [eq("id", id), eq("scope_id", scopeId), eq("status", "pending")] }
-  yield* Effect.catchTag(
-    adapter.write([{ op: "update", table, where: waiting, set, expect: 1 }]),
-    "WriteConflict",
-    () => notPending(adapter, scopeId, id)
+  resolution: ResolveInteraction,
+  epoch?: number
+): Effect.fn.Return<void, DBError | InteractionNotFound | InteractionAlreadyResolved | LeaseLost> {
+  const now = yield* Clock.currentTimeMillis
+  yield* Effect.catchTag(adapter.write([answer(scopeId, id, resolution, now, epoch)]), "WriteConflict", () =>
+    Effect.gen(function* () {
+      const [row] = yield* adapter.find({ table, select: ["execution_id"], where: byId(scopeId, id), limit: 1 })
+      const executionId = String(row?.["execution_id"]) as ExecutionId
+      return yield* fencedOr(adapter, scopeId, executionId, epoch, () => notPending(adapter, scopeId, id))
+    })
   )
 })
 
-const notPending = Effect.fnUntraced(function* (adapter: Adapter, scopeId: ScopeId, id: ExecutionInteractionId) {
+/** Why a question could not be answered. */
+export const notPending = Effect.fnUntraced(function* (adapter: Adapter, scopeId: ScopeId, id: ExecutionInteractionId) {
   const [row] = yield* adapter.find({ table, where: byId(scopeId, id), limit: 1 })
   if (row === undefined) {
     return yield* new InteractionNotFound({ message: `There is no interaction "${id}".`, interactionId: id })

@@ -6,8 +6,10 @@
 import { Effect } from "effect"
 import { type DBAdapter, DBError, type Row, type Where, type WriteConflict, type WriteOperation } from "../DBAdapter.ts"
 import { type FinishToolCall, type PayloadTooLarge, type RecordToolCall, ToolCallNotFound } from "../ExecutionStore.ts"
+import type { LeaseLost } from "../ExecutionLease.ts"
 import type { ExecutionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
 import { byId, endCounts, eq, hasNotEnded } from "./executionRows.ts"
+import { fence, fencedOr } from "./fence.ts"
 import { checkPayloads } from "./payloads.ts"
 import { toolCallColumns } from "./records.ts"
 
@@ -93,7 +95,10 @@ export const makeToolCalls = (adapter: Adapter) => {
     entry.tools.add(toolPath)
   })
 
-  const recordToolCall = (input: RecordToolCall): Effect.Effect<void, DBError | PayloadTooLarge> => {
+  const recordToolCall = (
+    input: RecordToolCall,
+    epoch?: number
+  ): Effect.Effect<void, DBError | PayloadTooLarge | LeaseLost> => {
     const { argsJson, executionId, scopeId, seq, toolPath } = input
     const tooLarge = checkPayloads({ argsJson })
     if (tooLarge !== undefined) return tooLarge
@@ -105,11 +110,11 @@ export const makeToolCalls = (adapter: Adapter) => {
       result_size: 0
     }
     const insert = { op: "insert", table, rows: [row], expect: 1 } as const
-    const ofExecution = byId(scopeId, executionId)
+    const ofExecution: Where = { op: "and", conditions: [byId(scopeId, executionId), ...fence(epoch)] }
     const given = { table: "execution", where: { op: "and", conditions: [ofExecution, hasNotEnded] } } as const
     return Effect.catchTag(recordTools(input, [{ ...insert, given }]), "WriteConflict", () =>
       Effect.catchTag(recordTools(input, [insert, recount(ofExecution, 1)]), "WriteConflict", () =>
-        noExecution(scopeId, executionId)
+        fencedOr(adapter, scopeId, executionId, epoch, () => noExecution(scopeId, executionId))
       )
     )
   }
@@ -117,8 +122,9 @@ export const makeToolCalls = (adapter: Adapter) => {
   const finishToolCall = (
     scopeId: ScopeId,
     id: ExecutionToolCallId,
-    outcome: FinishToolCall
-  ): Effect.Effect<void, DBError | ToolCallNotFound | PayloadTooLarge> => {
+    outcome: FinishToolCall,
+    epoch?: number
+  ): Effect.Effect<void, DBError | ToolCallNotFound | PayloadTooLarge | LeaseLost> => {
     const { errorText, resultJson } = outcome
     const tooLarge = checkPayloads({ errorText, resultJson })
     if (tooLarge !== undefined) return tooLarge
@@ -131,19 +137,24 @@ export const makeToolCalls = (adapter: Adapter) => {
       completed_at: outcome.completedAt,
       duration_ms: outcome.durationMs
     }
-    const running: Where = {
+    const ofExecution = (...conditions: ReadonlyArray<Where>): Where => ({
       op: "exists",
       table: "execution",
       local: "execution_id",
       foreign: "id",
-      where: hasNotEnded
-    }
-    const finish = ([where, ...others]: ReadonlyArray<Where>): Effect.Effect<void, DBError | ToolCallNotFound> => {
-      if (where === undefined) {
-        return new ToolCallNotFound({ message: `There is no tool call "${id}".`, toolCallId: id })
+      where: { op: "and", conditions: [...conditions, ...fence(epoch)] }
+    })
+    const finish = ([place, ...others]: ReadonlyArray<Where>): Effect.Effect<
+      void,
+      DBError | ToolCallNotFound | LeaseLost
+    > => {
+      if (place === undefined) {
+        const notFound = () => new ToolCallNotFound({ message: `There is no tool call "${id}".`, toolCallId: id })
+        return fencedOr(adapter, scopeId, executionOf(id), epoch, notFound)
       }
-      const ofCall: Where = { op: "exists", table, local: "id", foreign: "execution_id", where }
-      const whileRunning: Where = { op: "and", conditions: [where, running] }
+      const whileRunning: Where = { op: "and", conditions: [place, ofExecution(hasNotEnded)] }
+      const where: Where = epoch === undefined ? place : { op: "and", conditions: [place, ofExecution()] }
+      const ofCall: Where = { op: "exists", table, local: "id", foreign: "execution_id", where: place }
       const late: ReadonlyArray<WriteOperation> = [{ op: "update", table, where, set, expect: 1 }, recount(ofCall)]
       return adapter.write([{ op: "update", table, where: whileRunning, set, expect: 1 }]).pipe(
         Effect.catchTag("WriteConflict", () => adapter.write(late)),
@@ -178,6 +189,9 @@ const callsNamed = (scopeId: ScopeId, id: ExecutionToolCallId): ReadonlyArray<Wh
   ]
   return [{ op: "and", conditions: made }, given]
 }
+
+/** The execution that a made id names. */
+const executionOf = (id: ExecutionToolCallId): ExecutionId => id.slice(0, id.lastIndexOf(":")) as ExecutionId
 
 interface Remembered {
   readonly createdAt: number
