@@ -7,14 +7,13 @@
  * it the changes that are still to be applied, in one snapshot.
  */
 import type { DBError } from "@executor/sdk"
-import Database from "better-sqlite3"
+import type Database from "better-sqlite3"
 import { Effect } from "effect"
 import type { Client } from "pg"
 import { isPostgres } from "./DatabaseUrl.ts"
-import { toDBError as toSqliteError } from "./internal/errors.ts"
 import { connectError, toDBError as toPostgresError } from "./internal/postgresErrors.ts"
 import { findDifferences, rebuild, rollupTables } from "./internal/rollupSql.ts"
-import { defaultLockWaitMillis } from "./internal/retry.ts"
+import { useFile } from "./internal/useFile.ts"
 
 /** A scope whose counters do not add up. */
 export interface RollupDifference {
@@ -57,15 +56,13 @@ export const check = (options: {
         const pending = `SELECT "scope_id", "change" FROM "rollup_change" WHERE NOT "only_tool"`
         return (await client.query<SqlRow>(findDifferences(pending))).rows.map(toDifference)
       })
-    : withSqlite(options.database, (database) =>
-        database.prepare<[], SqlRow>(findDifferences()).all().map(toDifference)
-      )
+    : useFile(options.database, (database) => database.prepare<[], SqlRow>(findDifferences()).all().map(toDifference))
 
 /** Makes the counters anew from the executions, and tells what was different. */
 export const repair = (options: { readonly database: string }): Effect.Effect<ReadonlyArray<RebuiltRollup>, DBError> =>
   isPostgres(options.database)
     ? withPostgres(options.database, repairPostgres)
-    : withSqlite(options.database, (database) => database.transaction(() => repairSqlite(database)).immediate())
+    : useFile(options.database, (database) => database.transaction(() => repairSqlite(database)).immediate())
 
 const repairSqlite = (database: Database.Database): ReadonlyArray<RebuiltRollup> =>
   rollupTables.map((table) => {
@@ -97,19 +94,6 @@ const repairPostgres = async (client: Client): Promise<ReadonlyArray<RebuiltRoll
   await client.query("COMMIT")
   return rebuilt
 }
-
-const withSqlite = <A>(file: string, use: (database: Database.Database) => A): Effect.Effect<A, DBError> =>
-  Effect.try({
-    try: () => {
-      const database = new Database(file, { fileMustExist: true, timeout: defaultLockWaitMillis })
-      try {
-        return use(database)
-      } finally {
-        database.close()
-      }
-    },
-    catch: toSqliteError
-  })
 
 const withPostgres = <A>(url: string, use: (client: Client) => Promise<A>): Effect.Effect<A, DBError> =>
   Effect.acquireUseRelease(

@@ -7,7 +7,7 @@
  * holds every unit of work whole or not at all.
  *
  * Writes and reads of single rows run on the thread that asks for them, which is quicker than any other. Lists and counts
- * run on reader threads, and so do checkpoints: however long a query takes, the event loop is free.
+ * run on reader threads, and so do checkpoints and giving space back: however long a query takes, the event loop is free.
  */
 import { AdapterSchema, coreSchema, DBAdapter, type DBError, type Group, type Row } from "@executor/sdk"
 import { Effect, Layer, type Scope } from "effect"
@@ -58,6 +58,7 @@ export const make = Effect.fnUntraced(function* (
   const readNow = (request: ReadRequest) =>
     retryBusy<ReadonlyArray<ReadItem>>(lockWaitMillis, () => runRead(statements, request))
   let checkpoints: Checkpoints | undefined
+  let tidy: (() => void) | undefined
   let read = readNow
   if (reads === "worker" && file !== ":memory:") {
     const readers = yield* Effect.acquireRelease(
@@ -73,6 +74,7 @@ export const make = Effect.fnUntraced(function* (
       (readers) => readers.close
     )
     checkpoints = makeCheckpoints(database, readers.checkpoint)
+    tidy = readers.tidy
     read = (request) => (isPointRead(tables, request) ? readNow(request) : readers.read(request))
   }
   const writer = yield* Effect.acquireRelease(
@@ -81,7 +83,10 @@ export const make = Effect.fnUntraced(function* (
         statements,
         () => database.inTransaction,
         lockWaitMillis,
-        () => checkpoints?.committed()
+        (deleted) => {
+          checkpoints?.committed()
+          if (deleted) tidy?.()
+        }
       )
     ),
     (writer) => Effect.sync(writer.close)

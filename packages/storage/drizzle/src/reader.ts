@@ -1,6 +1,7 @@
 /**
- * The entry of a reader thread: long reads of a database file, checkpoints, and the index of its text, away from the thread of
- * the adapter. The index is kept current in small steps: between requests, and for a moment before a search.
+ * The entry of a reader thread: long reads of a database file, checkpoints, the index of its text, and giving free pages back,
+ * away from the thread of the adapter. The last two go in small steps, between requests; the index also for a moment before a
+ * search.
  *
  * SQLite's own way to stop a query is not reachable from JavaScript, and a thread inside one cannot be ended either. So
  * each table is read through a view of the same name, which has a condition that is always true and, each few hundred
@@ -11,6 +12,7 @@ import Database from "better-sqlite3"
 import { parentPort, workerData } from "node:worker_threads"
 import { hasSearch } from "./internal/candidates.ts"
 import { toDBError } from "./internal/errors.ts"
+import { makeFreePages } from "./internal/freePages.ts"
 import type { FromReader, ReaderData, ToReader } from "./internal/readerMessages.ts"
 import { type ReadItem, runRead } from "./internal/reads.ts"
 import { makeSearchIndex } from "./internal/searchIndex.ts"
@@ -35,7 +37,7 @@ const restartWaitMillis = 5
 /** How long a search waits for the index. What is not in it then is looked into. */
 const catchUpMillis = 100
 
-/** Between requests, the index takes its time: writers wait for its steps. */
+/** Between requests there is time: writers wait for the steps. */
 const idleMillis = 100
 const restRatio = 3
 
@@ -98,14 +100,20 @@ const fail = (error: unknown): void => {
   }
 }
 
-let writing: { readonly database: Database.Database; readonly index: () => boolean } | undefined
+interface Writing {
+  readonly database: Database.Database
+  readonly index: () => boolean
+  readonly giveBack: () => boolean
+}
+
+let writing: Writing | undefined
 
 /** What only a connection that may write can do; it writes nothing else. */
-const openWriter = () => {
+const openWriter = (): Writing => {
   if (writing !== undefined) return writing
   const database = new Database(file, { fileMustExist: true, timeout: restartWaitMillis })
   database.pragma("synchronous = NORMAL")
-  return (writing = { database, index: makeSearchIndex(database) })
+  return (writing = { database, index: makeSearchIndex(database), giveBack: makeFreePages(database) })
 }
 
 /** Readers see the log, so this needs a connection that may write. */
@@ -121,14 +129,17 @@ const checkpoint = (): void => {
 }
 
 /** Whether a step was taken, and there may be more. */
-const indexStep = (): boolean => {
+const tryStep = (step: (writing: Writing) => boolean): boolean => {
   try {
-    return openWriter().index()
+    return step(openWriter())
   } catch {
-    // As for a checkpoint: what is not in the index is looked into.
+    // As for a checkpoint: what is not in the index is looked into, and free pages are used again.
     return false
   }
 }
+
+const indexStep = (): boolean => tryStep(({ index }) => index())
+const giveBackStep = (): boolean => tryStep(({ giveBack }) => giveBack())
 
 const catchUp = (): void => {
   const end = performance.now() + catchUpMillis
@@ -137,11 +148,11 @@ const catchUp = (): void => {
 
 let idle: ReturnType<typeof setTimeout> | undefined
 
-const indexWhenIdle = (wait: number): void => {
+const tidyWhenIdle = (wait: number): void => {
   clearTimeout(idle)
   idle = setTimeout(() => {
     const started = performance.now()
-    if (indexStep()) indexWhenIdle((performance.now() - started) * restRatio)
+    if (indexStep() || giveBackStep()) tidyWhenIdle((performance.now() - started) * restRatio)
   }, wait)
 }
 
@@ -154,7 +165,7 @@ const end = (): void => {
 }
 
 port.on("message", (message: ToReader) => {
-  indexWhenIdle(idleMillis)
+  tidyWhenIdle(idleMillis)
   switch (message._tag) {
     case "read":
       current = message.id
@@ -170,6 +181,8 @@ port.on("message", (message: ToReader) => {
       return sendSlice()
     case "checkpoint":
       return checkpoint()
+    case "tidy":
+      return
     case "end":
       return end()
   }

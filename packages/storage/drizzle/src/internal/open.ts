@@ -10,6 +10,7 @@ import Database from "better-sqlite3"
 import { Effect, type Scope } from "effect"
 import { createHash } from "node:crypto"
 import { closeSync, openSync } from "node:fs"
+import { fileNumber } from "./freePages.ts"
 import { migrations } from "./sqliteMigrations.ts"
 import { writeStatistics } from "./statistics.ts"
 import { blockingWaitMillis, retryBusy } from "./retry.ts"
@@ -90,7 +91,11 @@ const readVersion = (database: Database.Database): number => {
 
 const configure = (database: Database.Database, file: string): void => {
   version(database)
-  if (file !== ":memory:") database.pragma("journal_mode = WAL")
+  if (file !== ":memory:") {
+    // So that what is deleted can be given back to the disk. It is chosen before the first page is written, which the log does.
+    if (fileNumber(database, "page_count") === 0) database.pragma("auto_vacuum = INCREMENTAL")
+    database.pragma("journal_mode = WAL")
+  }
   // With a write-ahead log, this loses no consistency, and at most the last moments before a power cut.
   database.pragma("synchronous = NORMAL")
   database.pragma("temp_store = MEMORY")

@@ -13,6 +13,8 @@ export type ToReader =
   | { readonly _tag: "read"; readonly id: number; readonly request: ReadRequest }
   | { readonly _tag: "more" }
   | { readonly _tag: "checkpoint" }
+  /** Rows were deleted: their space is given back when there is time. It has no answer, and makes the thread no less free. */
+  | { readonly _tag: "tidy" }
   | { readonly _tag: "end" }
 
 export type FromReader =

@@ -83,6 +83,11 @@ export class ReaderThread {
     this.busy = true
   }
 
+  /** Has it look for space to give back, some time later. */
+  tidy(): void {
+    this.post({ _tag: "tidy" })
+  }
+
   /** Drops the request; the thread is free when its query has noticed. Gives whether it has not, for later. */
   cancel(): () => boolean {
     const id = this.lastId

@@ -52,6 +52,8 @@ export interface Readers {
   readonly read: (request: ReadRequest) => Outcome
   /** Has the log written back to the database, soon. */
   readonly checkpoint: () => void
+  /** Has the space of deleted rows given back, by a thread that there is: who deletes has looked for what to delete. */
+  readonly tidy: () => void
   /** Ends the threads; what is read fails. */
   readonly close: Effect.Effect<void>
 }
@@ -176,6 +178,10 @@ export const makeReaders = (options: ReadersOptions): Readers => {
       if (closed || performance.now() < noThreadsUntil) return
       checkpointWanted = true
       pump()
+    },
+    tidy: () => {
+      const [thread] = threads.keys()
+      if (!closed) thread?.tidy()
     },
     close: Effect.callback((resume) => {
       closed = true

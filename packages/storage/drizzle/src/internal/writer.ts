@@ -43,12 +43,17 @@ export interface Writer {
 /** What running a group has come to: outcomes by unit, or a lock that somebody else holds. */
 type GroupResult = ReadonlyArray<readonly [unit: Unit, outcome: Outcome]> | "busy"
 
-/** `waitMillis` is how long a unit may wait for a lock; `onCommit` is called after each commit. */
+const deletes = ({ operations }: Unit): boolean => operations.some(({ op }) => op === "delete")
+
+/**
+ * `waitMillis` is how long a unit may wait for a lock; `onCommit` is called after each commit, with whether it may have deleted
+ * rows.
+ */
 export const makeWriter = (
   statements: Statements,
   inTransaction: () => boolean,
   waitMillis: number,
-  onCommit: () => void
+  onCommit: (deleted: boolean) => void
 ): Writer => {
   let queue: Array<Unit> = []
   let scheduled: ReturnType<typeof setImmediate> | undefined
@@ -124,7 +129,7 @@ export const makeWriter = (
     queue = units.slice(result.length)
     if (queue.length > 0) schedule()
     for (const [unit, outcome] of result) unit.resume(outcome)
-    onCommit()
+    onCommit(result.some(([unit]) => deletes(unit)))
   }
 
   const waitForLock = (units: Array<Unit>) => {
