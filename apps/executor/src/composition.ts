@@ -7,8 +7,11 @@ import {
   keepWithin,
   type LimitChanges,
   type LocalParts,
-  makeOwner
+  makeOwner,
+  type Retention,
+  type WithoutHistory
 } from "@executor/host-cli"
+import type { DBError } from "@executor/sdk"
 import { Effect, Redacted, Scope } from "effect"
 import { readFileSync } from "node:fs"
 import { stat } from "node:fs/promises"
@@ -26,22 +29,44 @@ const load = <A>(module: () => Promise<A>): Effect.Effect<A> => Effect.promise(m
 
 const toFailed = (error: { readonly message: string }): CommandFailed => new CommandFailed({ message: error.message })
 
+/** A server that works in memory keeps this much of its history, so that it does not take more and more of it. */
+const memoryRetention: Retention = { keepCount: 1_000, keepSize: 64 * 1024 * 1024 }
+
 /** `inline` reads in this thread, for a process that ends soon: starting one to read in takes longer than most reads. */
-const openParts = Effect.fn("composition.openParts")(function* (options: {
+interface OpenOptions {
   readonly database: string
-  readonly limits: LimitChanges
   readonly reads: "inline" | "worker"
-}) {
+  readonly withoutHistory?: WithoutHistory | undefined
+}
+
+/** Opens the database, or one in memory where its storage is at fault and the caller can do with that. */
+const openAdapter = Effect.fn("composition.openAdapter")(function* (options: OpenOptions) {
+  const { database, reads, withoutHistory } = options
+  const { DatabaseUrl } = yield* load(() => import("@executor/storage-drizzle"))
+  const inMemory = ({ message: why }: DBError, say: WithoutHistory) =>
+    Effect.gen(function* () {
+      const adapter = yield* DatabaseUrl.open(":memory:")
+      yield* say({ why, sources: "missing" })
+      return { adapter, keepsHistory: false }
+    })
+  return yield* DatabaseUrl.open(database, { reads }).pipe(
+    Effect.map((adapter) => ({ adapter, keepsHistory: true })),
+    Effect.catch((error) =>
+      withoutHistory !== undefined && DatabaseUrl.isStorageFault(error)
+        ? inMemory(error, withoutHistory)
+        : Effect.fail(error)
+    )
+  )
+})
+
+const openParts = Effect.fn("composition.openParts")(function* (
+  options: OpenOptions & { readonly limits: LimitChanges }
+) {
   const scope = yield* Effect.scope
-  const [{ createExecutor, ScopeId }, { DatabaseUrl }, { mcpPlugin }] = yield* Effect.all(
-    [
-      load(() => import("@executor/sdk")),
-      load(() => import("@executor/storage-drizzle")),
-      load(() => import("@executor/plugin-mcp"))
-    ],
+  const [{ createExecutor, ScopeId }, { mcpPlugin }, { adapter, keepsHistory }] = yield* Effect.all(
+    [load(() => import("@executor/sdk")), load(() => import("@executor/plugin-mcp")), openAdapter(options)],
     { concurrency: "unbounded" }
   )
-  const adapter = yield* DatabaseUrl.open(options.database, { reads: options.reads })
   const executor = yield* createExecutor({ scopes: [ScopeId.make(scopeName)], adapter, plugins: [mcpPlugin()] })
   const engine = yield* Effect.cached(
     Effect.gen(function* () {
@@ -57,7 +82,7 @@ const openParts = Effect.fn("composition.openParts")(function* (options: {
       return yield* createExecutionEngine({ executor, codeExecutor: sandbox(), limits, owner: makeOwner() })
     }).pipe(Scope.provide(scope))
   )
-  const parts: LocalParts = { adapter, executor, engine }
+  const parts: LocalParts = { adapter, executor, engine, keepsHistory }
   return parts
 }, Effect.mapError(toFailed))
 
@@ -78,6 +103,23 @@ const token = Effect.fn("composition.token")(function* (dataFolder: string) {
   return Redacted.value(yield* readOrCreateToken(dataFolder))
 }, Effect.mapError(toFailed))
 
+/** What callers of a server give. It is in no file where a folder that takes no history takes no token either. */
+const serverToken = Effect.fnUntraced(function* (
+  { auth, dataFolder }: { readonly auth: boolean; readonly dataFolder: string },
+  keepsHistory: boolean
+) {
+  if (!auth) return { token: "none" as const, ownToken: undefined }
+  const { makeToken, readOrCreateToken } = yield* load(() => import("@executor/host-http"))
+  return yield* readOrCreateToken(dataFolder).pipe(
+    Effect.map((token) => ({ token, ownToken: undefined })),
+    Effect.catch((error) => {
+      if (keepsHistory) return Effect.fail(error)
+      const ownToken = makeToken()
+      return Effect.succeed({ token: Redacted.make(ownToken), ownToken })
+    })
+  )
+})
+
 /** What the application gives the terminal commands. */
 export const composition: Composition["Service"] = {
   version,
@@ -86,17 +128,20 @@ export const composition: Composition["Service"] = {
   token,
   serve: Effect.fn("composition.serve")(
     function* (options) {
-      const { HttpHost, readOrCreateToken } = yield* load(() => import("@executor/host-http"))
-      const { engine, executor } = yield* openParts({ ...options, reads: "worker" })
+      const { HttpHost } = yield* load(() => import("@executor/host-http"))
+      const { engine, executor, keepsHistory } = yield* openParts({ ...options, reads: "worker" })
+      const { ownToken, token } = yield* serverToken(options, keepsHistory)
       const host = yield* HttpHost.serve({
         engine: yield* engine,
         executor,
-        token: options.auth ? yield* readOrCreateToken(options.dataFolder) : "none",
+        keepsHistory,
+        token,
         host: options.host,
         port: options.port
       })
-      yield* Effect.forkScoped(keepWithin(executor, options.retention))
-      yield* options.onListening(host.url)
+      const retention = keepsHistory ? options.retention : { ...memoryRetention, ...options.retention }
+      yield* Effect.forkScoped(keepWithin(executor, retention))
+      yield* options.onListening(host.url, ownToken)
       return yield* Effect.never
     },
     Effect.mapError(toFailed),
@@ -105,15 +150,20 @@ export const composition: Composition["Service"] = {
   mcp: Effect.fn("composition.mcp")(
     function* (options) {
       const { McpHost } = yield* load(() => import("@executor/host-mcp"))
-      const { engine } = yield* openParts({ ...options, reads: "worker" })
+      const { engine, executor, keepsHistory } = yield* openParts({ ...options, reads: "worker" })
+      if (!keepsHistory) yield* Effect.forkScoped(keepWithin(executor, memoryRetention))
       yield* McpHost.serveStdio({ engine: yield* engine, version })
     },
     Effect.mapError(toFailed),
     Effect.scoped
   ),
-  inspectDatabase: Effect.fn("composition.inspectDatabase")(function* (file) {
-    const { SqliteInspection } = yield* load(() => import("@executor/storage-drizzle"))
-    return yield* SqliteInspection.inspect({ file })
+  inspectDatabase: Effect.fn("composition.inspectDatabase")(function* (database) {
+    const { DatabaseInspection } = yield* load(() => import("@executor/storage-drizzle"))
+    return yield* DatabaseInspection.inspect({ database })
+  }, Effect.mapError(toFailed)),
+  tryWrite: Effect.fn("composition.tryWrite")(function* (database) {
+    const { DatabaseInspection } = yield* load(() => import("@executor/storage-drizzle"))
+    yield* DatabaseInspection.tryWrite({ database })
   }, Effect.mapError(toFailed)),
   checkCounters: Effect.fn("composition.checkCounters")(function* (database) {
     const { Rollups } = yield* load(() => import("@executor/storage-drizzle"))

@@ -14,6 +14,11 @@ import { ExecutionEventRecord } from "./Records.ts"
 /** What `GET /health` says. */
 export const Health = Schema.Struct({
   status: Schema.Literal("ok"),
+  keepsHistory: Schema.Boolean.annotate({
+    description:
+      "Whether executions are kept when the server ends. `false` where its database could not be opened when it started, and it works " +
+      "in memory."
+  }),
   droppedWrites: Schema.Int.annotate({
     description:
       "History writes that failed or took too long since the server started. More than 0 wants a look at the log."

@@ -67,6 +67,8 @@ export class Backend extends Context.Service<
     readonly submit: (code: string, options: SubmitOptions) => Effect.Effect<Outcome, Failure>
     readonly resume: (id: ExecutionId, answer: InteractionAnswer) => Effect.Effect<Outcome, Failure>
     readonly cancel: (id: ExecutionId) => Effect.Effect<void, Failure>
+    /** Writes of the history that failed while this command ran something itself; a server counts its own. */
+    readonly droppedWrites: Effect.Effect<number, Failure>
     /** Tool calls as they begin, from now on. Ends at once where nothing can be known. */
     readonly activity: Stream.Stream<Activity>
     readonly searchTools: (options: {

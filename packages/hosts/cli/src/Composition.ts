@@ -11,10 +11,28 @@ import type { LimitChanges } from "./Settings.ts"
 
 /** What the database says of itself. */
 export interface DatabaseReport {
-  /** `ok`, or what is broken. */
-  readonly integrity: string
+  /** What is broken; absent where nothing was found. */
+  readonly damage: string | undefined
+  /** What was looked at to find damage. */
+  readonly checked: string
   readonly sizeBytes: number
+  /** What opening it would change, by name. */
+  readonly pendingMigrations: ReadonlyArray<string>
 }
+
+/** Why a database is not used, and what there is without it. */
+export interface MemoryReport {
+  /** What could not be opened, and why. */
+  readonly why: string
+  /** Whether the sources in it could be read all the same. */
+  readonly sources: "read" | "missing"
+}
+
+/**
+ * Where this is given, and the storage of the database is at fault, everything works in memory instead, and this hears of it; otherwise
+ * opening fails.
+ */
+export type WithoutHistory = (report: MemoryReport) => Effect.Effect<void>
 
 /** The counters of the history, looked at. */
 export interface CountersReport {
@@ -33,8 +51,12 @@ export class Composition extends Context.Service<
     readonly openLocal: (options: {
       readonly database: string
       readonly limits: LimitChanges
+      readonly withoutHistory?: WithoutHistory | undefined
     }) => Effect.Effect<LocalParts, Failure, Scope.Scope>
-    /** Serves HTTP until it is interrupted; `onListening` hears once where. */
+    /**
+     * Serves HTTP until it is interrupted; `onListening` hears once where, and of a token that is for this server only, where the
+     * data folder could not take one.
+     */
     readonly serve: (options: {
       readonly dataFolder: string
       readonly database: string
@@ -43,19 +65,23 @@ export class Composition extends Context.Service<
       readonly host: string
       readonly port: number
       readonly auth: boolean
-      readonly onListening: (url: string) => Effect.Effect<void>
+      readonly withoutHistory: WithoutHistory
+      readonly onListening: (url: string, ownToken: string | undefined) => Effect.Effect<void>
     }) => Effect.Effect<void, Failure>
     /** Serves MCP over stdin and stdout until the client goes away. */
     readonly mcp: (options: {
       readonly database: string
       readonly limits: LimitChanges
+      readonly withoutHistory: WithoutHistory
     }) => Effect.Effect<void, Failure>
     /** The server's token of the data folder, made if there is none. */
     readonly token: (dataFolder: string) => Effect.Effect<string, Failure>
     /** The server's token of the data folder, if there is one. */
     readonly readToken: (dataFolder: string) => Effect.Effect<string | undefined, Failure>
-    /** Opens a SQLite file and checks it without changing it. */
-    readonly inspectDatabase: (file: string) => Effect.Effect<DatabaseReport, Failure>
+    /** Looks at a database without changing it. */
+    readonly inspectDatabase: (database: string) => Effect.Effect<DatabaseReport, Failure>
+    /** Writes to an opened database and takes it back. */
+    readonly tryWrite: (database: string) => Effect.Effect<void, Failure>
     /** Compares the counters of an opened database with what they count; nothing is returned where they add up. */
     readonly checkCounters: (database: string) => Effect.Effect<CountersReport | undefined, Failure>
     /** Makes the counters anew; tells for each table how many of its rows were missing, wrong or too many. */

@@ -34,6 +34,14 @@ const failed = (folder: string, why: string): CommandFailed =>
     message: `The data folder ${folder} cannot be used (${why}). Choose another with --data-dir or EXECUTOR_DATA_DIR.`
   })
 
+const reasons: ReadonlyMap<string, string> = new Map([
+  ["EACCES", "this user may not make it"],
+  ["EPERM", "this user may not make it"],
+  ["EROFS", "its disk is read-only"],
+  ["ENOSPC", "the disk is full"],
+  ["ENOTDIR", "a part of its path is no folder"]
+])
+
 const codeOf = (cause: unknown): string | undefined =>
   cause instanceof Error && "code" in cause ? String(cause.code) : undefined
 
@@ -67,7 +75,7 @@ export const ensure = Effect.fnUntraced(function* (folder: string) {
       await makeFolder(folder)
       return (await stat(folder)).isDirectory()
     },
-    catch: (cause) => failed(folder, codeOf(cause) ?? "unknown error")
+    catch: (cause) => failed(folder, reasons.get(codeOf(cause) ?? "") ?? codeOf(cause) ?? "unknown error")
   })
   if (!isFolder) return yield* failed(folder, "it is no folder")
 })

@@ -19,6 +19,8 @@ import { CommandFailed, type Failure, UsageError } from "./Failure.ts"
 export interface LocalParts {
   readonly adapter: DBAdapter["Service"]
   readonly executor: Executor
+  /** `false` where everything is in memory, since the storage of the database could not be used. */
+  readonly keepsHistory: boolean
   /** Made on first use: reading history needs no sandbox. */
   readonly engine: Effect.Effect<ExecutionEngine, Failure>
 }
@@ -103,6 +105,7 @@ export const make = ({ engine, executor }: LocalParts, caller: Caller): Backend[
           Effect.onInterrupt(() => Effect.ignore(engine.cancel(id)))
         )
       ),
+    droppedWrites: Effect.flatMap(engine, (engine) => engine.droppedWrites),
     cancel: (id) => Effect.flatMap(engine, (engine) => engine.cancel(id).pipe(Effect.mapError(toFailure))),
     activity: Stream.unwrap(
       Effect.map(engine, (engine) =>

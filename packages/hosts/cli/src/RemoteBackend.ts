@@ -136,6 +136,7 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
 
   const backend: Backend["Service"] = {
     survives: true,
+    droppedWrites: Effect.succeed(0),
     submit: (code, { approve, limits }) =>
       Effect.suspend(() => {
         const traceparent = makeTraceparent()

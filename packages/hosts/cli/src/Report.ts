@@ -71,7 +71,12 @@ const quote = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : 
 /** Prints the outcome and sets the exit code. */
 export const report = Effect.fn("Report.report")(function* (
   outcome: Outcome,
-  options: { readonly json: boolean; readonly waitedMs: number; readonly server: string | undefined }
+  options: {
+    readonly json: boolean
+    readonly waitedMs: number
+    readonly server: string | undefined
+    readonly keepsHistory: boolean
+  }
 ) {
   const { stderr } = yield* Output.Output
   yield* (yield* ExitStatus).set(exitCodeOf(outcome))
@@ -113,9 +118,10 @@ export const report = Effect.fn("Report.report")(function* (
         `The setting is --${setting.flag}, ${envName(setting.flag)}, or "${fileName(setting.flag)}" in config.json of the data folder.`
       )
     }
+    const see = `See: executor executions ${toolCallCount === 0 ? "get" : "tool-calls"} ${execution.executionId}`
     yield* Output.notice(
       `Execution ${execution.executionId}, ${formatDuration(execution.durationMs)}, ${toolCallCount} tool call${toolCallCount === 1 ? "" : "s"}. ` +
-        `See: executor executions ${toolCallCount === 0 ? "get" : "tool-calls"} ${execution.executionId}`
+        (options.keepsHistory ? see : "It is not in the history.")
     )
   }
 })

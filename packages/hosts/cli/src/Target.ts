@@ -12,6 +12,7 @@ import { type Caller, make as makeLocal } from "./LocalBackend.ts"
 import { target as targetFlags } from "./Flags.ts"
 import { Process } from "./Process.ts"
 import { type LimitChanges, type LimitFlags, resolveLimits } from "./Settings.ts"
+import { prepare } from "./WithoutHistory.ts"
 
 /** The flags that every command has. */
 export interface TargetFlags {
@@ -71,24 +72,44 @@ export interface Opened {
   readonly server: string | undefined
   /** Changes to send along with a submission. */
   readonly limits: LimitChanges
+  /** `false` where what runs here is not recorded. */
+  readonly keepsHistory: boolean
+  readonly logFile: string
+}
+
+/** What a command opens the backend for. */
+export interface OpenOptions {
+  readonly limitFlags?: LimitFlags | undefined
+  /** It runs code, and does so without a history where that cannot be kept; any other command is about what is stored. */
+  readonly runsCode?: boolean | undefined
 }
 
 /** Opens the backend that the flags and the environment name. */
 export const open = Effect.fn("Target.open")(function* (
   flags: TargetFlags,
   env: Environment,
-  limitFlags: LimitFlags = {}
+  { limitFlags = {}, runsCode = false }: OpenOptions = {}
 ) {
   const composition = yield* Composition
   const dataFolder = dataFolderOf(flags, env)
-  const caller: Caller = { version: composition.version, user: userName(), logFile: dataFiles.log(dataFolder) }
+  const logFile = dataFiles.log(dataFolder)
+  const caller: Caller = { version: composition.version, user: userName(), logFile }
   const url = yield* serverOf(flags, env)
   if (url === undefined) {
-    yield* ensure(dataFolder)
-    const limits = yield* resolveLimits({ flags: limitFlags, env, dataFolder })
+    const prepared = runsCode ? yield* prepare(dataFolder, "This execution is") : undefined
+    if (prepared === undefined) yield* ensure(dataFolder)
+    const settings = prepared === undefined ? dataFolder : prepared.settings
+    const limits = yield* resolveLimits({ flags: limitFlags, env, dataFolder: settings })
     const database = yield* locateDatabase(env, dataFolder)
-    const parts = yield* composition.openLocal({ database, limits })
-    const opened: Opened = { backend: makeLocal(parts, caller), server: undefined, limits: {} }
+    const parts = yield* composition.openLocal({ database, limits, withoutHistory: prepared?.withoutHistory })
+    const { keepsHistory } = parts
+    const opened: Opened = {
+      backend: makeLocal(parts, caller),
+      server: undefined,
+      limits: {},
+      keepsHistory,
+      logFile
+    }
     return opened
   }
   const limits = yield* resolveLimits({ flags: limitFlags, env, dataFolder: undefined })
@@ -98,7 +119,9 @@ export const open = Effect.fn("Target.open")(function* (
   const opened: Opened = {
     backend: yield* make({ url: url.href, token, caller }),
     server: Option.isSome(flags.server) ? flags.server.value : undefined,
-    limits
+    limits,
+    keepsHistory: true,
+    logFile
   }
   return opened
 })

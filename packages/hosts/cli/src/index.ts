@@ -4,7 +4,7 @@
  * An application provides a {@link Composition} and calls {@link main}.
  */
 export { type DefectReporter, runCli } from "./Cli.ts"
-export { Composition, type DatabaseReport } from "./Composition.ts"
+export { Composition, type DatabaseReport, type WithoutHistory } from "./Composition.ts"
 export { dataFiles } from "./DataFolder.ts"
 export * from "./Failure.ts"
 export { isKeyValue, parseKeyValues } from "./KeyValue.ts"
@@ -13,7 +13,7 @@ export { main } from "./Main.ts"
 export { layerProcess, Output, type Sink } from "./Output.ts"
 export { makeOwner } from "./Owner.ts"
 export { Process } from "./Process.ts"
-export { keepWithin } from "./Retention.ts"
+export { keepWithin, type Retention } from "./Retention.ts"
 export { type LimitChanges, limitSettings } from "./Settings.ts"
 export { type Column, renderTable } from "./Table.ts"
 export { displayWidth, neutralise, neutraliseJson, neutraliseLine, truncate } from "./Text.ts"

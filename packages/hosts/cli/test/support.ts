@@ -137,7 +137,7 @@ const makeParts = Effect.fnUntraced(function* (limits: LimitChanges) {
   const executor = yield* createExecutor({ scopes: ["default"], adapter, plugins: [plugin] })
   const codeExecutor = yield* QuickJsExecutor.make({ workers: 1 })
   const engine = yield* createExecutionEngine({ executor, codeExecutor, limits: Limits.with(limits) })
-  const parts: LocalParts = { adapter, executor, engine: Effect.succeed(engine) }
+  const parts: LocalParts = { adapter, executor, engine: Effect.succeed(engine), keepsHistory: true }
   return parts
 })
 
@@ -179,6 +179,7 @@ export const layerCommand: Layer.Layer<Command> = Layer.effect(
       token: () => Effect.succeed("the-token"),
       readToken: () => Effect.succeed(undefined),
       inspectDatabase: () => unavailable,
+      tryWrite: () => unavailable,
       checkCounters: () => unavailable,
       repairCounters: () => unavailable
     })

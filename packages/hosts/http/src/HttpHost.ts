@@ -46,6 +46,8 @@ const routerConfig: Partial<FindMyWay.RouterConfig> = { maxParamLength: 512 }
 export interface HttpHostOptions {
   readonly engine: ExecutionEngine
   readonly executor: Executor
+  /** Whether what runs is still known when the server ends, which its health tells; `true` if absent. */
+  readonly keepsHistory?: boolean | undefined
   /** The bearer token that callers must give, or `"none"`: then anybody who can reach the port may call. */
   readonly token: Redacted.Redacted<string> | "none"
   /** The address to listen on; {@link defaultHost} if absent. */
@@ -96,7 +98,7 @@ const handlers = (options: HttpHostOptions, closing: Effect.Effect<void>) =>
     layerExecutionHandlers(options.engine, options.executor),
     layerToolHandlers(options.executor),
     layerSourceHandlers(options.executor, { hasToken: options.token !== "none" }),
-    layerSystemHandlers(options.engine),
+    layerSystemHandlers(options.engine, options.keepsHistory ?? true),
     layerEventHandlers(options.engine, closing)
   )
 

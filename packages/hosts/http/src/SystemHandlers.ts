@@ -17,7 +17,7 @@ const docsPolicy =
   "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
 
 /** The handlers of the group `system`. */
-export const layerSystemHandlers = (engine: ExecutionEngine) =>
+export const layerSystemHandlers = (engine: ExecutionEngine, keepsHistory: boolean) =>
   HttpApiBuilder.group(
     ExecutorApi,
     "system",
@@ -41,7 +41,8 @@ export const layerSystemHandlers = (engine: ExecutionEngine) =>
         })
       )
       return handlers.handleAll({
-        health: () => Effect.map(engine.droppedWrites, (droppedWrites) => ({ status: "ok" as const, droppedWrites })),
+        health: () =>
+          Effect.map(engine.droppedWrites, (droppedWrites) => ({ status: "ok" as const, keepsHistory, droppedWrites })),
         openapi: () => document,
         docs: () =>
           Effect.flatten(page).pipe(

@@ -26,6 +26,9 @@ export class TokenFileError extends Schema.TaggedError<TokenFileError>()("TokenF
   path: Schema.String
 }) {}
 
+/** A token as the file holds it. */
+export const makeToken = (): string => randomBytes(tokenBytes).toString("base64url")
+
 const isMissing = (cause: unknown): boolean => (cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT"
 
 const reason = (cause: unknown): string => (cause as NodeJS.ErrnoException | undefined)?.code ?? String(cause)
@@ -48,7 +51,7 @@ const create = async (dataDir: string, path: string): Promise<void> => {
   const file = await open(draft, "wx", 0o600)
   try {
     try {
-      await file.writeFile(`${randomBytes(tokenBytes).toString("base64url")}\n`)
+      await file.writeFile(`${makeToken()}\n`)
       await file.sync()
     } finally {
       await file.close()

@@ -31,7 +31,7 @@ layer(TestServer.layer, { excludeTestServices: true })("a server", (it) => {
       const { send } = yield* TestServer
       const answer = yield* send("/health")
       assert.strictEqual(answer.status, 200)
-      assert.deepEqual(answer.json, { status: "ok", droppedWrites: 0 })
+      assert.deepEqual(answer.json, { status: "ok", keepsHistory: true, droppedWrites: 0 })
       const head = yield* send("/health", { method: "HEAD" })
       assert.deepEqual([head.status, head.text], [200, ""])
     })

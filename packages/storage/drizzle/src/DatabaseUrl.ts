@@ -18,3 +18,12 @@ export const open = (
   options: OpenOptions = {}
 ): Effect.Effect<DBAdapter["Service"], DBError, Scope.Scope> =>
   isPostgres(database) ? PostgresAdapter.make({ url: database }) : SqliteAdapter.make({ file: database, ...options })
+
+/** Errors that lie with where the database is, and not with what is in it. */
+const storageReasons: ReadonlySet<DBError["reason"]> = new Set(["unavailable", "readOnly", "full"])
+
+/**
+ * Whether a database failed for a reason that lies with its storage (a read-only folder, a full disk, a server that is away), so that
+ * it may work when that is mended. What belongs to another program, is damaged or of a newer version, stays so.
+ */
+export const isStorageFault = ({ reason }: DBError): boolean => storageReasons.has(reason)

@@ -8,12 +8,12 @@
  */
 import type { DBError } from "@executor/sdk"
 import type Database from "better-sqlite3"
-import { Effect } from "effect"
+import type { Effect } from "effect"
 import type { Client } from "pg"
 import { isPostgres } from "./DatabaseUrl.ts"
-import { connectError, toDBError as toPostgresError } from "./internal/postgresErrors.ts"
 import { findDifferences, rebuild, rollupTables } from "./internal/rollupSql.ts"
 import { useFile } from "./internal/useFile.ts"
+import { usePostgres } from "./internal/usePostgres.ts"
 
 /** A scope whose counters do not add up. */
 export interface RollupDifference {
@@ -52,7 +52,7 @@ export const check = (options: {
   readonly database: string
 }): Effect.Effect<ReadonlyArray<RollupDifference>, DBError> =>
   isPostgres(options.database)
-    ? withPostgres(options.database, async (client) => {
+    ? usePostgres(options.database, async (client) => {
         const pending = `SELECT "scope_id", "change" FROM "rollup_change" WHERE NOT "only_tool"`
         return (await client.query<SqlRow>(findDifferences(pending))).rows.map(toDifference)
       })
@@ -61,7 +61,7 @@ export const check = (options: {
 /** Makes the counters anew from the executions, and tells what was different. */
 export const repair = (options: { readonly database: string }): Effect.Effect<ReadonlyArray<RebuiltRollup>, DBError> =>
   isPostgres(options.database)
-    ? withPostgres(options.database, repairPostgres)
+    ? usePostgres(options.database, repairPostgres)
     : useFile(options.database, (database) => database.transaction(() => repairSqlite(database)).immediate())
 
 const repairSqlite = (database: Database.Database): ReadonlyArray<RebuiltRollup> =>
@@ -94,19 +94,3 @@ const repairPostgres = async (client: Client): Promise<ReadonlyArray<RebuiltRoll
   await client.query("COMMIT")
   return rebuilt
 }
-
-const withPostgres = <A>(url: string, use: (client: Client) => Promise<A>): Effect.Effect<A, DBError> =>
-  Effect.acquireUseRelease(
-    Effect.tryPromise({
-      try: async () => {
-        const pg = await import("pg")
-        const client = new pg.Client({ connectionString: url, fallback_application_name: "executor" })
-        client.on("error", () => undefined)
-        await client.connect()
-        return client
-      },
-      catch: (cause) => toPostgresError(connectError(cause))
-    }),
-    (client) => Effect.tryPromise({ try: () => use(client), catch: toPostgresError }),
-    (client) => Effect.promise(() => client.end())
-  )

@@ -4,8 +4,9 @@
 import type { ExecutionStatus, Source } from "@executor/sdk"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import { readFile, stat } from "node:fs/promises"
-import { Composition } from "../Composition.ts"
+import { access, constants, readFile, stat, statfs } from "node:fs/promises"
+import { dirname } from "node:path"
+import { Composition, type DatabaseReport } from "../Composition.ts"
 import { databaseFile, locateDatabase, shownDatabase } from "../DatabaseLocation.ts"
 import { dataFiles, type Environment } from "../DataFolder.ts"
 import { exitCodes, ExitStatus, UsageError } from "../Failure.ts"
@@ -41,10 +42,19 @@ const checkNode = (): Check => {
     : problem("node", `${process.versions.node}; ${oldestNode.join(".")} or newer is needed`)
 }
 
+const isWritable = (path: string): Effect.Effect<boolean> =>
+  Effect.promise(() =>
+    access(path, constants.W_OK).then(
+      () => true,
+      () => false
+    )
+  )
+
 const checkFolder = Effect.fnUntraced(function* (folder: string) {
   const stats = yield* Effect.promise(() => stat(folder).catch(() => undefined))
   if (stats === undefined) return note("data folder", `${folder} is not there yet; the first command makes it`)
   if (!stats.isDirectory()) return problem("data folder", `${folder} is no folder`)
+  if (!(yield* isWritable(folder))) return problem("data folder", `${folder} cannot be written to by this user`)
   const mode = (stats.mode & 0o777).toString(8).padStart(4, "0")
   return (stats.mode & 0o077) === 0 || process.platform === "win32"
     ? ok("data folder", `${folder}, mode ${mode}`)
@@ -172,16 +182,39 @@ const sizeOf = (file: string): Effect.Effect<number | undefined> =>
     )
   )
 
-/** The file of the database, looked at before it is opened for writing. */
-const checkFile = Effect.fnUntraced(function* (file: string) {
-  const composition = yield* Composition
-  const report = yield* composition.inspectDatabase(file)
-  if (report.integrity !== "ok") return problem("database", `${file} is damaged: ${report.integrity}`)
-  const log = (yield* sizeOf(`${file}-wal`)) ?? 0
-  return ok(
-    "database",
-    `${file}, ${formatSize(report.sizeBytes)} and ${formatSize(log)} of write-ahead log, integrity ok`
+/** The database as it is before it is opened, which brings it up to date. */
+const checkIntegrity = (database: string, report: DatabaseReport, logBytes: number | undefined): Check => {
+  const shown = shownDatabase(database)
+  if (report.damage !== undefined) return problem("database", `${shown} is damaged: ${report.damage}`)
+  const log = logBytes === undefined ? "" : ` and ${formatSize(logBytes)} of write-ahead log`
+  return ok("database", `${shown}, ${formatSize(report.sizeBytes)}${log}, integrity ok: ${report.checked}`)
+}
+
+/** Opening has applied what was pending; it is refused where a newer version had written the database. */
+const checkMigrations = ({ pendingMigrations: pending }: DatabaseReport): Check =>
+  pending.length === 0
+    ? ok("migrations", "none is pending")
+    : ok("migrations", `${plural(pending.length, "was", "were")} pending, and applied now: ${pending.join(", ")}`)
+
+/** What a user may still write on the disk of a file. */
+const freeOf = (file: string): Effect.Effect<string> =>
+  Effect.promise(() =>
+    statfs(dirname(file)).then(
+      ({ bavail, bsize }) => `; ${formatSize(bavail * bsize)} are free on its disk`,
+      () => ""
+    )
   )
+
+/** Whether the history can be written: what is written for it is taken back. */
+const checkWriting = Effect.fnUntraced(function* (database: string) {
+  const composition = yield* Composition
+  const file = databaseFile(database)
+  const free = file === undefined ? "" : yield* freeOf(file)
+  return yield* Effect.match(composition.tryWrite(database), {
+    onSuccess: () => ok("writing", `works${free}`),
+    onFailure: ({ message }) =>
+      problem("writing", `${message} Until then executions work, and their history is lost${free}`)
+  })
 })
 
 /** Whether the counters of the history add up; with `repair`, they are made anew first. */
@@ -219,16 +252,17 @@ const checkDatabase = Effect.fnUntraced(function* (
   if (file !== undefined && (yield* sizeOf(file)) === undefined) {
     return [note("database", `${file} is not there yet; the first command makes it`)]
   }
-  const found = file === undefined ? ok("database", shownDatabase(database)) : yield* checkFile(file)
+  const report = yield* composition.inspectDatabase(database)
+  const found = checkIntegrity(database, report, file === undefined ? undefined : ((yield* sizeOf(`${file}-wal`)) ?? 0))
   if (found.status === "problem") return [found]
   const parts = yield* composition.openLocal({ database, limits: {} })
+  const writing = yield* checkWriting(database)
   const counters = yield* checkCounters(database, repair)
   const history = yield* checkHistory(parts)
   const dropped = yield* checkDropped(parts, folder)
   const listed = yield* parts.executor.sources.list()
   const started = yield* Effect.forEach(listed, checkSource(parts, sources), { concurrency: 4 })
-  // Opening it has brought it up to date, or was refused because a newer version had written it.
-  return [found, ok("migrations", "none is pending"), counters, ...history, dropped, ...started]
+  return [found, checkMigrations(report), writing, counters, ...history, dropped, ...started]
 }, Effect.scoped)
 
 /** `executor doctor`. */

@@ -17,17 +17,33 @@ import type { LimitChanges } from "../Settings.ts"
 import { type Opened, open } from "../Target.ts"
 import * as ToolArguments from "../ToolArguments.ts"
 
-/** Opens the backend, runs what `start` makes of it to its end, and reports. */
+/** Tells of a record that is not whole, once the outcome is told: it is the smaller news. */
+const reportDropped = Effect.fnUntraced(function* ({ backend, logFile }: Opened) {
+  const dropped = yield* backend.droppedWrites
+  if (dropped === 0) return
+  yield* Output.notice(
+    `warning: ${dropped} ${dropped === 1 ? "write" : "writes"} of the history failed, so the record of this execution is incomplete. ` +
+      `The cause is in ${logFile}, if that can be written; see also: executor doctor`
+  )
+})
+
+/**
+ * Opens the backend, runs what `start` makes of it to its end, and reports. `isNew` tells a new execution, which needs no history, from
+ * one that goes on.
+ */
 const execute = Effect.fn("Execute.execute")(function* (
   input: { readonly json: boolean; readonly [flag: string]: unknown },
+  isNew: boolean,
   start: (opened: Opened) => Effect.Effect<Effect.Effect<Outcome, Failure>, Failure, Process>
 ) {
   const { env } = yield* Process
-  const opened = yield* open(yield* Flags.target, env, Flags.limitFlagsOf(input))
+  const opened = yield* open(yield* Flags.target, env, { limitFlags: Flags.limitFlagsOf(input), runsCode: isNew })
   const first = yield* start(opened)
   const started = performance.now()
   const outcome = yield* Effect.provideService(converse(first), Backend, opened.backend)
-  yield* report(outcome, { json: input.json, waitedMs: performance.now() - started, server: opened.server })
+  const { keepsHistory, server } = opened
+  yield* report(outcome, { json: input.json, waitedMs: performance.now() - started, server, keepsHistory })
+  yield* reportDropped(opened)
 }, Effect.scoped)
 
 const readCode = Effect.fnUntraced(function* (file: Option.Option<string>, eval_: Option.Option<string>) {
@@ -56,7 +72,7 @@ export const run = Command.make(
   },
   Effect.fn(function* (input) {
     const code = yield* readCode(input.file, input.eval)
-    yield* execute(input, ({ backend, limits }) =>
+    yield* execute(input, true, ({ backend, limits }) =>
       Effect.succeed(backend.submit(code, { approve: input.approve, limits }))
     )
   })
@@ -102,6 +118,7 @@ export const call = Command.make(
     }
     yield* execute(
       input,
+      true,
       Effect.fnUntraced(function* ({ backend, limits }) {
         const args = yield* ToolArguments.read(input.tool, input.arguments, backend.describeTool(input.tool))
         const code = ToolArguments.program(input.tool, args)
@@ -157,7 +174,9 @@ export const resume = Command.make(
     const interactionId = Option.isSome(input.interaction)
       ? ExecutionInteractionId.make(input.interaction.value)
       : undefined
-    yield* execute(input, ({ backend }) => Effect.succeed(backend.resume(id, { action, content, interactionId })))
+    yield* execute(input, false, ({ backend }) =>
+      Effect.succeed(backend.resume(id, { action, content, interactionId }))
+    )
   })
 ).pipe(
   Command.withDescription(

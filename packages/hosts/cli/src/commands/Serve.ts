@@ -12,6 +12,7 @@ import * as Output from "../Output.ts"
 import { Process } from "../Process.ts"
 import { resolveLimits, resolveRetention } from "../Settings.ts"
 import { dataFolderOf } from "../Target.ts"
+import { prepare } from "../WithoutHistory.ts"
 
 const defaultHost = "127.0.0.1"
 const defaultPort = 4788
@@ -23,9 +24,7 @@ const folder = Effect.gen(function* () {
   if (Option.isSome(target.server)) {
     return yield* new UsageError({ message: "--server does not go with this command: it works on the data folder." })
   }
-  const dataFolder = dataFolderOf(target, env)
-  yield* ensure(dataFolder)
-  return dataFolder
+  return dataFolderOf(target, env)
 })
 
 /** Being stopped is how a server ends well. */
@@ -39,6 +38,13 @@ const parsePort = Effect.fnUntraced(function* (text: Option.Option<string>) {
     ? port
     : yield* new UsageError({ message: `--port: "${text.value}" is not a port from 0 to 65535` })
 })
+
+const tokenText = (noAuth: boolean, ownToken: string | undefined): string => {
+  if (noAuth) return "Anybody on this machine may use it: it wants no token."
+  return ownToken === undefined
+    ? "It wants a bearer token; print it with: executor token"
+    : `It wants a bearer token, which the data folder cannot keep, so it is for this server only: ${ownToken}`
+}
 
 /** `executor serve`. */
 export const serve = Command.make(
@@ -59,18 +65,16 @@ export const serve = Command.make(
     const composition = yield* Composition
     const port = yield* parsePort(input.port)
     const dataFolder = yield* folder
-    const limits = yield* resolveLimits({ flags: Flags.limitFlagsOf(input), env, dataFolder })
+    const { settings, withoutHistory } = yield* prepare(dataFolder, "What this server executes is")
+    const places = { env, dataFolder: settings }
+    const limits = yield* resolveLimits({ ...places, flags: Flags.limitFlagsOf(input) })
     const database = yield* locateDatabase(env, dataFolder)
-    const retention = yield* resolveRetention({ flags: Flags.retentionFlagsOf(input), env, dataFolder })
+    const retention = yield* resolveRetention({ ...places, flags: Flags.retentionFlagsOf(input) })
     const output = yield* Output.Output
-    const say = (url: string) =>
+    const say = (url: string, ownToken: string | undefined) =>
       Effect.gen(function* () {
         yield* Output.result(`Listening on ${url}`)
-        yield* Output.notice(
-          input.noAuth
-            ? "Anybody on this machine may use it: it wants no token."
-            : "It wants a bearer token; print it with: executor token"
-        )
+        yield* Output.notice(tokenText(input.noAuth, ownToken))
       }).pipe(Effect.provideService(Output.Output, output))
     yield* untilStopped(
       composition.serve({
@@ -81,6 +85,7 @@ export const serve = Command.make(
         host: input.host,
         port,
         auth: !input.noAuth,
+        withoutHistory,
         onListening: say
       })
     )
@@ -108,9 +113,10 @@ export const mcp = Command.make(
     const { env } = yield* Process
     const composition = yield* Composition
     const dataFolder = yield* folder
-    const limits = yield* resolveLimits({ flags: Flags.limitFlagsOf(input), env, dataFolder })
+    const { settings, withoutHistory } = yield* prepare(dataFolder, "What this server executes is")
+    const limits = yield* resolveLimits({ flags: Flags.limitFlagsOf(input), env, dataFolder: settings })
     const database = yield* locateDatabase(env, dataFolder)
-    yield* untilStopped(composition.mcp({ database, limits }))
+    yield* untilStopped(composition.mcp({ database, limits, withoutHistory }))
   })
 ).pipe(
   Command.withDescription(
@@ -127,7 +133,9 @@ export const token = Command.make(
   {},
   Effect.fn(function* () {
     const composition = yield* Composition
-    yield* Output.result(yield* composition.token(yield* folder))
+    const dataFolder = yield* folder
+    yield* ensure(dataFolder)
+    yield* Output.result(yield* composition.token(dataFolder))
   })
 ).pipe(
   Command.withDescription("Print the token that a server on this data folder wants; it is made if there is none yet."),

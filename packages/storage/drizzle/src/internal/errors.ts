@@ -41,7 +41,18 @@ export const toDBError = (error: unknown): DBError => {
     return new DBError({ message: "The file is damaged, or is not a database.", reason: "other", cause: error })
   }
   if (code.startsWith("SQLITE_CANTOPEN")) {
-    return new DBError({ message: "The database file cannot be opened.", reason: "unavailable", cause: error })
+    return new DBError({
+      message: "SQLite cannot make or open its files: check the permissions of the database's file and of its folder.",
+      reason: "unavailable",
+      cause: error
+    })
+  }
+  if (code.startsWith("SQLITE_IOERR")) {
+    return new DBError({
+      message: "The disk failed to read or write: check the disk, the space on it, and limits on the size of files.",
+      reason: "unavailable",
+      cause: error
+    })
   }
   return new DBError({ message: `The database refused: ${error.message}.`, reason: "other", cause: error })
 }

@@ -15,7 +15,7 @@ import { migrations } from "./postgresMigrations.ts"
 const lockKey = 0x45786563
 
 /** The table of the migrations that the database has had. */
-const marker = "executor_migration"
+export const marker = "executor_migration"
 
 /** Opens the database that the URL (which may be shown) names. */
 export const migrateDatabase = (connections: Connections, shownUrl: string): Effect.Effect<void, DBError> =>
