@@ -24,6 +24,7 @@ export interface Column {
   readonly name: string
   readonly type: ColumnType
   readonly nullable: boolean
+  readonly payload: boolean
   readonly generated: Generated | undefined
 }
 
@@ -35,6 +36,8 @@ export interface Table {
   readonly columnList: ReadonlyArray<Column>
   /** Those that are written: all but the generated ones. */
   readonly written: ReadonlyArray<Column>
+  /** The names of those that may hold long text. */
+  readonly payloads: ReadonlyArray<string>
 }
 
 /** The tables of a schema by name. */
@@ -44,16 +47,18 @@ export type Tables = ReadonlyMap<string, Table>
 export const compile = (schema: DBSchema): Tables =>
   new Map(
     Object.entries(schema).map(([name, table]) => {
-      const columnList = Object.entries(table.columns).map(([column, { generated, nullable, type }]) => ({
+      const columnList = Object.entries(table.columns).map(([column, { generated, nullable, payload, type }]) => ({
         table: name,
         name: column,
         type,
         nullable: nullable === true,
+        payload: payload === true,
         generated
       }))
       const columns = new Map(columnList.map((column) => [column.name, column]))
       const written = columnList.filter(({ generated }) => generated === undefined)
-      return [name, { name, schema: table, columnList, columns, written }]
+      const payloads = columnList.filter(({ payload }) => payload).map((column) => column.name)
+      return [name, { name, schema: table, columnList, columns, written, payloads }]
     })
   )
 

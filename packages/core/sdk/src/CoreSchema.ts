@@ -15,6 +15,9 @@ import type { ColumnType, DBSchema } from "./DBAdapter.ts"
 const column = <Type extends ColumnType>(type: Type) => ({ type }) as const
 const nullable = <Type extends ColumnType>(type: Type) => ({ type, nullable: true }) as const
 
+const payload = { type: "text", payload: true } as const
+const nullablePayload = { type: "text", payload: true, nullable: true } as const
+
 const generated = <const Parts extends { readonly join: ReadonlyArray<string>; readonly or?: string }>(parts: Parts) =>
   ({ type: "text", generated: parts }) as const
 
@@ -49,7 +52,7 @@ export const coreSchema = {
       scope_id: column("text"),
       /** The first characters, for lists. */
       preview: column("text"),
-      code: column("text")
+      code: payload
     },
     primaryKey: ["id"],
     indexes: [],
@@ -93,7 +96,7 @@ export const coreSchema = {
       sandbox_build: nullable("text"),
       options_json: nullable("text"),
       trigger_meta_json: nullable("text"),
-      error_text: nullable("text")
+      error_text: nullablePayload
     },
     primaryKey: ["id"],
     indexes: [
@@ -130,8 +133,8 @@ export const coreSchema = {
       scope_id: column("text"),
       logs_size: nullable("integer"),
       result_size: nullable("integer"),
-      logs_json: nullable("text"),
-      result_json: nullable("text")
+      logs_json: nullablePayload,
+      result_json: nullablePayload
     },
     primaryKey: ["execution_id"],
     indexes: [],
@@ -150,9 +153,9 @@ export const coreSchema = {
       resolved_by: nullable("text"),
       created_at: column("integer"),
       updated_at: column("integer"),
-      payload_json: column("text"),
-      response_json: nullable("text"),
-      response_private_json: nullable("text")
+      payload_json: payload,
+      response_json: nullablePayload,
+      response_private_json: nullablePayload
     },
     primaryKey: ["id"],
     indexes: [
@@ -182,9 +185,9 @@ export const coreSchema = {
       /** The characters of its arguments, and of its result or error. */
       args_size: column("integer"),
       result_size: column("integer"),
-      error_text: nullable("text"),
-      args_json: nullable("text"),
-      result_json: nullable("text")
+      error_text: nullablePayload,
+      args_json: nullablePayload,
+      result_json: nullablePayload
     },
     primaryKey: ["execution_id", "seq"],
     indexes: [{ name: "execution_tool_call_custom_id", columns: ["custom_id"], unique: true, notNull: "custom_id" }],

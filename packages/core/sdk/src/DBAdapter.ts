@@ -34,6 +34,8 @@ export interface TableSchema {
     readonly [column: string]: {
       readonly type: ColumnType
       readonly nullable?: boolean
+      /** Text that may be long, in no key and no index: an adapter may store it in another form, and gives it as it was written. */
+      readonly payload?: boolean
       /** Never written: it reads as `or`, where that is not null, and otherwise as the columns of `join` with a colon between. */
       readonly generated?: { readonly join: ReadonlyArray<string>; readonly or?: string }
     }

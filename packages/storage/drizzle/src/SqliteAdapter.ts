@@ -13,7 +13,9 @@ import { AdapterSchema, coreSchema, DBAdapter, type DBError, type Group, type Ro
 import { Effect, Layer, type Scope } from "effect"
 import { resolve } from "node:path"
 import { type Checkpoints, makeCheckpoints } from "./internal/checkpoints.ts"
+import { toDBError } from "./internal/errors.ts"
 import { openDatabase } from "./internal/open.ts"
+import { hasPacked, registerPackedText, unpackRows } from "./internal/packedText.ts"
 import { isPointRead } from "./internal/pointRead.ts"
 import { makeReaders } from "./internal/readers.ts"
 import { type ReadItem, type ReadRequest, runRead } from "./internal/reads.ts"
@@ -53,6 +55,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<DBAdapter["Service"], DBError, Scope.Scope> {
   const { file, lockWaitMillis = defaultLockWaitMillis, reads = "worker" } = options
   const database = yield* openDatabase(file, lockWaitMillis)
+  registerPackedText(database)
   const tables = AdapterSchema.compile(coreSchema)
   const statements = makeStatements(database, tables)
   const readNow = (request: ReadRequest) =>
@@ -94,12 +97,21 @@ export const make = Effect.fnUntraced(function* (
   return DBAdapter.of({
     schema: coreSchema,
     keepsRollups: true,
-    find: (options) => Effect.map(read({ op: "find", options }), (items) => items as ReadonlyArray<Row>),
+    find: (options) =>
+      Effect.flatMap(read({ op: "find", options }), (items) =>
+        unpacked(AdapterSchema.tableOf(tables, options.table), items as ReadonlyArray<Row>)
+      ),
     count: (options) => Effect.map(read({ op: "count", options }), ([count]) => Number(count)),
     countBy: (options) => Effect.map(read({ op: "countBy", options }), (items) => items as ReadonlyArray<Group>),
     write: writer.write
   })
 })
+
+/** Rows with the text of what is packed in them. */
+const unpacked = (table: AdapterSchema.Table, rows: ReadonlyArray<Row>): Effect.Effect<ReadonlyArray<Row>, DBError> =>
+  rows.some((row) => hasPacked(table, row))
+    ? Effect.as(Effect.tryPromise({ try: (signal) => unpackRows(table, rows, signal), catch: toDBError }), rows)
+    : Effect.succeed(rows)
 
 /** The database of a file, for as long as the layer lives. */
 export const layer = (options: SqliteOptions): Layer.Layer<DBAdapter, DBError> => Layer.effect(DBAdapter, make(options))

@@ -14,6 +14,7 @@ import { hasSearch } from "./internal/candidates.ts"
 import { toDBError } from "./internal/errors.ts"
 import { makeFreePages } from "./internal/freePages.ts"
 import type { FromReader, ReaderData, ToReader } from "./internal/readerMessages.ts"
+import { registerPackedText } from "./internal/packedText.ts"
 import { type ReadItem, runRead } from "./internal/reads.ts"
 import { makeSearchIndex } from "./internal/searchIndex.ts"
 import { makeStatements } from "./internal/statements.ts"
@@ -57,6 +58,7 @@ const openReader = (): Database.Database => {
   const database = new Database(file, { readonly: true, fileMustExist: true, timeout: lockWaitMillis })
   database.pragma("temp_store = MEMORY")
   database.function("executor_go_on", goOn)
+  registerPackedText(database, goOn)
   const tables = database
     .prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND wr = 0")
     .pluck()
@@ -84,7 +86,9 @@ const sendSlice = (): void => {
   let characters = 0
   while (sent < items.length && sent - from < sliceRows && characters < sliceCharacters) {
     const item = items[sent++]
-    for (const value of Object.values(item ?? {})) if (typeof value === "string") characters += value.length
+    for (const value of Object.values(item ?? {})) {
+      if (typeof value === "string" || value instanceof Uint8Array) characters += value.length
+    }
   }
   const last = sent === items.length
   post({ _tag: "slice", items: from === 0 && last ? items : items.slice(from, sent), last })

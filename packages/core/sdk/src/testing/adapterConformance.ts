@@ -14,6 +14,7 @@ import type {
   WriteConflict,
   WriteOperation
 } from "../DBAdapter.ts"
+import { longTextTests } from "./adapterLongText.ts"
 import { adapterProperties } from "./adapterProperties.ts"
 import { writingTests } from "./adapterWriting.ts"
 import { codeRow, executionRow, toolCallRow } from "./rows.ts"
@@ -53,6 +54,9 @@ export const adapterConformance = (name: string, makeAdapter: MakeAdapter): void
   })
   describe(`${name}: writing`, () => {
     writingTests(test)
+  })
+  describe(`${name}: long text`, () => {
+    longTextTests(test)
   })
   describe(`${name}: like the memory adapter`, () => {
     adapterProperties(makeAdapter)

@@ -33,6 +33,9 @@ export const executionRow = (id: string, row: Row = {}): Row => ({
   parent_execution_id: null,
   idempotency_key: null,
   code_id: "code",
+  cancel_requested_at: null,
+  sandbox_build: null,
+  options_json: null,
   trigger_meta_json: null,
   error_text: null,
   ...row

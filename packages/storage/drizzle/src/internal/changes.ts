@@ -55,7 +55,7 @@ const related = (sql: Sql, from: Aliased, { foreign, local, table, where }: Rela
 const change = (sql: Sql, from: Aliased, name: string, value: SetValue): string => {
   const computed = value !== null && typeof value === "object"
   const column = AdapterSchema.settable(from.table, name, computed)
-  const constant = (value: unknown) => sql.dialect.value(sql, AdapterSchema.storable(column, value))
+  const constant = (value: unknown) => sql.dialect.stored(sql, column, AdapterSchema.storable(column, value))
   if (!computed) return `"${name}" = ${constant(value)}`
   if ("increment" in value) return `"${name}" = "${name}" + ${constant(value.increment)}`
   const computation =

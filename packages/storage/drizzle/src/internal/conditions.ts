@@ -30,12 +30,20 @@ export const aliased = (sql: Sql, table: AdapterSchema.Table): Aliased => ({ tab
 export const reference = ({ alias, table }: Aliased, name: string): string =>
   `${alias}."${AdapterSchema.columnOf(table, name).name}"`
 
+/** The value of a column, as it was written. */
+export const valueOf = (sql: Sql, from: Aliased, name: string): string => {
+  const text = reference(from, name)
+  return AdapterSchema.columnOf(from.table, name).payload ? sql.dialect.payload(text) : text
+}
+
 /** A column whose values are added up. */
 export const summed = (from: Aliased, name: string): string =>
   reference(from, AdapterSchema.summable(from.table, name).name)
 
-const operand = (sql: Sql, from: Aliased, name: string): string =>
-  from.found === true ? sql.dialect.unindexed(reference(from, name)) : reference(from, name)
+const unindexedIfFound = (sql: Sql, from: Aliased, text: string): string =>
+  from.found === true ? sql.dialect.unindexed(text) : text
+
+const operand = (sql: Sql, from: Aliased, name: string): string => unindexedIfFound(sql, from, valueOf(sql, from, name))
 
 const compared = (sql: Sql, { table }: Aliased, name: string, value: unknown): string =>
   sql.dialect.value(sql, AdapterSchema.comparable(AdapterSchema.columnOf(table, name), value))
@@ -66,20 +74,20 @@ const exactCondition = (sql: Sql, from: Aliased, where: Where): string => {
     case "mayContain":
       return sql.dialect.mayContain(sql, from, where.value)
     case "isNull":
-      return `${operand(sql, from, where.column)} IS NULL`
+      return `${unindexedIfFound(sql, from, reference(from, where.column))} IS NULL`
     case "isNotNull":
-      return `${operand(sql, from, where.column)} IS NOT NULL`
+      return `${unindexedIfFound(sql, from, reference(from, where.column))} IS NOT NULL`
     case "in":
       return oneOf(sql, from, where.column, where.values)
     case "contains": {
-      const column = reference(from, where.column)
+      const column = valueOf(sql, from, where.column)
       const value = where.value.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
       return sql.dialect.contains(sql, column, searched(from, where.column, value))
     }
     case "startsWith":
       return startsWith(sql, from, where.column, where.value.toWellFormed())
     case "endsWith": {
-      const column = reference(from, where.column)
+      const column = valueOf(sql, from, where.column)
       if (where.value === "") return `${column} IS NOT NULL`
       return sql.dialect.endsWith(sql, column, searched(from, where.column, where.value))
     }
@@ -115,7 +123,8 @@ const oneOf = (sql: Sql, from: Aliased, name: string, values: ReadonlyArray<stri
 /** A range, which an index serves, and not LIKE, which on SQLite ignores case. */
 const startsWith = (sql: Sql, from: Aliased, column: string, prefix: string): string => {
   const isOther = from.related === true || from.found === true
-  const name = isOther ? sql.dialect.unindexed(reference(from, column)) : reference(from, column)
+  const value = valueOf(sql, from, column)
+  const name = isOther ? sql.dialect.unindexed(value) : value
   if (prefix === "") return `${name} IS NOT NULL`
   const from1 = `${name} >= ${compared(sql, from, column, prefix)}`
   const end = afterPrefix(prefix)
@@ -146,7 +155,7 @@ export const afterPosition = (
   const nullable = columns.map(({ name, nullable }) => nullable && !notNull.includes(name))
   const direction = orderBy[0]?.direction
   if (!nullable.includes(true) && !after.includes(null) && orderBy.every((order) => order.direction === direction)) {
-    const names = columns.map(({ name }) => reference(from, name))
+    const names = columns.map(({ name }) => valueOf(sql, from, name))
     const marks = columns.map(({ name }, i) => compared(sql, from, name, after[i]))
     return `(${names.join(", ")}) ${direction === "desc" ? "<" : ">"} (${marks.join(", ")})`
   }
@@ -154,7 +163,7 @@ export const afterPosition = (
     const order = orderBy[index]
     const value = after[index] ?? null
     if (order === undefined) return "FALSE"
-    const name = reference(from, order.column)
+    const name = valueOf(sql, from, order.column)
     if (value === null) return `(${name} IS NULL AND ${rest(index + 1)})`
     const beyond = `${name} ${order.direction === "desc" ? "<" : ">"} ${compared(sql, from, order.column, value)}`
     const last = nullable[index] === true ? ` OR ${name} IS NULL` : ""

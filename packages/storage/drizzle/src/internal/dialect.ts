@@ -6,7 +6,7 @@ import type { AdapterSchema, Where } from "@executor/sdk"
 import type { Aliased } from "./conditions.ts"
 
 /** A value as a driver binds it. */
-export type Parameter = string | number | null
+export type Parameter = string | number | Uint8Array | null
 
 /** SQL in the making: its parameters in the order of the text, and how many tables have been named. */
 export interface Sql {
@@ -20,6 +20,10 @@ export interface Sql {
 export interface Dialect {
   /** A value of a column, or one that it is compared with. */
   readonly value: (sql: Sql, value: string | number | boolean | null) => string
+  /** A value as it is written to a column. */
+  readonly stored: (sql: Sql, column: AdapterSchema.Column, value: string | number | boolean | null) => string
+  /** What was written to a column of payloads, for conditions on it. */
+  readonly payload: (name: string) => string
   /** Whether a column of text contains a value whose ASCII letters are lower case, whatever the case of its own. */
   readonly contains: (sql: Sql, column: string, value: string) => string
   /** Rows that may contain a value in the columns of `text` of their table: all, where there is no index to ask. */

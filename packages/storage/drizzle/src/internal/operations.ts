@@ -3,17 +3,27 @@
  */
 import { AdapterSchema, type Row, type WriteOperation } from "@executor/sdk"
 import { deleteText, insertText, type Operation, updateText, writeConflict } from "./changes.ts"
-import { startSql } from "./dialect.ts"
-import { sqliteDialect } from "./sqliteDialect.ts"
+import { type Dialect, startSql } from "./dialect.ts"
+import type { PackedTexts } from "./packedText.ts"
+import { packingDialect, sqliteDialect } from "./sqliteDialect.ts"
 import type { Statements } from "./statements.ts"
 
-/** Runs a unit inside the transaction that there is; throws `WriteConflict`, or what the database throws. */
-export const runUnit = (statements: Statements, operations: ReadonlyArray<WriteOperation>): ReadonlyArray<number> =>
-  operations.map((operation, index) => {
-    const changed = runOperation(statements, operation)
+/**
+ * Runs a unit inside the transaction that there is, with its long texts as they are stored; throws `WriteConflict`, or what
+ * the database throws.
+ */
+export const runUnit = (
+  statements: Statements,
+  operations: ReadonlyArray<WriteOperation>,
+  texts: PackedTexts
+): ReadonlyArray<number> => {
+  const dialect = packingDialect(texts)
+  return operations.map((operation, index) => {
+    const changed = runOperation(statements, operation, dialect)
     if (operation.expect === undefined || operation.expect === changed) return changed
     throw writeConflict(operation, index, changed)
   })
+}
 
 /**
  * Whether a unit needs no transaction of its own: a single statement, which SQLite itself undoes when it fails, and which
@@ -33,23 +43,23 @@ const changesAtMostOne = (tables: AdapterSchema.Tables, { table, where }: Operat
   return tables.get(table)?.schema.primaryKey.every(pins) ?? false
 }
 
-const runOperation = (statements: Statements, operation: WriteOperation): number => {
-  if (operation.op === "insert") return insert(statements, operation)
-  const sql = startSql(sqliteDialect, statements.tables)
+const runOperation = (statements: Statements, operation: WriteOperation, dialect: Dialect): number => {
+  if (operation.op === "insert") return insert(statements, operation, dialect)
+  const sql = startSql(dialect, statements.tables)
   if (operation.op === "delete") return statements.run(deleteText(sql, operation), sql.parameters)
   const text = updateText(sql, operation)
   return text.startsWith("SELECT") ? statements.all(text, sql.parameters).length : statements.run(text, sql.parameters)
 }
 
-const insert = (statements: Statements, operation: Operation<"insert">): number => {
+const insert = (statements: Statements, operation: Operation<"insert">, dialect: Dialect): number => {
   const table = AdapterSchema.tableOf(statements.tables, operation.table)
   const isPlain = operation.given === undefined && operation.onConflict === undefined
   let written = 0
   for (const row of operation.rows) {
     AdapterSchema.checkColumns(table, row)
-    const sql = startSql(sqliteDialect, statements.tables)
+    const sql = startSql(dialect, statements.tables)
     for (const column of table.written) {
-      sqliteDialect.value(sql, AdapterSchema.storable(column, row[column.name]))
+      dialect.stored(sql, column, AdapterSchema.storable(column, row[column.name]))
     }
     const text = isPlain ? plainInsert(table) : insertText(sql, table, source(table, operation), row, operation)
     written += statements.run(text, sql.parameters)

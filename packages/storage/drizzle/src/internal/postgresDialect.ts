@@ -35,6 +35,9 @@ const arrayType = ({ type }: AdapterSchema.Column, values: ReadonlyArray<unknown
 /** The SQL of Postgres. */
 export const postgresDialect: Dialect = {
   value,
+  stored: (sql, _column, stored) => value(sql, stored),
+  // Postgres packs long text by itself.
+  payload: (name) => name,
   // Not a search for a position: an index of trigrams can serve this.
   contains: (sql, column, text) => {
     const pattern = encodeText(text).replace(/[\\%_]/g, "\\$&")

@@ -14,6 +14,7 @@
  * step merges a little.
  */
 import type Database from "better-sqlite3"
+import { registerPackedText, textOf, unpackedLength } from "./packedText.ts"
 import { groupBits, indexedText, searchedUnits } from "./sqliteSearch.ts"
 
 /** How much of what. */
@@ -58,7 +59,7 @@ const sources: ReadonlyArray<Source> = [
   },
   {
     table: "execution_code",
-    ready: `SELECT p.id, p.revision, p.seq, p.position, length(c.code) AS size
+    ready: `SELECT p.id, p.revision, p.seq, p.position, ${unpackedLength("c.code")} AS size
       FROM execution_code_search_pending AS p LEFT JOIN execution_code AS c ON c.rowid = p.id
       ORDER BY p.id LIMIT ${lookedAt}`,
     piece: [`SELECT -1 AS seq, code AS a, NULL AS b, NULL AS c FROM execution_code WHERE rowid = :id AND :seq < 0`]
@@ -93,6 +94,7 @@ export const makeSearchIndex = (
   database: Database.Database,
   limits: SearchIndexLimits = defaultLimits
 ): (() => boolean) => {
+  registerPackedText(database)
   const steps = sources.map((source) => makeIndex(database, source, limits))
   return () => steps.map((step) => step()).includes(true)
 }
@@ -132,7 +134,13 @@ const makeIndex = (
     for (const statement of pieces) {
       const row = statement.get({ id, seq })
       if (row !== undefined)
-        return { seq: row.seq, text: [row.a, row.b, row.c].filter((text) => text !== null).join("\n") }
+        return {
+          seq: row.seq,
+          text: [row.a, row.b, row.c]
+            .filter((text) => text !== null)
+            .map(textOf)
+            .join("\n")
+        }
     }
     return undefined
   }
@@ -226,9 +234,9 @@ const makeIndex = (
 
 interface PieceRow {
   readonly seq: number
-  readonly a: string | null
-  readonly b: string | null
-  readonly c: string | null
+  readonly a: string | Uint8Array | null
+  readonly b: string | Uint8Array | null
+  readonly c: string | Uint8Array | null
 }
 
 const sizeOfGroup = (rows: ReadonlyArray<Pending>, start: number): number => {

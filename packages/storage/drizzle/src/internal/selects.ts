@@ -2,7 +2,7 @@
  * `find`, `count` and `countBy` of `DBAdapter` as SQL.
  */
 import { AdapterSchema, type CountByOptions, type FindOptions, type Group, type Value } from "@executor/sdk"
-import { afterPosition, aliased, condition, reference, summed, type Aliased } from "./conditions.ts"
+import { afterPosition, aliased, condition, reference, summed, valueOf, type Aliased } from "./conditions.ts"
 import { type Dialect, type Parameter, type Sql, startSql } from "./dialect.ts"
 
 /** A statement that reads. */
@@ -53,7 +53,7 @@ export const findPart = (sql: Sql, options: FindOptions, part: Part, limit: numb
   const order = orderBy.map(({ column, direction }) => {
     const { nullable } = AdapterSchema.columnOf(from.table, column)
     const nulls = nullable && direction === sql.dialect.nullsFirst && !(part !== "all" && column === first?.column)
-    return `${reference(from, column)} ${direction === "asc" ? "ASC" : "DESC"}${nulls ? " NULLS LAST" : ""}`
+    return `${valueOf(sql, from, column)} ${direction === "asc" ? "ASC" : "DESC"}${nulls ? " NULLS LAST" : ""}`
   })
   const columns = selectedColumns(from.table, options).map(({ name }) => reference(from, name))
   return (
@@ -103,7 +103,14 @@ export const groupOf = (
 })
 
 /** The key of a group by whether a column has a value. */
-const presence: AdapterSchema.Column = { table: "", name: "", type: "boolean", nullable: false, generated: undefined }
+const presence: AdapterSchema.Column = {
+  table: "",
+  name: "",
+  type: "boolean",
+  nullable: false,
+  payload: false,
+  generated: undefined
+}
 
 /** The statement of grouped counts; throws a `DBError` if the request does not fit the schema. */
 export const selectCountBy = (
@@ -116,7 +123,7 @@ export const selectCountBy = (
   const from = aliased(sql, AdapterSchema.tableOf(tables, options.table))
   const keys = options.by.map((group) => {
     if ("column" in group) {
-      return { column: AdapterSchema.columnOf(from.table, group.column), text: reference(from, group.column) }
+      return { column: AdapterSchema.columnOf(from.table, group.column), text: valueOf(sql, from, group.column) }
     }
     if ("notNull" in group) {
       const { name } = AdapterSchema.columnOf(from.table, group.notNull)
@@ -130,7 +137,7 @@ export const selectCountBy = (
     return { column, text: `${name} - ((${name} % ${size}) + ${size}) % ${size}` }
   })
   const where = whereClause(sql, from, options.where)
-  const counted = options.distinct === undefined ? "*" : `DISTINCT ${reference(from, options.distinct)}`
+  const counted = options.distinct === undefined ? "*" : `DISTINCT ${valueOf(sql, from, options.distinct)}`
   const sums = (options.sum ?? []).map((name, i) => `coalesce(sum(${summed(from, name)}), 0) AS s${i}`)
   const order = keys.map((_, i) => `k${i} ASC NULLS LAST`)
   const text =

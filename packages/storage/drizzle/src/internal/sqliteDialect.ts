@@ -3,15 +3,16 @@
  */
 import { AdapterSchema } from "@executor/sdk"
 import type { Dialect, Parameter, Sql } from "./dialect.ts"
+import { type PackedTexts, unpackedText } from "./packedText.ts"
 
 /** SQLite refuses statements with more parameters than this. */
 const maxValues = 32_000
 
 /** A value as it is bound. */
-export const bind = (value: string | number | boolean | null): Parameter =>
+export const bind = (value: string | number | boolean | Uint8Array | null): Parameter =>
   typeof value === "boolean" ? Number(value) : value
 
-const parameter = (sql: Sql, value: string | number | boolean | null): "?" => {
+const parameter = (sql: Sql, value: string | number | boolean | Uint8Array | null): "?" => {
   sql.parameters.push(bind(value))
   return "?"
 }
@@ -19,6 +20,8 @@ const parameter = (sql: Sql, value: string | number | boolean | null): "?" => {
 /** The SQL of SQLite. */
 export const sqliteDialect: Dialect = {
   value: parameter,
+  stored: (sql, _column, value) => parameter(sql, value),
+  payload: unpackedText,
   contains: (sql, column, value) => `instr(lower(${column}), ${parameter(sql, value)}) > 0`,
   mayContain: () => "TRUE",
   endsWith: (sql, column, value) => {
@@ -41,3 +44,13 @@ export const sqliteDialect: Dialect = {
   limit: parameter,
   nullsFirst: "asc"
 }
+
+/** The SQL of SQLite for a unit of work with long texts, given as they are stored. */
+export const packingDialect = (texts: PackedTexts): Dialect =>
+  texts.size === 0
+    ? sqliteDialect
+    : {
+        ...sqliteDialect,
+        stored: (sql, { payload }, value) =>
+          parameter(sql, (payload && typeof value === "string" ? texts.get(value) : undefined) ?? value)
+      }

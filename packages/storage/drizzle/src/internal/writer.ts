@@ -10,12 +10,15 @@
  * so that a burst of writes does not hold up the event loop. When another process holds the lock, the queue keeps its
  * order and is tried again; a unit that has waited too long fails as `unavailable`.
  *
+ * Long texts are packed before, one after the other. The units behind them wait, so that the order stays.
+ *
  * A unit that is interrupted while it is queued is not written. One that has been written stays written.
  */
 import { type DBError, WriteConflict, type WriteOperation } from "@executor/sdk"
 import { Effect } from "effect"
 import { databaseClosed, isBusy, locked, toDBError } from "./errors.ts"
 import { isOneStatement, runUnit } from "./operations.ts"
+import { longTexts, type PackedTexts, packTexts } from "./packedText.ts"
 import { retryDelayMillis } from "./retry.ts"
 import type { Statements } from "./statements.ts"
 
@@ -29,9 +32,15 @@ type Outcome = Effect.Effect<ReadonlyArray<number>, DBError | WriteConflict>
 interface Unit {
   readonly operations: ReadonlyArray<WriteOperation>
   readonly resume: (outcome: Outcome) => void
-  readonly deadline: number
+  /** When it has waited too long for a lock; nothing before it has found one held. */
+  deadline: number | undefined
   interrupted: boolean
+  readonly longTexts: ReadonlyArray<string>
+  /** Its long texts by what is stored for them; nothing until they are packed. */
+  packed: PackedTexts | undefined
 }
+
+const noTexts: PackedTexts = new Map()
 
 /** The writing side of a connection. */
 export interface Writer {
@@ -58,6 +67,7 @@ export const makeWriter = (
   let queue: Array<Unit> = []
   let scheduled: ReturnType<typeof setImmediate> | undefined
   let retry: ReturnType<typeof setTimeout> | undefined
+  let packing = false
   let closed = false
 
   const exec = (text: string) => statements.run(text, [])
@@ -71,7 +81,7 @@ export const makeWriter = (
 
   const runAlone = (unit: Unit): GroupResult => {
     try {
-      return [[unit, Effect.succeed(runUnit(statements, unit.operations))]]
+      return [[unit, Effect.succeed(runUnit(statements, unit.operations, unit.packed ?? noTexts))]]
     } catch (error) {
       return isBusy(error) ? "busy" : [[unit, failure(error)]]
     }
@@ -89,7 +99,7 @@ export const makeWriter = (
     for (const unit of units) {
       if (savepoints) exec("SAVEPOINT unit")
       try {
-        outcomes.push([unit, Effect.succeed(runUnit(statements, unit.operations))])
+        outcomes.push([unit, Effect.succeed(runUnit(statements, unit.operations, unit.packed ?? noTexts))])
       } catch (error) {
         if (savepoints && inTransaction()) exec("ROLLBACK TO unit")
         else {
@@ -114,8 +124,9 @@ export const makeWriter = (
 
   const flush = () => {
     scheduled = undefined
-    const units = queue.filter((unit) => !unit.interrupted)
-    queue = []
+    queue = queue.filter((unit) => !unit.interrupted)
+    const unready = queue.findIndex(({ packed }) => packed === undefined)
+    const units = unready === -1 ? queue : queue.slice(0, unready)
     const [first] = units
     if (first === undefined) return
     const result =
@@ -123,19 +134,19 @@ export const makeWriter = (
         ? runAlone(first)
         : runGroup(units, false)
     if (result === "busy") {
-      waitForLock(units)
+      waitForLock()
       return
     }
-    queue = units.slice(result.length)
-    if (queue.length > 0) schedule()
+    queue = queue.slice(result.length)
+    if (units.length > result.length) schedule()
     for (const [unit, outcome] of result) unit.resume(outcome)
     onCommit(result.some(([unit]) => deletes(unit)))
   }
 
-  const waitForLock = (units: Array<Unit>) => {
+  const waitForLock = () => {
     const now = performance.now()
-    const late = units.filter((unit) => closed || unit.deadline <= now)
-    queue = units.filter((unit) => !late.includes(unit))
+    const late = queue.filter((unit) => closed || (unit.deadline ??= now + waitMillis) <= now)
+    queue = queue.filter((unit) => !late.includes(unit))
     if (queue.length > 0) {
       retry = setTimeout(() => {
         retry = undefined
@@ -149,6 +160,20 @@ export const makeWriter = (
     if (retry === undefined) scheduled ??= setImmediate(flush)
   }
 
+  const pack = async (): Promise<void> => {
+    if (packing) return
+    packing = true
+    for (;;) {
+      const unit = queue.find(({ interrupted, packed }) => packed === undefined && !interrupted)
+      if (unit === undefined) break
+      // One that cannot be packed, for want of memory, is stored as it is.
+      // oxlint-disable-next-line no-await-in-loop
+      unit.packed = await packTexts(unit.longTexts).catch(() => noTexts)
+      schedule()
+    }
+    packing = false
+  }
+
   return {
     write: (operations) =>
       Effect.callback((resume) => {
@@ -156,9 +181,18 @@ export const makeWriter = (
           resume(Effect.fail(databaseClosed()))
           return
         }
-        const unit: Unit = { operations, resume, deadline: performance.now() + waitMillis, interrupted: false }
+        const texts = longTexts(statements.tables, operations)
+        const unit: Unit = {
+          operations,
+          resume,
+          deadline: undefined,
+          interrupted: false,
+          longTexts: texts,
+          packed: texts.length === 0 ? noTexts : undefined
+        }
         queue.push(unit)
-        schedule()
+        if (unit.packed === undefined) void pack()
+        else schedule()
         return Effect.sync(() => {
           unit.interrupted = true
         })
@@ -168,6 +202,8 @@ export const makeWriter = (
       clearImmediate(scheduled)
       clearTimeout(retry)
       retry = undefined
+      // What is not packed yet is stored as it is.
+      for (const unit of queue) unit.packed ??= noTexts
       while (queue.length > 0) flush()
     }
   }
