@@ -42,11 +42,11 @@ interface OpenOptions {
 /** Opens the database, or one in memory where its storage is at fault and the caller can do with that. */
 const openAdapter = Effect.fn("composition.openAdapter")(function* (options: OpenOptions) {
   const { database, reads, withoutHistory } = options
-  const { DatabaseUrl } = yield* load(() => import("@executor/storage-drizzle"))
+  const { DatabaseUrl, MemoryDatabase } = yield* load(() => import("@executor/storage-drizzle"))
   const inMemory = ({ message: why }: DBError, say: WithoutHistory) =>
     Effect.gen(function* () {
-      const adapter = yield* DatabaseUrl.open(":memory:")
-      yield* say({ why, sources: "missing" })
+      const { adapter, hasSources } = yield* MemoryDatabase.open({ instead: database })
+      yield* say({ why, hasSources })
       return { adapter, keepsHistory: false }
     })
   return yield* DatabaseUrl.open(database, { reads }).pipe(

@@ -25,7 +25,7 @@ export interface MemoryReport {
   /** What could not be opened, and why. */
   readonly why: string
   /** Whether the sources in it could be read all the same. */
-  readonly sources: "read" | "missing"
+  readonly hasSources: boolean
 }
 
 /**

@@ -12,14 +12,32 @@ import { dataFiles } from "./DataFolder.ts"
 /** A log larger than this is set aside (`.old`) and begun anew: it is for the latest trouble, not an archive. */
 const maxLogBytes = 5 * 1024 * 1024
 
+/** Entries that are kept while the log cannot be written: the disk that is full for it was full for the history. The oldest go first. */
+const maxUnwritten = 500
+
+/** How soon they are tried again. */
+const retryMs = 1_000
+
+let unwritten: ReadonlyArray<string> = []
+let retry: NodeJS.Timeout | undefined
+
 /** Appends an entry. A log that cannot be written must not turn one failure into two. */
 const append = (folder: string, text: string): boolean => {
+  unwritten = [...unwritten, `${text.trimEnd()}\n`]
+  return writeEntries(folder)
+}
+
+const writeEntries = (folder: string): boolean => {
+  clearTimeout(retry)
   const file = dataFiles.log(folder)
   try {
     if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > maxLogBytes) renameSync(file, `${file}.old`)
-    appendFileSync(file, `${text.trimEnd()}\n`, { mode: 0o600 })
+    appendFileSync(file, unwritten.join(""), { mode: 0o600 })
+    unwritten = []
     return true
   } catch {
+    unwritten = unwritten.slice(-maxUnwritten)
+    retry = setTimeout(() => writeEntries(folder), retryMs).unref()
     return false
   }
 }

@@ -29,16 +29,16 @@ export const prepare = Effect.fnUntraced(function* (
   })
   return {
     settings: problem === undefined ? dataFolder : undefined,
-    withoutHistory: ({ sources, why }) =>
+    withoutHistory: ({ hasSources, why }) =>
       notice(
         // What is wrong with the folder is also what is wrong with the file in it.
-        `warning: ${problem ?? why}\n${subject} not kept: it works in memory, without the history, and ${sourcesText(sources)}. ` +
+        `warning: ${problem ?? why}\n${subject} not kept: it works in memory, without the history, and ${sourcesText(hasSources)}. ` +
           "Look for more with: executor doctor"
       ).pipe(Effect.provideService(Output, output))
   }
 })
 
-const sourcesText = (sources: MemoryReport["sources"]): string =>
-  sources === "read"
-    ? "with the sources as they were read from the database"
-    : "without the sources in the database, so tools of those cannot be called"
+const sourcesText = (hasSources: boolean): string =>
+  hasSources
+    ? "with the sources that could be read from the database"
+    : "without the sources in the database, so their tools cannot be called"

@@ -3,6 +3,7 @@
  */
 export * as DatabaseInspection from "./DatabaseInspection.ts"
 export * as DatabaseUrl from "./DatabaseUrl.ts"
+export * as MemoryDatabase from "./MemoryDatabase.ts"
 export * as PostgresAdapter from "./PostgresAdapter.ts"
 export * as Rollups from "./Rollups.ts"
 export * as SqliteAdapter from "./SqliteAdapter.ts"

@@ -2,7 +2,7 @@
  * The command that looks whether everything is as it should be: `doctor`.
  */
 import type { ExecutionStatus, Source } from "@executor/sdk"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { Command } from "effect/cli"
 import { access, constants, readFile, stat, statfs } from "node:fs/promises"
 import { dirname } from "node:path"
@@ -255,7 +255,9 @@ const checkDatabase = Effect.fnUntraced(function* (
   const report = yield* composition.inspectDatabase(database)
   const found = checkIntegrity(database, report, file === undefined ? undefined : ((yield* sizeOf(`${file}-wal`)) ?? 0))
   if (found.status === "problem") return [found]
-  const parts = yield* composition.openLocal({ database, limits: {} })
+  const opened = yield* Effect.result(composition.openLocal({ database, limits: {} }))
+  if (Result.isFailure(opened)) return [found, problem("history", opened.failure.message)]
+  const parts = opened.success
   const writing = yield* checkWriting(database)
   const counters = yield* checkCounters(database, repair)
   const history = yield* checkHistory(parts)

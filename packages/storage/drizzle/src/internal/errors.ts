@@ -34,7 +34,8 @@ export const toDBError = (error: unknown): DBError => {
       cause: error
     })
   }
-  if (code === "SQLITE_FULL") {
+  // The files beside the database that SQLite makes for its readers have no room.
+  if (code === "SQLITE_FULL" || code === "SQLITE_IOERR_SHMSIZE") {
     return new DBError({ message: "The disk is full: free some space.", reason: "full", cause: error })
   }
   if (code === "SQLITE_NOTADB" || code.startsWith("SQLITE_CORRUPT")) {

@@ -2,18 +2,19 @@
  * Looking at a SQLite file: see `DatabaseInspection.ts`.
  */
 import { DBError } from "@executor/sdk"
-import Database from "better-sqlite3"
+import type Database from "better-sqlite3"
 import { Effect } from "effect"
 import { statSync } from "node:fs"
 import type { DatabaseReport } from "../DatabaseInspection.ts"
 import { toDBError } from "./errors.ts"
+import { openReadOnly } from "./readOnly.ts"
 import { migrations } from "./sqliteMigrations.ts"
 import { useFile } from "./useFile.ts"
 
 export const inspect = (file: string): Effect.Effect<DatabaseReport, DBError> =>
   Effect.try({
     try: () => {
-      const database = new Database(file, { readonly: true, fileMustExist: true })
+      const database = openReadOnly(file)
       try {
         const applied = Number(database.pragma("user_version", { simple: true }))
         return {
