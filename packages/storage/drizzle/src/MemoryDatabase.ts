@@ -5,7 +5,6 @@
 import { AdapterSchema, coreSchema, type DBAdapter, DBError, type Row, type WriteOperation } from "@executor/sdk"
 import { Effect, type Scope } from "effect"
 import { isPostgres } from "./DatabaseUrl.ts"
-import { toDBError } from "./internal/errors.ts"
 import { find } from "./internal/queries.ts"
 import { openReadOnly } from "./internal/readOnly.ts"
 import { migrations } from "./internal/sqliteMigrations.ts"
@@ -33,8 +32,8 @@ export const open = Effect.fnUntraced(function* (options: {
   return { adapter, hasSources: true }
 })
 
-/** The rows of the catalog, as the unit of work that writes them elsewhere. */
-const readCatalog = (file: string): Effect.Effect<ReadonlyArray<WriteOperation>, DBError> =>
+/** The rows of the catalog, as the unit of work that writes them elsewhere. It fails with whatever is in the way: all are the same here. */
+const readCatalog = (file: string): Effect.Effect<ReadonlyArray<WriteOperation>, unknown> =>
   Effect.try({
     try: () => {
       const database = openReadOnly(file)
@@ -52,5 +51,5 @@ const readCatalog = (file: string): Effect.Effect<ReadonlyArray<WriteOperation>,
         database.close()
       }
     },
-    catch: toDBError
+    catch: (cause) => cause
   })

@@ -1,0 +1,230 @@
+/**
+ * The built command where its history cannot be written: executions work all the same, and everybody is told.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Client } from "@modelcontextprotocol/client"
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
+import { Effect } from "effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { fileLimit, makeReadOnly, smallDisk, stranger } from "./disks.ts"
+import { bin, type Cli, everythingServer, history, makeCli, serve, start } from "./support.ts"
+
+const withSource = Effect.fnUntraced(function* (cli: Cli) {
+  const added = yield* cli.run(["sources", "add", "mcp", "everything", "--", ...everythingServer])
+  assert.strictEqual(added.code, 0, added.stderr)
+})
+
+/** The checks of doctor by name. */
+const doctor = (cli: Cli) =>
+  Effect.map(cli.run(["doctor", "--json"]), ({ code, stdout }) => {
+    const checks: ReadonlyArray<{ readonly name: string; readonly status: string; readonly detail: string }> =
+      JSON.parse(stdout).checks
+    return { code, of: (name: string) => checks.find((check) => check.name === name) }
+  })
+
+const health = (url: string) =>
+  Effect.promise(
+    async () =>
+      (await (await fetch(`${url}/health`)).json()) as {
+        readonly keepsHistory: boolean
+        readonly droppedWrites: number
+      }
+  )
+
+/** The command as a user who may only read. */
+const asStranger = (cli: Cli): Cli => ({
+  ...cli,
+  start: (args) => start(process.execPath, [bin, ...args], { env: cli.env, ...stranger }),
+  run: (args, options) =>
+    start(process.execPath, [bin, ...args], { env: { ...cli.env, ...options?.env }, stdin: "", ...stranger }).pipe(
+      Effect.flatMap(({ ended }) => ended),
+      Effect.scoped
+    )
+})
+
+describe("a folder that may only be read", () => {
+  it.live("takes no history, and its sources can be called", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      yield* withSource(cli)
+      yield* makeReadOnly(cli.folder)
+      const { run } = asStranger(cli)
+      const called = yield* run(["call", "everything.get-sum", "a=1", "b=2"])
+      assert.deepStrictEqual([called.code, called.stdout], [0, "The sum of 1 and 2 is 3.\n"])
+      assert.match(
+        called.stderr,
+        /^warning: The database \S+executor\.db cannot be opened.*\nThis execution is not kept/
+      )
+      assert.include(called.stderr, "with the sources that could be read from the database")
+      const failed = yield* run(["run", "-e", "throw new Error('no')"])
+      assert.deepStrictEqual([failed.code, failed.stdout], [1, ""])
+      assert.include(failed.stderr, "It is not in the history")
+      for (const args of [
+        ["executions", "list"],
+        ["executions", "prune", "--keep", "1", "--yes"],
+        ["resume", "e", "--accept"]
+      ]) {
+        const refused = yield* run(args)
+        assert.deepStrictEqual([refused.code, refused.stdout], [1, ""])
+        assert.match(refused.stderr, /^error: The database \S+executor\.db cannot be opened.*may not write/)
+      }
+      const found = yield* doctor({ ...cli, run })
+      assert.strictEqual(found.code, 1)
+      assert.deepInclude(found.of("database"), { status: "ok" })
+      assert.include(found.of("history")?.detail, "may not write")
+      assert.strictEqual((yield* history(cli)).length, 0)
+    })
+  )
+
+  it.live("can be served, with a token that is nowhere else", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      yield* cli.run(["run", "-e", "return 1"])
+      yield* makeReadOnly(cli.folder)
+      const { server, url } = yield* serve(asStranger(cli))
+      const shown = yield* server.shows(/for this server only: \S+\n/)
+      const token = /only: (\S+)/.exec(shown)?.[1] ?? ""
+      assert.include(shown, "What this server executes is not kept")
+      assert.deepStrictEqual(yield* health(url), { ...(yield* health(url)), keepsHistory: false, droppedWrites: 0 })
+      const run = (...args: ReadonlyArray<string>) => cli.run(["--server", url, "--token", token, ...args])
+      assert.strictEqual((yield* run("run", "-e", "return 2")).stdout, "2\n")
+      const listed = JSON.parse((yield* run("executions", "list", "--json")).stdout)
+      assert.deepStrictEqual(
+        listed.executions.map(
+          ({ execution }: { readonly execution: { readonly codePreview: string } }) => execution.codePreview
+        ),
+        ["return 2"]
+      )
+    })
+  )
+})
+
+describe("a data folder that cannot be made", () => {
+  const withFile = Effect.fnUntraced(function* () {
+    const cli = yield* makeCli()
+    const file = join(cli.folder, "..", "file")
+    writeFileSync(file, "")
+    return { cli, env: { EXECUTOR_DATA_DIR: join(file, "data") } }
+  })
+
+  it.live("is told of by commands that execute, and refused by others", () =>
+    Effect.gen(function* () {
+      const { cli, env } = yield* withFile()
+      const ended = yield* cli.run(["run", "--json", "-e", "return 1"], { env })
+      assert.deepStrictEqual([ended.code, JSON.parse(ended.stdout).result], [0, 1])
+      assert.match(ended.stderr, /^warning: The data folder \S+ cannot be used \(a part of its path is no folder\)/)
+      const listed = yield* cli.run(["executions", "list"], { env })
+      assert.deepStrictEqual([listed.code, listed.stdout], [1, ""])
+      assert.include(listed.stderr, "error: The data folder")
+    })
+  )
+
+  it.live("does not end an MCP server", () =>
+    Effect.gen(function* () {
+      const { cli, env } = yield* withFile()
+      const inherited = Object.entries({ ...cli.env, ...env }).filter(
+        (entry): entry is [string, string] => entry[1] !== undefined
+      )
+      const client = new Client({ name: "test-client", version: "1" })
+      const transport = new StdioClientTransport({
+        command: process.execPath,
+        args: [bin, "mcp"],
+        env: Object.fromEntries(inherited)
+      })
+      yield* Effect.acquireRelease(
+        Effect.promise(() => client.connect(transport)),
+        () => Effect.promise(() => client.close())
+      )
+      const answer = yield* Effect.promise(() =>
+        client.callTool({ name: "execute", arguments: { code: "return 6 * 7" } })
+      )
+      assert.include(JSON.stringify(answer), "42")
+    })
+  )
+})
+
+describe("a database", () => {
+  it.live("whose server is away takes no history", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli({ EXECUTOR_DATABASE_URL: "postgres://somebody:hidden@127.0.0.1:1/nothing" })
+      const ended = yield* cli.run(["run", "-e", "return 1"])
+      assert.deepStrictEqual([ended.code, ended.stdout], [0, "1\n"])
+      assert.match(ended.stderr, /^warning: .*127\.0\.0\.1:1\/nothing cannot be opened.*cannot be reached/)
+      assert.notInclude(ended.stderr, "hidden")
+    })
+  )
+
+  it.live("of a newer version is refused, since it is in order where it belongs", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      yield* cli.run(["run", "-e", "return 1"])
+      const database = new DatabaseSync(join(cli.folder, "executor.db"))
+      database.exec("PRAGMA user_version = 999")
+      database.close()
+      const refused = yield* cli.run(["run", "-e", "return 1"])
+      assert.deepStrictEqual([refused.code, refused.stdout], [1, ""])
+      assert.match(refused.stderr, /^error: .*newer version/)
+    })
+  )
+})
+
+describe.each([smallDisk, fileLimit])("a server that meets $name", ({ isPossible, make }) => {
+  it.live.skipIf(!isPossible)(
+    "goes on executing, counts what is lost, and keeps history again when there is room",
+    () =>
+      Effect.gen(function* () {
+        const disk = yield* make
+        const cli = yield* makeCli({ EXECUTOR_DATA_DIR: join(disk.folder, "data") })
+        yield* withSource(cli)
+        const { run, server, url } = yield* serve(cli, "--no-auth")
+        const pid = server.child.pid ?? 0
+        const sum = Effect.fnUntraced(function* (a: number) {
+          const ended = yield* run(["call", "everything.get-sum", `a=${a}`, "b=1"])
+          assert.deepStrictEqual([ended.code, ended.stdout], [0, `The sum of ${a} and 1 is ${a + 1}.\n`])
+        })
+        yield* sum(1)
+        disk.fill(pid)
+        yield* sum(2)
+        yield* sum(3)
+        assert.isAbove((yield* health(url)).droppedWrites, 0)
+        disk.free(pid)
+        yield* sum(4)
+        // What has ended is written when there is room, and so are the entries of the log.
+        const rows = yield* history(cli).pipe(
+          Effect.repeat({ until: (rows) => rows.length === 4 && rows.every(({ status }) => status === "completed") })
+        )
+        assert.lengthOf(rows, 4)
+        const { of } = yield* doctor(cli).pipe(
+          Effect.repeat({ until: ({ of }) => of("dropped writes")?.detail.includes("tells of 2") === true })
+        )
+        assert.match(of("dropped writes")?.detail ?? "", /^2 executions have an incomplete record/)
+        assert.deepInclude(of("writing"), { status: "ok" })
+        assert.deepInclude(of("counters"), { status: "ok" })
+      }),
+    60_000
+  )
+})
+
+describe("a full disk", () => {
+  it.live.skipIf(!smallDisk.isPossible)("is named by doctor, and does not stop an execution", () =>
+    Effect.gen(function* () {
+      const disk = yield* smallDisk.make
+      const cli = yield* makeCli({ EXECUTOR_DATA_DIR: join(disk.folder, "data") })
+      yield* withSource(cli)
+      const { url } = yield* serve(cli, "--no-auth")
+      disk.fill(0)
+      const found = yield* doctor(cli)
+      assert.deepInclude(found.of("writing"), { status: "problem" })
+      assert.match(
+        found.of("writing")?.detail ?? "",
+        /^The disk is full: free some space\..*0 bytes are free on its disk/
+      )
+      assert.strictEqual((yield* health(url)).droppedWrites, 0)
+      const ended = yield* cli.run(["run", "-e", "return 1"])
+      assert.deepStrictEqual([ended.code, ended.stdout], [0, "1\n"])
+      assert.match(ended.stderr, /^warning: \d+ writes of the history failed/)
+    })
+  )
+})
