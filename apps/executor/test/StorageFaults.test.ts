@@ -45,35 +45,36 @@ const asStranger = (cli: Cli): Cli => ({
 })
 
 describe("a folder that may only be read", () => {
+  const readOnly = Effect.fnUntraced(function* (cli: Cli) {
+    yield* makeReadOnly(cli.folder)
+    const { run } = asStranger(cli)
+    const called = yield* run(["call", "everything.get-sum", "a=1", "b=2"])
+    assert.deepStrictEqual([called.code, called.stdout], [0, "The sum of 1 and 2 is 3.\n"])
+    assert.match(called.stderr, /^warning: The database \S+executor\.db cannot be opened.*\nThis execution is not kept/)
+    assert.include(called.stderr, "with the sources that could be read from the database")
+    const failed = yield* run(["run", "-e", "throw new Error('no')"])
+    assert.deepStrictEqual([failed.code, failed.stdout], [1, ""])
+    assert.include(failed.stderr, "It is not in the history")
+    for (const args of [
+      ["executions", "list"],
+      ["executions", "prune", "--keep", "1", "--yes"],
+      ["resume", "e", "--accept"]
+    ]) {
+      const refused = yield* run(args)
+      assert.deepStrictEqual([refused.code, refused.stdout], [1, ""])
+      assert.match(refused.stderr, /^error: The database \S+executor\.db cannot be opened.*may not write/)
+    }
+    const found = yield* doctor({ ...cli, run })
+    assert.strictEqual(found.code, 1)
+    assert.deepInclude(found.of("database"), { status: "ok" })
+    assert.include(found.of("history")?.detail, "may not write")
+  })
+
   it.live("takes no history, and its sources can be called", () =>
     Effect.gen(function* () {
       const cli = yield* makeCli()
       yield* withSource(cli)
-      yield* makeReadOnly(cli.folder)
-      const { run } = asStranger(cli)
-      const called = yield* run(["call", "everything.get-sum", "a=1", "b=2"])
-      assert.deepStrictEqual([called.code, called.stdout], [0, "The sum of 1 and 2 is 3.\n"])
-      assert.match(
-        called.stderr,
-        /^warning: The database \S+executor\.db cannot be opened.*\nThis execution is not kept/
-      )
-      assert.include(called.stderr, "with the sources that could be read from the database")
-      const failed = yield* run(["run", "-e", "throw new Error('no')"])
-      assert.deepStrictEqual([failed.code, failed.stdout], [1, ""])
-      assert.include(failed.stderr, "It is not in the history")
-      for (const args of [
-        ["executions", "list"],
-        ["executions", "prune", "--keep", "1", "--yes"],
-        ["resume", "e", "--accept"]
-      ]) {
-        const refused = yield* run(args)
-        assert.deepStrictEqual([refused.code, refused.stdout], [1, ""])
-        assert.match(refused.stderr, /^error: The database \S+executor\.db cannot be opened.*may not write/)
-      }
-      const found = yield* doctor({ ...cli, run })
-      assert.strictEqual(found.code, 1)
-      assert.deepInclude(found.of("database"), { status: "ok" })
-      assert.include(found.of("history")?.detail, "may not write")
+      yield* Effect.scoped(readOnly(cli))
       assert.strictEqual((yield* history(cli)).length, 0)
     })
   )
