@@ -34,7 +34,9 @@ const texts = [
   "İstanbul ΣΊΣΥΦΟΣ straße K\u212Aelvin",
   "😀😀 family 👩‍👧 end",
   "ab",
-  `${"lorem ipsum ".repeat(40)}Needle${" dolor sit".repeat(40)}`
+  `${"lorem ipsum ".repeat(40)}Needle${" dolor sit".repeat(40)}`,
+  // So long that SQLite stores it compressed.
+  `${"Längeres 😀 ".repeat(3_000)}needle a_b ISTANBUL${" dolor\u0000sit".repeat(3_000)}`
 ]
 
 const anyChange: fc.Arbitrary<UpdateExecution> = fc.record(

@@ -98,7 +98,10 @@ const isHighSurrogate = (unit: number): boolean => unit >= 0xd800 && unit < 0xdc
 
 /** The text of a packed one. */
 const unpack = async (packed: Uint8Array): Promise<string> => {
-  const bytes = await decompress(compressedOf(packed), unpackOptions(packed)).catch(throwDamaged)
+  const { compressed, options } = partsOf(packed)
+  const bytes = await decompress(compressed, options).catch((cause) => {
+    throw damaged(cause)
+  })
   let text = ""
   for (let start = 0; start < bytes.length;) {
     let end = Math.min(start + sliceUnits, bytes.length)
@@ -115,34 +118,31 @@ const isContinuation = (byte: number | undefined): boolean => byte !== undefined
 
 /** The UTF-8 of a packed text, on this thread. */
 const unpackNow = (packed: Uint8Array): Buffer => {
+  const { compressed, options } = partsOf(packed)
   try {
-    return zstdDecompressSync(compressedOf(packed), unpackOptions(packed))
+    return zstdDecompressSync(compressed, options)
   } catch (cause) {
-    return throwDamaged(cause)
+    throw damaged(cause)
   }
 }
 
-const compressedOf = (packed: Uint8Array): Uint8Array => {
-  if (packed[0] !== zstandard) throwDamaged(new Error(`Texts are not packed in way ${packed[0]}`))
-  return packed.subarray(headerBytes)
-}
-
-const packedLength = (packed: Uint8Array): number =>
-  new DataView(packed.buffer, packed.byteOffset, packed.byteLength).getUint32(1, true)
-
-const unpackOptions = (packed: Uint8Array) => {
+/** What is compressed, and how to get it back at once: with room for one byte more, so that it is seen to be the end. */
+const partsOf = (packed: Uint8Array) => {
   const length = packedLength(packed)
-  // One more, so that it is seen to be the end.
-  return { chunkSize: length + 1, maxOutputLength: length }
+  return { compressed: packed.subarray(headerBytes), options: { chunkSize: length + 1, maxOutputLength: length } }
 }
 
-const throwDamaged = (cause: unknown): never => {
-  throw new DBError({
+const packedLength = (packed: Uint8Array): number => {
+  if (packed.length < headerBytes || packed[0] !== zstandard) throw damaged(new Error("Its header is unknown."))
+  return new DataView(packed.buffer, packed.byteOffset).getUint32(1, true)
+}
+
+const damaged = (cause: unknown): DBError =>
+  new DBError({
     message: "A stored text is damaged, or was written by a newer version of Executor.",
     reason: "other",
     cause
   })
-}
 
 /** Whether a row has a text that is packed. */
 export const hasPacked = ({ payloads }: AdapterSchema.Table, row: { readonly [name: string]: unknown }): boolean =>
