@@ -11,10 +11,13 @@ import { documentation, executionIdParameter, type ParameterDocumentation, trigg
 import { flag, listOf, moment, sort, TriggerHeaders, wholeNumber } from "./Parameters.ts"
 import {
   AnswerInvalidProblem,
+  ExecutionInterruptedProblem,
   ExecutionNotCancellableProblem,
   ExecutionNotFoundProblem,
   ExecutionNotPausedProblem,
+  ExecutionNotResumableProblem,
   ExecutionRefusedProblem,
+  IdempotencyConflictProblem,
   InteractionAlreadyResolvedProblem,
   InteractionNotFoundProblem
 } from "./Problems.ts"
@@ -112,7 +115,7 @@ const create = HttpApiEndpoint.post("create", "/executions", {
   headers: TriggerHeaders,
   payload: CreateExecutionPayload,
   success: [FinishedOutcome, PausedOutcome],
-  error: ExecutionRefusedProblem
+  error: [ExecutionRefusedProblem, IdempotencyConflictProblem, ExecutionInterruptedProblem]
 }).annotateMerge(
   documentation({
     summary: "Run code",
@@ -131,6 +134,8 @@ const resume = HttpApiEndpoint.post("resume", "/executions/:id/resume", {
   error: [
     ExecutionNotFoundProblem,
     ExecutionNotPausedProblem,
+    ExecutionNotResumableProblem,
+    ExecutionInterruptedProblem,
     InteractionNotFoundProblem,
     InteractionAlreadyResolvedProblem,
     AnswerInvalidProblem

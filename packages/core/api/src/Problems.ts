@@ -106,6 +106,30 @@ export class ExecutionNotPausedProblem extends HttpApiError.Problem<ExecutionNot
   { executionId: Schema.String }
 ) {}
 
+/** The execution cannot be run from its journal: its `reason` says why. */
+export class ExecutionNotResumableProblem extends HttpApiError.Problem<ExecutionNotResumableProblem>()(
+  "ExecutionNotResumable",
+  { type: problemType("execution-not-resumable"), status: 409, title: "Execution Not Resumable" },
+  {
+    executionId: Schema.String,
+    reason: Schema.Literals(["journal_incomplete", "other_build", "options_invalid", "not_ended"])
+  }
+) {}
+
+/** The server does not run the execution any more, as it closes or lost its lease. The execution goes on elsewhere, or later. */
+export class ExecutionInterruptedProblem extends HttpApiError.Problem<ExecutionInterruptedProblem>()(
+  "ExecutionInterrupted",
+  { type: problemType("execution-interrupted"), status: 503, title: "Execution Interrupted" },
+  { executionId: Schema.String, reason: Schema.Literals(["handed_over", "lease_lost"]) }
+) {}
+
+/** The idempotency key was used for other code, by this execution. */
+export class IdempotencyConflictProblem extends HttpApiError.Problem<IdempotencyConflictProblem>()(
+  "IdempotencyConflict",
+  { type: problemType("idempotency-conflict"), status: 409, title: "Idempotency Conflict" },
+  { executionId: Schema.String }
+) {}
+
 /** The execution has ended, or another process runs it. */
 export class ExecutionNotCancellableProblem extends HttpApiError.Problem<ExecutionNotCancellableProblem>()(
   "ExecutionNotCancellable",

@@ -130,6 +130,7 @@ export type PendingInteractionRecord = typeof PendingInteractionRecord.Type
 /** Something that happened to an execution. `at` is in milliseconds since the epoch. */
 export const ExecutionEventRecord = Schema.Union([
   Schema.TaggedStruct("ExecutionStarted", { executionId: ExecutionId, trigger: ExecutionTrigger, at: Schema.Int }),
+  Schema.TaggedStruct("ExecutionContinued", { executionId: ExecutionId, at: Schema.Int }),
   Schema.TaggedStruct("ToolCallStarted", {
     executionId: ExecutionId,
     seq: Schema.Int,

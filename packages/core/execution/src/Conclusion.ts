@@ -11,6 +11,7 @@ import type { FinishedExecution } from "./ExecutionEngine.ts"
 export type StopReason =
   | { readonly _tag: "Cancelled"; readonly message: string }
   | { readonly _tag: "WallTime"; readonly limitMs: number }
+  | { readonly _tag: "Failed"; readonly name: string; readonly message: string }
 
 /** What is concluded from. */
 export interface ConclusionInput {
@@ -44,6 +45,9 @@ export const conclude = Effect.fnUntraced(function* (input: ConclusionInput): Ef
   if (stopped?._tag === "WallTime") {
     const { message } = LimitExceeded.of("wallTimeMs", stopped.limitMs)
     return conclusion(input, "failed", { name: "LimitExceeded", message, limit: "wallTimeMs" }, stoppedLogs)
+  }
+  if (stopped?._tag === "Failed") {
+    return conclusion(input, "failed", { name: stopped.name, message: stopped.message }, stoppedLogs)
   }
   const expected = Cause.findErrorOption(exit.cause)
   if (expected._tag === "Some") {
@@ -89,7 +93,8 @@ const conclusion = (
   }
 }
 
-const errorText = ({ column, line, message, name }: ExecutionFailure): string => {
+/** An error as the row of its execution tells it. */
+export const errorText = ({ column, line, message, name }: ExecutionFailure): string => {
   const place = line === undefined ? "" : ` (line ${line}${column === undefined ? "" : `, column ${column}`})`
   return `${name}: ${message}${place}`
 }

@@ -1,42 +1,37 @@
 /**
- * The engine: the life of an execution from top to bottom.
+ * The engine: takes submissions, answers and requests to cancel, wherever their execution is.
  *
- * ```
- * check the submission                        -- refused whole, or it runs
- *   -> mint the id, write the row (running)
- *     -> run the program in the sandbox       -- its calls: ToolCalls, Journal; its questions: Interactions
- *   <- close the calls it left open
- *   <- write the terminal state, tell everybody who waits
- * ```
- *
- * Whatever happens on the way (the store fails, the caller goes away, the engine closes), the second half is reached: the fiber that
- * lives this life cannot be interrupted, and everything it waits for is bounded. Only the program itself takes the time it
- * takes, until it is stopped.
+ * What runs or waits in this process is lived in `Life`; what does not is reached through the store in `Elsewhere`. An operation on
+ * an execution looks here first. `recover` brings back what other processes have left.
  */
-import { type CodeExecutionError, type CodeExecutor, type ExecuteResult, Limits, type LogEntry } from "@executor/kernel"
-import { type Execution, type ExecutionId, type Executor, isTerminal } from "@executor/sdk"
-import { Effect, Exit, FiberSet, type Scope } from "effect"
+import { type CodeExecutor, Limits } from "@executor/kernel"
+import type { DBError, ExecutionId, ExecutionNotFound, Executor } from "@executor/sdk"
+import { Clock, Effect, FiberSet, Result, type Scope, Semaphore } from "effect"
 import { uuidV7Unsafe } from "effect/crypto/SecureRandom"
 import * as BoundedWrites from "./BoundedWrites.ts"
 import * as BuiltinTools from "./BuiltinTools.ts"
-import { conclude } from "./Conclusion.ts"
 import * as Description from "./Description.ts"
+import * as Elsewhere from "./Elsewhere.ts"
 import * as Events from "./Events.ts"
 import {
   type ExecutionEngine,
-  ExecutionNotCancellable,
   ExecutionNotPaused,
   type ExecutionOptions,
   type ExecutionOutcome,
   ExecutionRefused,
-  type FinishedExecution
+  type FinishedExecution,
+  type SubmissionError
 } from "./ExecutionEngine.ts"
+import * as Fork from "./Fork.ts"
+import * as Idempotency from "./Idempotency.ts"
+import type { InDoubtPolicy } from "./InDoubt.ts"
 import type { InlineHandler } from "./Interactions.ts"
-import { type EngineParts, type LiveExecution, make as makeLiveExecution } from "./LiveExecution.ts"
+import * as Lease from "./Lease.ts"
+import * as Life from "./Life.ts"
+import { type EngineParts, type LiveExecution, mint } from "./LiveExecution.ts"
+import * as Recovery from "./Recovery.ts"
+import * as Rerun from "./Rerun.ts"
 import * as Submission from "./Submission.ts"
-
-/** How long a stopped sandbox may take to let go of its program. One that takes longer is left behind. */
-export const sandboxStopMs = 5_000
 
 /** What an engine is made of. */
 export interface ExecutionEngineOptions {
@@ -46,18 +41,31 @@ export interface ExecutionEngineOptions {
   readonly limits?: Limits | undefined
   /** Names this engine in the rows of its executions, and no other engine ever; random if absent. */
   readonly owner?: string | undefined
+  /**
+   * What becomes of executions when the process that ran them ends: they go on in another (`resume`), or are ended as `cancelled` by the
+   * process itself, and as `failed` by `recover` if it was killed (`end`, the default). It does not concern those that wait for a
+   * person: they wait on.
+   */
+  readonly recovery?: "resume" | "end" | undefined
+  /**
+   * What becomes of a call in doubt whose tool may not simply be called again: a person is asked (`ask`, the default), it is called
+   * again (`repeat`), or it ends the execution (`fail`).
+   */
+  readonly inDoubt?: InDoubtPolicy | undefined
+  /** How long a question waits for its answer, in milliseconds, before `recover` cancels its execution; for ever if absent. */
+  readonly pauseExpiryMs?: number | undefined
 }
 
-/** Makes an engine. When its scope closes, what runs or waits ends as `cancelled`. */
+/** Makes an engine. When its scope closes, what runs is handed over or ends as `cancelled`, as its `recovery` says. */
 export const createExecutionEngine = Effect.fnUntraced(function* (
   options: ExecutionEngineOptions
 ): Effect.fn.Return<ExecutionEngine, never, Scope.Scope> {
-  const { codeExecutor, executor } = options
+  const { codeExecutor, executor, recovery = "end" } = options
   const limits = options.limits ?? Limits.defaults
   const scopeId = executor.scopes[0]
   const store = executor.executions
+  const owner = options.owner ?? uuidV7Unsafe()
   const executions = new Map<ExecutionId, LiveExecution>()
-  const events = yield* Events.make
   const runInBackground = yield* FiberSet.makeRuntime()
   let dropped = 0
   let closed = false
@@ -67,11 +75,16 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     codeExecutor,
     builtins: BuiltinTools.make(executor),
     writes: yield* BoundedWrites.make,
-    events,
-    owner: options.owner ?? uuidV7Unsafe(),
+    events: yield* Events.make,
+    owner,
+    inDoubt: options.inDoubt ?? "ask",
     onDrop: () => dropped++,
     runInBackground
   }
+  const leases = yield* Lease.make({ store, scopeId, owner, executions })
+  const lives = Life.make(parts, executions, leases)
+  const elsewhere = Elsewhere.make(parts, lives, limits)
+  const oneAtATime = makeLocks()
 
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
@@ -79,8 +92,11 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       const left = Array.from(executions.values())
       const message =
         "The engine that ran it was closed: its process is shutting down. Send the code again to start over."
-      for (const execution of left) execution.stop({ _tag: "Cancelled", message })
-      return Effect.forEach(left, toEnd, { concurrency: "unbounded", discard: true })
+      for (const execution of left) {
+        if (recovery === "resume" && execution.recorder.complete()) execution.leave("handed_over")
+        else execution.stop({ _tag: "Cancelled", message })
+      }
+      return Effect.forEach(left, lives.toGone, { concurrency: "unbounded", discard: true })
     })
   )
 
@@ -91,181 +107,146 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   ) {
     if (closed) return yield* new ExecutionRefused({ field: "engine", message: "The engine is closed." })
     const submission = yield* Submission.parse(code, options, limits)
-    const context = yield* Effect.context<never>()
-    const execution = makeLiveExecution(parts, submission, context, inline)
-    options.onStart?.(execution.id)
-    executions.set(execution.id, execution)
-    const life = Effect.catchCause(run(execution), (bug) => finish(execution, Exit.failCause(bug)))
-    Effect.runForkWith(context)(life, { uninterruptible: true })
-    return execution
+    const identity = mint(submission, yield* Clock.currentTimeMillis, Lease.leaseMs)
+    return yield* Idempotency.once(parts, identity, submission, (identity) =>
+      lives.live(identity, submission, { inline, onStart: options.onStart })
+    )
   })
 
-  const run = Effect.fnUntraced(function* (execution: LiveExecution) {
-    const { id: executionId, recorder, startedAt, submission } = execution
-    yield* recorder.begin
-    events.publish({ _tag: "ExecutionStarted", executionId, trigger: submission.trigger, at: startedAt })
+  /** Waits for an execution wherever it is. */
+  const toEndOrPause = (id: ExecutionId): Effect.Effect<ExecutionOutcome, DBError | ExecutionNotFound> => {
+    const execution = executions.get(id)
+    if (execution === undefined) return elsewhere.toEndOrPause(id)
+    return Effect.catchTag(lives.toEndOrPause(execution), "ExecutionInterrupted", () => elsewhere.toEndOrPause(id))
+  }
 
-    execution.wallTime.run()
-    const { exit, logs } = yield* runProgram(execution)
-    execution.wallTime.hold()
-    execution.progress.close()
-
-    yield* closeCalls(execution)
-    yield* execution.interactions.close
-    yield* recorder.drained
-    yield* finish(execution, exit, logs)
-  })
-
-  const finish = Effect.fnUntraced(function* (
-    execution: LiveExecution,
-    exit: Exit.Exit<ExecuteResult, CodeExecutionError>,
-    stoppedLogs: ReadonlyArray<LogEntry> = []
-  ) {
-    const { id: executionId, journal, recorder, startedAt } = execution
-    const completedAt = execution.now()
-    const { finished, row } = yield* conclude({
-      executionId,
-      exit,
-      stopped: execution.stopped(),
-      stoppedLogs,
-      toolCallCount: journal.count(),
-      startedAt,
-      completedAt
-    })
-    yield* recorder.end(row)
-    executions.delete(executionId)
-    events.publish({ _tag: "ExecutionFinished", executionId, status: finished.status, at: completedAt })
-    execution.end(finished)
-  })
-
-  const runProgram = (execution: LiveExecution) => {
-    const { context, progress, seed, startedAt: startTime, submission, toolCalls } = execution
-    const runFork = Effect.runForkWith(context)
-    let logs: ReadonlyArray<LogEntry> = []
-    return Effect.callback<ProgramEnd>((resume) => {
-      const end = (exit: ProgramEnd["exit"]) => resume(Effect.succeed({ exit, logs }))
-      if (execution.stopped() !== undefined) return end(Exit.interrupt())
-      const sandbox = runFork(
-        Effect.suspend(() =>
-          codeExecutor.execute(submission.code, toolCalls.invoker, {
-            limits: withoutWallTime(submission.limits),
-            seed,
-            startTime,
-            onIdle: progress.codeRests,
-            onStopped: (told) => (logs = told)
-          })
-        )
+  /** Goes on with the execution that has a key, if nobody does, and waits for it. */
+  const existing = (id: ExecutionId) =>
+    (executions.has(id) ? Effect.void : Effect.ignore(elsewhere.takeAbandoned(id))).pipe(
+      Effect.andThen(toEndOrPause(id)),
+      // The row was there a moment ago: what fails now is the store.
+      Effect.mapError(
+        ({ message }) => new ExecutionRefused({ field: "idempotencyKey", message: `Its execution, ${id}: ${message}` })
       )
-      sandbox.addObserver(end)
-      execution.onStop(() => {
-        sandbox.interruptUnsafe()
-        if (sandbox.pollUnsafe() !== undefined) return
-        const giveUp = Effect.sync(() => end(Exit.interrupt()))
-        const timer = runFork(Effect.andThen(Effect.sleep(sandboxStopMs), giveUp))
-        sandbox.addObserver(() => timer.interruptUnsafe())
-      })
-    })
-  }
+    )
 
-  const closeCalls = (execution: LiveExecution) => {
-    const stopped = execution.stopped()
-    return execution.toolCalls.close({
-      grace: stopped === undefined,
-      why:
-        stopped === undefined
-          ? "The program ended before this call did: it did not wait for it."
-          : "The execution was stopped while this call was under way."
-    })
-  }
-
-  const toEnd = (execution: LiveExecution) =>
-    Effect.callback<FinishedExecution>((resume) => {
-      const forget = execution.onEnd((finished) => resume(Effect.succeed(finished)))
-      return Effect.sync(forget)
-    })
-
-  const toEndOrPause = (execution: LiveExecution) =>
-    Effect.callback<ExecutionOutcome>((resume) => {
-      const forgetEnd = execution.onEnd((finished) => resume(Effect.succeed(finished)))
-      const forgetPause = execution.progress.onWaiting(() => {
-        forgetEnd()
-        resume(Effect.succeed(pausedNow(execution)))
-      })
-      return Effect.sync(() => {
-        forgetEnd()
-        forgetPause()
-      })
-    })
+  const existingToEnd = (id: ExecutionId): Effect.Effect<FinishedExecution, ExecutionRefused> =>
+    Effect.flatMap(existing(id), (outcome) =>
+      outcome.status === "paused"
+        ? Effect.andThen(Effect.sleep(Elsewhere.watchMs), existingToEnd(id))
+        : Effect.succeed(outcome)
+    )
 
   /** Ties an execution to whoever waits for it. */
   const toEndOrGone = (execution: LiveExecution) =>
-    Effect.onInterrupt(toEnd(execution), () => {
+    Effect.onInterrupt(lives.toEnd(execution), () => {
       execution.stop({ _tag: "Cancelled", message: "Its caller went away before it ended." })
-      return toEnd(execution)
+      return lives.toGone(execution)
     })
+
+  const cancelHere = Effect.fnUntraced(function* (execution: LiveExecution) {
+    execution.stop({ _tag: "Cancelled", message: "It was cancelled on request." })
+    const ended = yield* Effect.result(lives.toEnd(execution))
+    if (Result.isSuccess(ended)) return ended.success.status
+    return yield* Recovery.cancelElsewhere(parts, elsewhere, execution.id, Elsewhere.watchMs)
+  })
+
+  /** The execution, if it is here and stays. */
+  const here = Effect.fnUntraced(function* (id: ExecutionId) {
+    const execution = executions.get(id)
+    if (execution !== undefined) yield* lives.settled(execution)
+    return executions.get(id)
+  })
 
   return {
     execute: Effect.fn("ExecutionEngine.execute")(function* (code, options = {}) {
       const { onElicitation: handler, trigger } = options
       const inline = handler === undefined ? nobody : { handler, answeredBy: trigger?.kind ?? "sdk" }
       return yield* Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(start(code, options, inline), (execution) => restore(toEndOrGone(execution)))
+        Effect.flatMap(start(code, options, inline), (started) =>
+          restore<FinishedExecution, SubmissionError, never>(
+            started._tag === "New" ? toEndOrGone(started.execution) : existingToEnd(started.id)
+          )
+        )
       )
     }),
     executeWithPause: Effect.fn("ExecutionEngine.executeWithPause")(function* (code, options = {}) {
-      return yield* toEndOrPause(yield* start(code, options, undefined))
+      const started = yield* start(code, options, undefined)
+      return yield* started._tag === "New" ? lives.toEndOrPause(started.execution) : existing(started.id)
     }),
     resume: Effect.fn("ExecutionEngine.resume")(function* (executionId, answer) {
-      const execution = executions.get(executionId)
-      if (execution !== undefined) {
-        yield* execution.interactions.answer(answer)
-        return yield* toEndOrPause(execution)
-      }
-      const { execution: row } = yield* store.get(scopeId, executionId)
-      return yield* new ExecutionNotPaused({ executionId, message: `It waits for no answer here: ${stateOf(row)}` })
+      const execution = yield* oneAtATime(
+        executionId,
+        Effect.gen(function* () {
+          const live = yield* here(executionId)
+          if (live === undefined) return yield* elsewhere.answer(executionId, answer)
+          yield* live.interactions.answer(answer)
+          return live
+        })
+      ).pipe(Effect.catchTag("ExecutionNotFree", ({ message }) => isStillRun(executionId, message)))
+      return execution === undefined ? yield* toEndOrPause(executionId) : yield* lives.toEndOrPause(execution)
     }),
     cancel: Effect.fn("ExecutionEngine.cancel")(function* (executionId) {
-      const execution = executions.get(executionId)
-      if (execution === undefined) {
-        const { execution: row } = yield* store.get(scopeId, executionId)
-        return yield* new ExecutionNotCancellable({ executionId, message: `It cannot be cancelled: ${stateOf(row)}` })
-      }
-      execution.stop({ _tag: "Cancelled", message: "It was cancelled on request." })
-      const { status } = yield* toEnd(execution)
-      if (status === "cancelled") return
-      const message = `It cannot be cancelled: execution ${executionId} had ended already (${status}).`
-      return yield* new ExecutionNotCancellable({ executionId, message })
+      const execution = yield* here(executionId)
+      const status =
+        execution === undefined
+          ? yield* Recovery.cancelElsewhere(parts, elsewhere, executionId, Elsewhere.watchMs)
+          : yield* cancelHere(execution)
+      if (status !== "cancelled") return yield* Recovery.endedBefore(executionId, status)
+    }),
+    recover: Recovery.make(parts, elsewhere, {
+      recovery,
+      pauseExpiryMs: options.pauseExpiryMs,
+      isHere: (id) => executions.has(id),
+      isClosed: () => closed,
+      toEndOrPause: lives.toEndOrPause
+    }),
+    fork: Effect.fn("ExecutionEngine.fork")(function* (executionId, code, options = {}) {
+      const journal = yield* store.readJournal(scopeId, executionId)
+      const fork = yield* Fork.make(journal, codeExecutor.build)
+      const submission = yield* Submission.parse(code, options, limits)
+      const minted = mint(submission, yield* Clock.currentTimeMillis, Lease.leaseMs)
+      const identity = { ...minted, seed: journal.execution.seed, parentExecutionId: executionId, fork }
+      const execution = yield* lives.live(identity, Fork.marked(submission), { onStart: options.onStart })
+      const outcome = yield* lives.toEndOrPause(execution)
+      return { outcome, report: fork.report() }
+    }),
+    previewFork: Effect.fn("ExecutionEngine.previewFork")(function* (executionId, code, options = {}) {
+      const journal = yield* store.readJournal(scopeId, executionId)
+      const fork = yield* Fork.make(journal, codeExecutor.build)
+      const submission = yield* Submission.parse(code, options, limits)
+      return yield* Rerun.previewFork(codeExecutor, journal.execution, submission, fork)
+    }),
+    replay: Effect.fn("ExecutionEngine.replay")(function* (executionId, options = {}) {
+      const journal = yield* store.readJournal(scopeId, executionId)
+      return yield* Rerun.replay(codeExecutor, journal, limits, options)
     }),
     getDescription: Effect.suspend(() => Description.describe(executor, limits)),
-    events: events.stream,
+    events: parts.events.stream,
     droppedWrites: Effect.sync(() => dropped)
   }
 })
 
-/** How the sandbox let go of a program, and what the program had logged if it was stopped. */
-interface ProgramEnd {
-  readonly exit: Exit.Exit<ExecuteResult, CodeExecutionError>
-  readonly logs: ReadonlyArray<LogEntry>
-}
-
 /** Where nobody can be asked, a question is recorded and answered at once. */
 const nobody: InlineHandler = { handler: () => Effect.succeed({ action: "cancel" }), answeredBy: null }
 
-/** The sandbox cannot know what a call waits for, so this limit is kept here: see `WallTime`. */
-const withoutWallTime = (limits: Limits): Limits =>
-  limits.wallTimeMs === null ? limits : new Limits({ ...limits, wallTimeMs: null })
+const isStillRun = (executionId: ExecutionId, message: string) =>
+  new ExecutionNotPaused({
+    executionId,
+    message: `${message} Its process has not given it up, and could not be told the answer: try again.`
+  })
 
-const pausedNow = ({ id, interactions, journal }: LiveExecution): ExecutionOutcome => {
-  const pending = interactions.pending()
-  const [interaction] = pending
-  if (interaction === undefined) throw new Error(`execution ${id} waits, but asks nothing`)
-  return {
-    status: "paused",
-    execution: { id, interaction, interactions: pending, toolCallCount: journal.count() }
-  }
+/** Runs what concerns one execution one after the other. */
+const makeLocks = () => {
+  const locks = new Map<ExecutionId, { readonly semaphore: Semaphore.Semaphore; users: number }>()
+  return <A, E, R>(id: ExecutionId, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.suspend(() => {
+      const lock = locks.get(id) ?? { semaphore: Semaphore.makeUnsafe(1), users: 0 }
+      locks.set(id, lock)
+      lock.users++
+      const release = Effect.sync(() => {
+        if (--lock.users === 0) locks.delete(id)
+      })
+      return Effect.ensuring(lock.semaphore.withPermits(1)(effect), release)
+    })
 }
-
-const stateOf = ({ id, status }: Execution): string =>
-  isTerminal(status)
-    ? `execution ${id} has ended (${status}). Send its code again to run it once more.`
-    : `execution ${id} is ${status} in another process, or in one that is gone. Only the process that runs it can do this.`

@@ -6,7 +6,7 @@
  *
  * What always holds: history that cannot be written never changes or delays a result by more than a bounded time; each
  * answer reaches the call whose question it answers; a person's thinking time counts against no limit; a caller that goes
- * away leaves no execution `running`.
+ * away leaves no execution `running`; an execution is run by one engine at a time, and no call is made twice unless its tool allows it.
  */
 import type { ExecutionFailure, Limits, LogEntry } from "@executor/kernel"
 import type {
@@ -38,7 +38,15 @@ export interface ExecutionOptions {
    * follow the execution in `events`, and cancel it as soon as this has returned. If it throws, nothing runs.
    */
   readonly onStart?: ((executionId: ExecutionId) => void) | undefined
+  /**
+   * Makes the submission one that is only done once: the same key and code in the same scope give the same execution, running or
+   * finished. At most {@link maxIdempotencyKeyLength} characters.
+   */
+  readonly idempotencyKey?: string | undefined
 }
+
+/** Room for a UUID, a hash or a URL. */
+export const maxIdempotencyKeyLength = 255
 
 /** A question that waits for an answer. */
 export interface PendingInteraction {
@@ -87,12 +95,76 @@ export interface InteractionAnswer {
   readonly resolvedBy?: string | undefined
 }
 
+/** What `recover` did. */
+export interface RecoveryReport {
+  /** Executions that go on in this engine. */
+  readonly continued: number
+  /** Executions that were ended, as nobody can go on with them. */
+  readonly ended: number
+  /** Executions that had waited for a person longer than they may. */
+  readonly expired: number
+}
+
+/** A call, as the journal has it or as the code made it. */
+export interface CallShape {
+  readonly seq: number
+  readonly path: string
+  /** JSON text; null for no arguments. */
+  readonly argsJson: string | null
+}
+
+/** Where code left its journal: what was recorded there, and what it called instead. Either may be nothing. */
+export interface Divergence {
+  readonly recorded: CallShape | undefined
+  readonly made: CallShape | undefined
+}
+
+/** How much of the old journal a fork used. */
+export interface ForkReport {
+  /** Calls whose recorded result was taken. */
+  readonly reused: number
+  /** Calls in the old journal. */
+  readonly recorded: number
+  /** The first call that was made anew; nothing if none was. */
+  readonly divergence: Divergence | undefined
+}
+
+/** What a fork came to. */
+export interface ForkOutcome {
+  readonly report: ForkReport
+  readonly outcome: ExecutionOutcome
+}
+
+/** What a replay came to, beside what was recorded. */
+export interface ReplayReport {
+  readonly same: boolean
+  readonly recorded: ReplayedEnd
+  readonly replayed: ReplayedEnd
+  /** Where the code left its journal: it did not get to its end. */
+  readonly divergence: Divergence | undefined
+  /** Calls whose recorded outcome was used. */
+  readonly calls: number
+}
+
+/** An end, as it is compared: `errorText` is `name: message`. */
+export interface ReplayedEnd {
+  readonly status: ExecutionStatus
+  readonly resultJson: string | null
+  readonly errorText: string | null
+}
+
 /** Something that happened to an execution, told once the history has it (or has failed to take it). */
 export type ExecutionEvent =
   | {
       readonly _tag: "ExecutionStarted"
       readonly executionId: ExecutionId
       readonly trigger: ExecutionTrigger
+      readonly at: number
+    }
+  | {
+      /** An engine has taken it over from its journal. */
+      readonly _tag: "ExecutionContinued"
+      readonly executionId: ExecutionId
       readonly at: number
     }
   | {
@@ -139,7 +211,7 @@ export interface ExecutionEngine {
   readonly execute: (
     code: string,
     options?: ExecutionOptions & { readonly onElicitation?: ElicitationHandler | undefined }
-  ) => Effect.Effect<FinishedExecution, ExecutionRefused>
+  ) => Effect.Effect<FinishedExecution, SubmissionError>
   /**
    * Runs to the end or to the first moment when nothing goes on but waiting for a person: all tool calls under way wait for
    * answers, and the code is idle, so that it makes no others before one is answered. A `setTimeout` of the code does not count as
@@ -148,22 +220,54 @@ export interface ExecutionEngine {
   readonly executeWithPause: (
     code: string,
     options?: ExecutionOptions
-  ) => Effect.Effect<ExecutionOutcome, ExecutionRefused>
+  ) => Effect.Effect<ExecutionOutcome, SubmissionError>
   /**
-   * Answers a question and waits, as `executeWithPause` does, for what comes next. Where several questions may wait, name
-   * the one that was shown: the oldest may have become another meanwhile.
+   * Answers a question and waits, as `executeWithPause` does, for what comes next: of any execution, whoever started it and
+   * wherever it waits. Where several questions may wait, name the one that was shown: the oldest may have become another meanwhile.
    */
   readonly resume: (
     executionId: ExecutionId,
     answer: InteractionAnswer
   ) => Effect.Effect<
     ExecutionOutcome,
-    DBError | ExecutionNotFound | ExecutionNotPaused | InteractionNotFound | InteractionAlreadyResolved | AnswerInvalid
+    | DBError
+    | ExecutionNotFound
+    | ExecutionNotPaused
+    | ExecutionNotResumable
+    | ExecutionInterrupted
+    | InteractionNotFound
+    | InteractionAlreadyResolved
+    | AnswerInvalid
   >
-  /** Ends an execution that runs or waits, as `cancelled`. */
+  /** Ends an execution that runs or waits, wherever it does, as `cancelled`. */
   readonly cancel: (
     executionId: ExecutionId
   ) => Effect.Effect<void, DBError | ExecutionNotFound | ExecutionNotCancellable>
+  /**
+   * Takes executions that should run and that nobody runs, as their process is gone, and goes on with them from their journals (or ends
+   * them, if the engine was made so); ends those that waited too long. Done when all are taken: those that go on do so beside it.
+   */
+  readonly recover: Effect.Effect<RecoveryReport, DBError>
+  /**
+   * Runs other code on the journal of an execution: calls that match, in their order, get their recorded results, and from the
+   * first that does not all are made. A new execution, whose parent is the old one.
+   */
+  readonly fork: (
+    executionId: ExecutionId,
+    code: string,
+    options?: ExecutionOptions
+  ) => Effect.Effect<ForkOutcome, DBError | ExecutionNotFound | ExecutionNotResumable | SubmissionError>
+  /** What `fork` would do, up to the first call that it would make; nothing is called and nothing recorded. */
+  readonly previewFork: (
+    executionId: ExecutionId,
+    code: string,
+    options?: Pick<ExecutionOptions, "limits">
+  ) => Effect.Effect<ForkReport, DBError | ExecutionNotFound | ExecutionNotResumable | ExecutionRefused>
+  /** Runs an execution that has ended again, on its journal alone, and compares the ends. Nothing is called and nothing recorded. */
+  readonly replay: (
+    executionId: ExecutionId,
+    options?: ReplayOptions
+  ) => Effect.Effect<ReplayReport, DBError | ExecutionNotFound | ExecutionNotResumable>
   /** What an agent is told before it writes code: the rules of the sandbox, and the sources there are now. */
   readonly getDescription: Effect.Effect<string, DBError>
   /** What happens from now on, to all executions of this engine. A subscriber that lags loses the oldest events. */
@@ -172,20 +276,57 @@ export interface ExecutionEngine {
   readonly droppedWrites: Effect.Effect<number>
 }
 
+/** Options of a replay. */
+export interface ReplayOptions {
+  /** Tries even though the journal was made with another build of the sandbox. */
+  readonly anyBuild?: boolean | undefined
+}
+
+/** All that a submission can fail with. An execution that ran and failed is no failure here. */
+export type SubmissionError = ExecutionRefused | IdempotencyConflict | ExecutionInterrupted
+
 /** The submission is not one: empty, too large, or with a trigger that is none. Nothing ran and nothing was recorded. */
 export class ExecutionRefused extends Schema.TaggedError<ExecutionRefused>()("ExecutionRefused", {
   message: Schema.String,
-  /** The field that is wrong: `code`, `trigger`, `limits`, `approve`; or `engine` when it is closed. */
+  /** The field that is wrong: `code`, `trigger`, `limits`, `approve`, `idempotencyKey`; or `engine` when it is closed. */
   field: Schema.String
 }) {}
 
-/** The execution waits for nothing: it runs, has ended, or waits in another process. */
+/** The idempotency key was used with other code. Nothing ran. */
+export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()("IdempotencyConflict", {
+  message: Schema.String,
+  /** The execution that has the key. */
+  executionId: Schema.String
+}) {}
+
+/**
+ * This engine does not run the execution any more: it closes (`handed_over`), or another has taken it over (`lease_lost`). The
+ * execution has not ended by that.
+ */
+export class ExecutionInterrupted extends Schema.TaggedError<ExecutionInterrupted>()("ExecutionInterrupted", {
+  message: Schema.String,
+  executionId: Schema.String,
+  reason: Schema.Literals(["handed_over", "lease_lost"])
+}) {}
+
+/** The execution cannot be run from its journal. Nothing was changed. */
+export class ExecutionNotResumable extends Schema.TaggedError<ExecutionNotResumable>()("ExecutionNotResumable", {
+  message: Schema.String,
+  executionId: Schema.String,
+  /**
+   * Its journal is not complete, or was written by another build of the sandbox; its options are not valid any more; or it has not
+   * ended, and is to be compared with its end.
+   */
+  reason: Schema.Literals(["journal_incomplete", "other_build", "options_invalid", "not_ended"])
+}) {}
+
+/** The execution waits for nothing: it runs, or has ended. */
 export class ExecutionNotPaused extends Schema.TaggedError<ExecutionNotPaused>()("ExecutionNotPaused", {
   message: Schema.String,
   executionId: Schema.String
 }) {}
 
-/** The execution has ended already, or another process runs it. */
+/** The execution has ended already, or the process that runs it does not answer. */
 export class ExecutionNotCancellable extends Schema.TaggedError<ExecutionNotCancellable>()("ExecutionNotCancellable", {
   message: Schema.String,
   executionId: Schema.String

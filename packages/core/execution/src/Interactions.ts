@@ -10,6 +10,10 @@
  *   synchronous step, writes the answer, and then wakes the call; any other gets an error and changes nothing.
  * - nobody needs it any more (`cancelled`): its call was interrupted, or the execution ended.
  *
+ * An execution that is continued asks its questions again. One that was recorded is not asked twice: its answer is given at once, or
+ * it goes on waiting under the same id. An answer may also be written by another process, which the holder of the lease finds from time
+ * to time (`answeredElsewhere`); whichever answer is in the store first counts.
+ *
  * Approvals that were granted beforehand are no questions: nobody is asked and nothing is recorded.
  *
  * Inline handlers run concurrently, one for each question. One that answers with what the question did not ask for is asked
@@ -19,13 +23,14 @@ import { encodeJson } from "@executor/kernel"
 import {
   type ElicitationHandler,
   type ElicitationRequest,
-  ElicitationResponse,
+  type ElicitationResponse,
   type ExecutionId,
+  type ExecutionInteraction,
   ExecutionInteractionId,
   InteractionAlreadyResolved,
   InteractionNotFound
 } from "@executor/sdk"
-import { Deferred, Effect, Schema } from "effect"
+import { Deferred, Effect } from "effect"
 import { uuidV7Unsafe } from "effect/crypto/SecureRandom"
 import { answerProblem } from "./Answers.ts"
 import type { ApprovalMatcher } from "./ApprovalPatterns.ts"
@@ -36,6 +41,7 @@ import {
   type InteractionAnswer,
   type PendingInteraction
 } from "./ExecutionEngine.ts"
+import { inDoubtPurpose } from "./InDoubt.ts"
 import type { Call } from "./Journal.ts"
 import type { Progress } from "./Progress.ts"
 import type { Recorder } from "./Recorder.ts"
@@ -60,12 +66,26 @@ export interface InteractionsOptions {
   /** Asks in the host; without one, questions wait for `answer`. */
   readonly inline: InlineHandler | undefined
   readonly now: () => number
+  /** What the journal has, where the execution is continued; oldest first. */
+  readonly recorded: ReadonlyArray<ExecutionInteraction>
+}
+
+/** The questions that stand before the invocation of a tool. */
+export interface Gates {
+  readonly answered: number
+  /** The latest question whether the call happened. */
+  readonly doubt: ExecutionInteraction | undefined
 }
 
 /** The interactions of one execution. */
 export interface Interactions {
   /** What a call asks through. */
   readonly handlerFor: (call: Call) => ElicitationHandler
+  /** Asks what became of a call in doubt. */
+  readonly askInDoubt: (call: Call, request: ElicitationRequest) => Effect.Effect<ElicitationResponse>
+  readonly gatesOf: (call: Call) => Gates
+  /** Whether the journal has a question that stood before the call. */
+  readonly wasAsked: (call: Call) => boolean
   /** Whether the call does nothing but wait for an answer. */
   readonly isAsking: (call: Call) => boolean
   /** Oldest first. */
@@ -73,16 +93,26 @@ export interface Interactions {
   readonly answer: (
     answer: InteractionAnswer
   ) => Effect.Effect<void, ExecutionNotPaused | InteractionNotFound | InteractionAlreadyResolved | AnswerInvalid>
+  /** Takes an answer that another process has written. */
+  readonly answeredElsewhere: (interaction: ExecutionInteraction) => void
   /** Cancels what still waits for an answer. */
   readonly close: Effect.Effect<void>
+  /** From now on nothing is cancelled: the questions wait for whoever goes on with the execution. */
+  readonly detach: () => void
 }
 
 interface Question extends PendingInteraction {
   readonly call: Call
+  readonly purpose: Purpose
   readonly answered: Deferred.Deferred<ElicitationResponse>
   status: "pending" | "resolved" | "cancelled"
   resolvedBy: string | null
 }
+
+/** Why a person is asked: before a tool is invoked (the first two), or by the tool itself. */
+type Purpose = "tool_approval" | typeof inDoubtPurpose | "tool_input"
+
+const isGate = (purpose: string): boolean => purpose === "tool_approval" || purpose === inDoubtPurpose
 
 /** Makes the interactions of an execution that is about to start. */
 export const make = (options: InteractionsOptions): Interactions => {
@@ -91,6 +121,38 @@ export const make = (options: InteractionsOptions): Interactions => {
   const open = new Set<Question>()
   const askingCalls = new Map<Call, number>()
   let lastAnswered: Question | undefined
+  let detached = false
+  /** All questions of the journal, and those of them that the code has yet to come to again. */
+  const known = new Map(options.recorded.map((interaction) => [interaction.id, interaction]))
+  const recorded = new Set(options.recorded)
+  const gatesAnswered = new Map<string, number>()
+
+  const noteAhead = (interaction: ExecutionInteraction) => {
+    const before = known.get(interaction.id)
+    if (before === undefined || before.status !== "pending" || !recorded.delete(before)) return
+    known.set(interaction.id, interaction)
+    recorded.add(interaction)
+    countGate(interaction)
+  }
+
+  const countGate = ({ purpose, status, toolCallId }: ExecutionInteraction) => {
+    if (toolCallId === null || status !== "resolved" || !isGate(purpose)) return
+    gatesAnswered.set(toolCallId, (gatesAnswered.get(toolCallId) ?? 0) + 1)
+  }
+  for (const interaction of options.recorded) countGate(interaction)
+
+  /** Takes what is recorded of a question, so that it is found once. */
+  const takeRecorded = (call: Call, purpose: Purpose, payloadJson: string) => {
+    for (const interaction of recorded) {
+      if (interaction.toolCallId !== call.id || interaction.purpose !== purpose) continue
+      if (interaction.status === "cancelled" || interaction.payloadJson !== payloadJson) continue
+      // An answer about one attempt says nothing of the next.
+      if (purpose === inDoubtPurpose && interaction.status !== "pending") continue
+      recorded.delete(interaction)
+      return interaction
+    }
+    return undefined
+  }
 
   const rests = (call: Call) => {
     const asking = askingCalls.get(call) ?? 0
@@ -113,20 +175,26 @@ export const make = (options: InteractionsOptions): Interactions => {
     progress.questionCloses()
   }
 
+  /** Tells the answer to the call. */
+  const give = (question: Question, response: ElicitationResponse) => {
+    const { action } = response
+    const { call, id, purpose } = question
+    if (isGate(purpose)) gatesAnswered.set(call.id, (gatesAnswered.get(call.id) ?? 0) + 1)
+    events.publish({ _tag: "InteractionResolved", executionId, interactionId: id, action, at: now() })
+    Deferred.doneUnsafe(question.answered, Effect.succeed(response))
+  }
+
+  /** Writes an answer and gives it. Fails where another process has answered first, whose answer is given then. */
   const claim = (question: Question, response: ElicitationResponse, resolvedBy: string | null) => {
     end(question, "resolved", resolvedBy)
     lastAnswered = question
-    const recorded = recorder.answered(question.id, {
-      status: "resolved",
-      responseJson: JSON.stringify({ action: response.action }),
-      responsePrivateJson: response.content === undefined ? null : JSON.stringify({ content: response.content }),
-      resolvedBy
-    })
-    const { action } = response
+    const written = recorder.answered(question.id, resolutionOf(response, resolvedBy))
     return Effect.uninterruptible(
-      Effect.map(recorded, () => {
-        events.publish({ _tag: "InteractionResolved", executionId, interactionId: question.id, action, at: now() })
-        Deferred.doneUnsafe(question.answered, Effect.succeed(response))
+      Effect.flatMap(written, (first): Effect.Effect<void, InteractionAlreadyResolved> => {
+        give(question, first === undefined ? response : responseOf(first))
+        if (first === undefined) return Effect.void
+        question.resolvedBy = first.resolvedBy
+        return alreadyResolved(question)
       })
     )
   }
@@ -134,24 +202,25 @@ export const make = (options: InteractionsOptions): Interactions => {
   const cancel = (question: Question) =>
     Effect.suspend(() => {
       if (question.status !== "pending") return Effect.void
+      if (detached) return Effect.void
       end(question, "cancelled", null)
       return recorder.answered(question.id, { status: "cancelled", responseJson: null, resolvedBy: null })
     })
 
-  const ask = Effect.fnUntraced(function* (call: Call, request: ElicitationRequest) {
-    const id = ExecutionInteractionId.make(uuidV7Unsafe())
-    yield* recorder.asked({
-      id,
-      toolCallId: call.id,
-      kind: request.kind,
-      purpose: request.kind === "approval" ? "tool_approval" : "tool_input",
-      payloadJson: yield* payloadOf(request)
-    })
+  const ask = Effect.fnUntraced(function* (call: Call, request: ElicitationRequest, purpose: Purpose) {
+    const payloadJson = yield* payloadOf(request)
+    const known = recorded.size === 0 ? undefined : takeRecorded(call, purpose, payloadJson)
+    if (known?.status === "resolved") return responseOf(known)
+    const id = known?.id ?? ExecutionInteractionId.make(uuidV7Unsafe())
+    if (known === undefined) {
+      yield* recorder.asked({ id, toolCallId: call.id, kind: request.kind, purpose, payloadJson })
+    }
     const question: Question = {
       id,
       request,
-      createdAt: now(),
+      createdAt: known?.createdAt ?? now(),
       call,
+      purpose,
       answered: Deferred.makeUnsafe(),
       status: "pending",
       resolvedBy: null
@@ -182,28 +251,61 @@ export const make = (options: InteractionsOptions): Interactions => {
         yield* Effect.logError(`The elicitation handler died on question ${question.id}`, exit.cause)
         break
       }
-      const decoded = decodeResponse(exit.value)
-      const problem = decoded._tag === "Success" ? yield* answerProblem(question.request, decoded.value) : notAnAnswer
-      if (problem === undefined && decoded._tag === "Success") {
-        if (question.status === "pending") yield* claim(question, decoded.value, answeredBy)
+      const problem = yield* answerProblem(question.request, exit.value, question.purpose)
+      if (problem === undefined) {
+        if (question.status === "pending") yield* Effect.ignore(claim(question, exit.value, answeredBy))
         return yield* Deferred.await(question.answered)
       }
       request = { ...question.request, message: `${problem}\n${question.request.message}` }
     }
-    if (question.status === "pending") yield* claim(question, { action: "cancel" }, null)
+    if (question.status === "pending") yield* Effect.ignore(claim(question, { action: "cancel" }, null))
     return yield* Deferred.await(question.answered)
+  })
+
+  /** What can be answered: a question that is asked here, or one of the journal that the code has yet to come to again. */
+  /** Answers a question that the code has yet to come to again. */
+  const answerAhead = Effect.fnUntraced(function* (
+    interaction: ExecutionInteraction,
+    response: ElicitationResponse,
+    resolvedBy: string | null
+  ) {
+    const { id, payloadJson, purpose } = interaction
+    if (interaction.status !== "pending") return yield* alreadyResolved(interaction)
+    const request = JSON.parse(payloadJson) as ElicitationRequest
+    const problem = yield* answerProblem(request, response, purpose)
+    if (problem !== undefined) return yield* new AnswerInvalid({ message: problem, executionId })
+    const question = questions.get(id)
+    if (question !== undefined) {
+      if (question.status !== "pending") return yield* alreadyResolved(question)
+      return yield* claim(question, response, resolvedBy)
+    }
+    const resolution = resolutionOf(response, resolvedBy)
+    noteAhead({ ...interaction, ...resolution })
+    const first = yield* recorder.answered(id, resolution)
+    if (first === undefined) {
+      events.publish({
+        _tag: "InteractionResolved",
+        executionId,
+        interactionId: id,
+        action: response.action,
+        at: now()
+      })
+      return
+    }
+    return yield* alreadyResolved(first)
   })
 
   const find = (
     interactionId: ExecutionInteractionId | undefined
-  ): Effect.Effect<Question, InteractionNotFound | ExecutionNotPaused> => {
+  ): Effect.Effect<Question | ExecutionInteraction, InteractionNotFound | ExecutionNotPaused> => {
     if (interactionId !== undefined) {
-      const question = questions.get(interactionId)
+      const question = questions.get(interactionId) ?? known.get(interactionId)
       if (question !== undefined) return Effect.succeed(question)
       const message = `Execution ${executionId} has asked no question ${interactionId}. Get the execution to see what it asks.`
       return Effect.fail(new InteractionNotFound({ message, interactionId }))
     }
-    const [oldest = lastAnswered] = open
+    const ahead = Array.from(recorded).find(({ status }) => status === "pending")
+    const [oldest = ahead ?? lastAnswered] = open
     if (oldest !== undefined) return Effect.succeed(oldest)
     const message = `Execution ${executionId} is running and has asked nothing. Wait until it asks, or until it ends.`
     return Effect.fail(new ExecutionNotPaused({ message, executionId }))
@@ -212,18 +314,49 @@ export const make = (options: InteractionsOptions): Interactions => {
   return {
     handlerFor: (call) => (request) => {
       if (request.kind === "approval" && options.granted(call.path)) return Effect.succeed({ action: "accept" })
-      return ask(call, request)
+      return ask(call, request, request.kind === "approval" ? "tool_approval" : "tool_input")
+    },
+    askInDoubt: (call, request) => ask(call, request, inDoubtPurpose),
+    wasAsked: (call) =>
+      Array.from(known.values()).some(
+        ({ purpose, status, toolCallId }) => toolCallId === call.id && isGate(purpose) && status !== "cancelled"
+      ),
+    gatesOf: (call) => ({
+      answered: gatesAnswered.get(call.id) ?? 0,
+      doubt: Array.from(known.values()).findLast(
+        ({ purpose, status, toolCallId }) =>
+          toolCallId === call.id && purpose === inDoubtPurpose && status !== "cancelled"
+      )
+    }),
+    answeredElsewhere: (interaction) => {
+      if (interaction.status === "pending") return
+      const question = questions.get(interaction.id)
+      if (question === undefined) return noteAhead(interaction)
+      if (question.status !== "pending") return
+      end(question, interaction.status, interaction.resolvedBy)
+      give(question, responseOf(interaction))
+    },
+    detach: () => {
+      detached = true
     },
     isAsking: (call) => askingCalls.has(call),
     pending: () => Array.from(open, ({ createdAt, id, request }) => ({ id, request, createdAt })),
-    close: Effect.suspend(() => Effect.forEach(Array.from(open), cancel, { concurrency: "unbounded", discard: true })),
+    close: Effect.suspend(() => {
+      const unasked = Array.from(recorded).filter(({ status }) => status === "pending")
+      recorded.clear()
+      const cancelled = { status: "cancelled", responseJson: null, resolvedBy: null } as const
+      return Effect.all([...Array.from(open, cancel), ...unasked.map(({ id }) => recorder.answered(id, cancelled))], {
+        concurrency: "unbounded",
+        discard: true
+      })
+    }),
     answer: Effect.fnUntraced(function* (answer) {
       const question = yield* find(answer.interactionId)
       const { action, content } = answer
       const response: ElicitationResponse = content === undefined ? { action } : { action, content }
+      if (!("answered" in question)) return yield* answerAhead(question, response, answer.resolvedBy ?? null)
       if (question.status === "pending") {
-        const isAnswer = decodeResponse(response)._tag === "Success"
-        const problem = isAnswer ? yield* answerProblem(question.request, response) : notAnAnswer
+        const problem = yield* answerProblem(question.request, response, question.purpose)
         if (problem !== undefined) return yield* new AnswerInvalid({ message: problem, executionId })
       }
       if (question.status !== "pending") return yield* alreadyResolved(question)
@@ -232,12 +365,24 @@ export const make = (options: InteractionsOptions): Interactions => {
   }
 }
 
-const decodeResponse = Schema.decodeUnknownExit(ElicitationResponse)
+/** The answer of a record. A question that was cancelled is answered `cancel`. */
+export const responseOf = ({ responseJson, responsePrivateJson }: ExecutionInteraction): ElicitationResponse => {
+  if (responseJson === null) return { action: "cancel" }
+  const response = JSON.parse(responseJson) as Pick<ElicitationResponse, "action">
+  return responsePrivateJson === null
+    ? response
+    : { ...response, ...(JSON.parse(responsePrivateJson) as Pick<ElicitationResponse, "content">) }
+}
 
-const notAnAnswer =
-  "An answer is `{ action, content? }`, where the action is `accept`, `decline` or `cancel` and the content an object."
+/** An answer as it is recorded. */
+export const resolutionOf = ({ action, content }: ElicitationResponse, resolvedBy: string | null) => ({
+  status: "resolved" as const,
+  responseJson: JSON.stringify({ action }),
+  responsePrivateJson: content === undefined ? null : JSON.stringify({ content }),
+  resolvedBy
+})
 
-const alreadyResolved = ({ id, resolvedBy, status }: Question) =>
+const alreadyResolved = ({ id, resolvedBy, status }: Pick<ExecutionInteraction, "id" | "resolvedBy" | "status">) =>
   new InteractionAlreadyResolved({
     message:
       status === "cancelled"

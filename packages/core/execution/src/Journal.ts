@@ -12,14 +12,25 @@
  *    outcomes in the order of `settleSeq` even where a later write was done sooner. So the code sees nothing
  *    that was not written, and the rows tell in which order it saw them.
  *
+ * An execution that is **continued** from its journal makes its calls again. What the journal knows is not written again: see
+ * `Recorded` for the order in which the code is told what it had been told, and `InDoubt` for calls without an outcome.
+ *
  * When the program has ended nothing is handed to it any more: an outcome that arrives then is recorded without a `settleSeq`. A
  * call that never gets one is closed: `in_doubt` if it was started and is not read-only, since nobody knows whether it took
  * effect, `failed` otherwise.
  */
-import { Settlement, type ToolInvocation, type ToolRejection } from "@executor/kernel"
-import { type ExecutionId, ExecutionToolCallId, type Tool, type ToolCallStatus } from "@executor/sdk"
+import { Settlement, type ToolInvocation } from "@executor/kernel"
+import {
+  type ExecutionId,
+  ExecutionToolCallId,
+  type JournaledCall,
+  type Tool,
+  type ToolCallStatus
+} from "@executor/sdk"
 import { Effect } from "effect"
 import type { Events } from "./Events.ts"
+import type { Outcome } from "./Outcomes.ts"
+import type { Recorded } from "./Recorded.ts"
 import type { Recorder } from "./Recorder.ts"
 
 /** One call of the execution. */
@@ -31,19 +42,19 @@ export interface Call {
   readonly startedAt: number
   state: "open" | "started" | "settled"
   /** What is known of the tool once the call has started. */
-  tool: Tool | undefined
+  tool: Pick<Tool, "annotations"> | undefined
+  /** What the journal has of it, where the execution is continued. */
+  readonly recorded: JournaledCall | undefined
+  /** Whether it may have had an effect in a process that is gone. */
+  begunBefore: boolean
 }
-
-/** What came of a call, ready to be written and to be handed over. */
-export type Outcome =
-  | { readonly _tag: "Success"; readonly json: string | undefined }
-  | { readonly _tag: "Failure"; readonly error: ToolRejection; readonly errorText: string }
 
 /** What a journal is made with. */
 export interface JournalOptions {
   readonly executionId: ExecutionId
   readonly recorder: Recorder
   readonly events: Events
+  readonly recorded: Recorded
   /** Milliseconds since the epoch; never goes backwards. */
   readonly now: () => number
 }
@@ -65,9 +76,9 @@ export interface Journal {
 }
 
 /** Makes an empty journal. */
-export const make = ({ executionId, recorder, events, now }: JournalOptions): Journal => {
+export const make = ({ executionId, recorder, events, now, recorded }: JournalOptions): Journal => {
   let nextSeq = 0
-  let nextSettleSeq = 0
+  let nextSettleSeq = recorded.told
   let programEnded = false
 
   const finish = (
@@ -90,14 +101,20 @@ export const make = ({ executionId, recorder, events, now }: JournalOptions): Jo
       const seq = invocation.seq ?? nextSeq
       if (seq !== nextSeq) throw new Error(`call ${seq} reached the journal where ${nextSeq} was expected`)
       nextSeq++
+      const known = recorded.at(seq)
       return {
         id: ExecutionToolCallId.make(`${executionId}:${seq}`),
         seq,
         path: invocation.path,
-        args: invocation.args,
-        startedAt: now(),
+        // Large arguments are parsed when they are first read, which a call that is not made again never does.
+        get args() {
+          return invocation.args
+        },
+        startedAt: known?.call.startedAt ?? now(),
         state: "open",
-        tool: undefined
+        tool: undefined,
+        recorded: known,
+        begunBefore: false
       }
     },
     intend: (call, invocation) => {
@@ -126,7 +143,7 @@ export const make = ({ executionId, recorder, events, now }: JournalOptions): Jo
       programEnded = true
     },
     abandon: (call, why) => {
-      const inDoubt = call.state === "started" && call.tool?.annotations.readOnly !== true
+      const inDoubt = (call.state === "started" || call.begunBefore) && call.tool?.annotations.readOnly !== true
       const message = inDoubt ? `${why} Whether the call took effect is not known.` : `${why} The call took no effect.`
       return finish(call, inDoubt ? "in_doubt" : "failed", now(), null, {
         errorText: JSON.stringify({ name: "Interrupted", message })

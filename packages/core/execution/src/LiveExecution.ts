@@ -5,17 +5,26 @@
  * is interested in it waits beside it. It is stopped by saying why; the first reason counts.
  */
 import type { CodeExecutor } from "@executor/kernel"
-import { ExecutionId, type Executor } from "@executor/sdk"
+import {
+  type CreateExecution,
+  ExecutionId,
+  type ExecutionInteraction,
+  type Executor,
+  type JournaledCall
+} from "@executor/sdk"
 import { Clock, Context, Effect } from "effect"
 import { uuidV7Unsafe } from "effect/crypto/SecureRandom"
 import type { BoundedWrites } from "./BoundedWrites.ts"
 import type * as BuiltinTools from "./BuiltinTools.ts"
 import type { StopReason } from "./Conclusion.ts"
 import type { Events } from "./Events.ts"
-import type { FinishedExecution } from "./ExecutionEngine.ts"
+import { type Divergence, ExecutionInterrupted, type FinishedExecution } from "./ExecutionEngine.ts"
+import type { Fork } from "./Fork.ts"
+import type { InDoubtPolicy } from "./InDoubt.ts"
 import * as Interactions from "./Interactions.ts"
 import * as Journal from "./Journal.ts"
 import * as Progress from "./Progress.ts"
+import * as Recorded from "./Recorded.ts"
 import * as Recorder from "./Recorder.ts"
 import type { Submission } from "./Submission.ts"
 import * as ToolCalls from "./ToolCalls.ts"
@@ -30,25 +39,54 @@ export interface EngineParts {
   readonly events: Events
   /** Names this engine in the rows of its executions. */
   readonly owner: string
+  readonly inDoubt: InDoubtPolicy
   readonly onDrop: () => void
   readonly runInBackground: (effect: Effect.Effect<unknown>) => void
 }
 
-/** One execution. */
-export interface LiveExecution {
+/** What tells an execution from others: new, or as its row has it. */
+export interface Identity {
   readonly id: ExecutionId
-  readonly submission: Submission
   readonly startedAt: number
   /** Seeds the sandbox: an unsigned 32-bit integer. */
   readonly seed: number
+  readonly parentExecutionId: ExecutionId | null
+  /** The epoch of the lease under which it runs here. */
+  readonly epoch: number
+  /** Until when the lease is held, where the execution is new. */
+  readonly leaseUntil: number
+  /** What was recorded of it, where it is continued. */
+  readonly written:
+    | {
+        readonly calls: ReadonlyArray<JournaledCall>
+        readonly interactions: ReadonlyArray<ExecutionInteraction>
+      }
+    | undefined
+  /** Whether its row is in the store already. */
+  readonly isRowWritten: boolean
+  /** The journal of another execution that it takes results from. */
+  readonly fork: Fork | undefined
+}
+
+/** Why an execution is here no more, although it has not ended. */
+export type Departure = "parked" | "handed_over" | "lease_lost"
+
+/** One execution. */
+export interface LiveExecution extends Identity {
+  readonly submission: Submission
+  /** When it began in this process. */
+  readonly startedHereAt: number
   /** The services of whoever submitted it: its clock, its logger, its span. */
   readonly context: Context.Context<never>
   readonly recorder: Recorder.Recorder
+  readonly recorded: Recorded.Recorded
   readonly journal: Journal.Journal
   readonly interactions: Interactions.Interactions
   readonly progress: Progress.Progress
   readonly toolCalls: ToolCalls.ToolCalls
   readonly wallTime: WallTime.WallTime
+  /** The code had nothing left to run when it had received so many settlements. */
+  readonly codeRests: (received: number) => void
   /** Milliseconds since the epoch; never goes backwards. */
   readonly now: () => number
   readonly stop: (reason: StopReason) => void
@@ -56,70 +94,115 @@ export interface LiveExecution {
   /** Calls back when it is stopped, at once if it was. */
   readonly onStop: (listener: () => void) => void
   readonly end: (finished: FinishedExecution) => void
-  /** Calls back when it has ended, at once if it has. Gives what takes the callback back. */
-  readonly onEnd: (listener: (finished: FinishedExecution) => void) => () => void
+  /** It goes on elsewhere, or later: whoever waits here is told so. */
+  readonly leave: (departure: Departure) => void
+  readonly left: () => Departure | undefined
+  /** Calls back when it has ended or left, at once if it has. Gives what takes the callback back. */
+  readonly onEnd: (listener: (ending: Ending) => void) => () => void
 }
 
-/** Mints an execution. Nothing runs and nothing is written yet. */
+/** How an execution has ended here. */
+export type Ending = Effect.Effect<FinishedExecution, ExecutionInterrupted>
+
+/** The identity of an execution that was never seen before. */
+export const mint = (submission: Submission, startedAt: number, leaseMs: number): Identity => ({
+  id: ExecutionId.make(uuidV7Unsafe()),
+  startedAt,
+  seed: randomSeed(),
+  parentExecutionId: parentOf(submission),
+  epoch: 0,
+  leaseUntil: startedAt + leaseMs,
+  written: undefined,
+  isRowWritten: false,
+  fork: undefined
+})
+
+/** The row of a new execution. */
+export const rowOf = (
+  { codeExecutor, executor, owner }: EngineParts,
+  { id, leaseUntil, parentExecutionId, seed, startedAt }: Identity,
+  { code, idempotencyKey, optionsJson, trigger, triggerMetaJson }: Submission
+): CreateExecution => ({
+  id,
+  scopeId: executor.scopes[0],
+  status: "running",
+  code,
+  triggerKind: trigger.kind,
+  triggerMetaJson,
+  createdAt: startedAt,
+  startedAt,
+  seed,
+  owner,
+  leaseUntil,
+  parentExecutionId,
+  idempotencyKey: idempotencyKey ?? null,
+  sandboxBuild: codeExecutor.build,
+  optionsJson
+})
+
+/** How an execution is run here. */
+export interface LiveExecutionOptions {
+  readonly context: Context.Context<never>
+  readonly inline: Interactions.InlineHandler | undefined
+  /** Told, maybe more than once, while it only waits for a person. */
+  readonly onWaits: () => void
+}
+
+/** Makes an execution of this process. Nothing runs and nothing is written yet. */
 export const make = (
   parts: EngineParts,
+  identity: Identity,
   submission: Submission,
-  context: Context.Context<never>,
-  inline: Interactions.InlineHandler | undefined
+  { context, inline, onWaits }: LiveExecutionOptions
 ): LiveExecution => {
   const { events } = parts
-  const id = ExecutionId.make(uuidV7Unsafe())
-  const scopeId = parts.executor.scopes[0]
+  const { epoch, fork, id, startedAt, written } = identity
+  const recorded = Recorded.make(written?.calls ?? [])
   const clock = Context.get(context, Clock.Clock)
-  const startedAt = clock.currentTimeMillisUnsafe()
-  const seed = randomSeed()
   const runFork = Effect.runForkWith(context)
 
-  let latest = startedAt
+  let latest = Math.max(startedAt, recorded.toldAt)
   const now = () => (latest = Math.max(latest, clock.currentTimeMillisUnsafe()))
 
   let reason: StopReason | undefined
   const stopListeners: Array<() => void> = []
   const stop = (why: StopReason) => {
-    if (reason !== undefined || ended !== undefined) return
+    if (reason !== undefined || ending !== undefined) return
     reason = why
     for (const listener of stopListeners) listener()
   }
 
-  let ended: FinishedExecution | undefined
-  const endListeners = new Set<(finished: FinishedExecution) => void>()
+  let departure: Departure | undefined
+  let ending: Ending | undefined
+  const endListeners = new Set<(ending: Ending) => void>()
+  const tellEnd = (how: Ending) => {
+    if (ending !== undefined) return
+    ending = how
+    for (const listener of endListeners) listener(how)
+    endListeners.clear()
+  }
 
-  const { trigger, triggerMetaJson, limits } = submission
+  const { limits } = submission
   const recorder = Recorder.make(
     {
       store: parts.executor.executions,
       writes: parts.writes,
       context,
       onDrop: parts.onDrop,
+      onLost: () => leave("lease_lost"),
       runInBackground: parts.runInBackground
     },
-    {
-      id,
-      scopeId,
-      status: "running",
-      code: submission.code,
-      triggerKind: trigger.kind,
-      triggerMetaJson,
-      createdAt: startedAt,
-      startedAt,
-      seed,
-      owner: parts.owner,
-      parentExecutionId: parentOf(submission)
-    }
+    { epoch, isNew: !identity.isRowWritten, execution: rowOf(parts, identity, submission) }
   )
-  const journal = Journal.make({ executionId: id, recorder, events, now })
+  const journal = Journal.make({ executionId: id, recorder, events, now, recorded })
   const wallTime = WallTime.make(context, limits.wallTimeMs, () =>
     stop({ _tag: "WallTime", limitMs: limits.wallTimeMs ?? 0 })
   )
   const progress = Progress.make({
     writeStatus: recorder.status,
     runFork,
-    onThinking: (thinking) => (thinking ? wallTime.hold() : wallTime.run())
+    onThinking: (thinking) => (thinking ? wallTime.hold() : wallTime.run()),
+    onWaits
   })
   const interactions = Interactions.make({
     executionId: id,
@@ -128,7 +211,8 @@ export const make = (
     progress,
     granted: submission.granted,
     inline,
-    now
+    now,
+    recorded: written?.interactions ?? []
   })
   const toolCalls = ToolCalls.make({
     executor: parts.executor,
@@ -138,16 +222,36 @@ export const make = (
     interactions,
     progress,
     recorder,
-    limits
+    limits,
+    now,
+    recorded,
+    fork,
+    inDoubt: parts.inDoubt,
+    onDivergence: (divergence) => stop(divergedBy(divergence)),
+    onGiveUp: (message) => stop({ _tag: "Failed", name: "InDoubt", message })
   })
+  const leave = (why: Departure) => {
+    if (departure !== undefined || ending !== undefined) return
+    departure = why
+    interactions.detach()
+    progress.close()
+    for (const listener of stopListeners) listener()
+    tellEnd(new ExecutionInterrupted({ executionId: id, ...interruption(id, why) }))
+  }
 
   return {
-    id,
+    ...identity,
     submission,
-    startedAt,
-    seed,
+    startedHereAt: clock.currentTimeMillisUnsafe(),
     context,
+    codeRests: (received) => {
+      progress.codeRests(received)
+      const missing = recorded.missing(journal.count(), received)
+      if (missing !== undefined) stop(divergedBy({ recorded: missing, made: undefined }))
+      if (progress.isCodeIdle()) fork?.codeRests()
+    },
     recorder,
+    recorded,
     journal,
     interactions,
     progress,
@@ -157,21 +261,37 @@ export const make = (
     stop,
     stopped: () => reason,
     onStop: (listener) => {
-      if (reason === undefined) stopListeners.push(listener)
+      if (reason === undefined && departure === undefined) stopListeners.push(listener)
       else listener()
     },
-    end: (finished) => {
-      ended = finished
-      for (const listener of endListeners) listener(finished)
-      endListeners.clear()
-    },
+    end: (finished) => tellEnd(Effect.succeed(finished)),
+    leave,
+    left: () => departure,
     onEnd: (listener) => {
-      if (ended === undefined) endListeners.add(listener)
-      else listener(ended)
+      if (ending === undefined) endListeners.add(listener)
+      else listener(ending)
       return () => endListeners.delete(listener)
     }
   }
 }
+
+/** The end of an execution whose code left its journal. */
+export const divergedBy = (divergence: Divergence): StopReason => ({
+  _tag: "Failed",
+  name: "Diverged",
+  message: `The code took another way than it had before, so it cannot be continued. ${Recorded.describeDivergence(divergence)} The calls that were recorded have had their effects.`
+})
+
+const interruption = (id: ExecutionId, why: Departure) =>
+  why === "lease_lost"
+    ? ({
+        reason: "lease_lost",
+        message: `Another process has taken execution ${id} over, since this one had not prolonged its lease in time. It goes on there.`
+      } as const)
+    : ({
+        reason: "handed_over",
+        message: `The process that ran execution ${id} is shutting down. The execution is kept, and goes on in the next process that recovers it.`
+      } as const)
 
 const parentOf = ({ trigger }: Submission): ExecutionId | null => {
   const parent = trigger.meta?.parentExecutionId

@@ -14,7 +14,12 @@ import {
 } from "@executor/kernel"
 import type { InvokeError, ListOptionsInvalid } from "@executor/sdk"
 import { Cause, Effect } from "effect"
-import type { Call, Outcome } from "./Journal.ts"
+import type { Call } from "./Journal.ts"
+
+/** What came of a call, ready to be written and to be handed over. */
+export type Outcome =
+  | { readonly _tag: "Success"; readonly json: string | undefined }
+  | { readonly _tag: "Failure"; readonly error: ToolRejection; readonly errorText: string }
 
 /** The message of a rejection is for reading: what is longer is cut. */
 export const maxMessageLength = 64 * 1024

@@ -22,6 +22,8 @@ export interface ProgressOptions {
   readonly runFork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
   /** Told when the first question opens, and when the last one is answered. */
   readonly onThinking: (thinking: boolean) => void
+  /** Told, maybe more than once, while the execution waits and its row says so. */
+  readonly onWaits: () => void
 }
 
 /** The progress of one execution. All methods are synchronous. */
@@ -38,6 +40,9 @@ export interface Progress {
   readonly questionCloses: () => void
   /** Calls back once, as soon as the execution waits and its row says so, or now. Gives what takes the callback back. */
   readonly onWaiting: (listener: () => void) => () => void
+  readonly isWaiting: () => boolean
+  /** Whether the code has received all that there is, and has nothing left to run. */
+  readonly isCodeIdle: () => boolean
   /** The execution ends: nothing is written or told any more. */
   readonly close: () => void
 }
@@ -81,10 +86,12 @@ export const make = (options: ProgressOptions): Progress => {
   })
 
   const tell = () => {
-    if (listeners.size === 0 || !waits()) return
+    if (!waits()) return
     const told = Array.from(listeners)
     listeners.clear()
     for (const listener of told) listener()
+    // Last, as it may end the execution here.
+    options.onWaits()
   }
 
   return {
@@ -116,6 +123,8 @@ export const make = (options: ProgressOptions): Progress => {
       if (!writing && unwritten() === undefined) tell()
       return () => listeners.delete(listener)
     },
+    isWaiting: waits,
+    isCodeIdle: () => idleAfter >= settlements,
     close: () => {
       closed = true
       listeners.clear()

@@ -14,12 +14,17 @@
  * {@link endWaitMs}, and when it fails it is tried again in the background until {@link endRetryMs} have passed, so that a brief
  * outage leaves no row `running`. A row that could never be created is created then.
  *
+ * Each write names the epoch of the lease. Where the store refuses one as `LeaseLost`, another process goes on with the execution: nothing
+ * is written here any more, and whoever runs it is told at once, before the step that the write was to precede.
+ *
  * So a store that hangs delays an execution by at most four seconds, and half a second more for each half minute that it
  * runs.
  */
 import {
+  type CallProgress,
   type CreateExecution,
   type ExecutionId,
+  type ExecutionInteraction,
   type ExecutionInteractionId,
   type ExecutionStore,
   type ExecutionToolCallId,
@@ -30,7 +35,7 @@ import {
   type ScopeId,
   type UpdateExecution
 } from "@executor/sdk"
-import { Cause, Clock, Context, Effect, Schedule } from "effect"
+import { Cause, Clock, Context, Effect, Predicate, Schedule } from "effect"
 import type { BoundedWrites, WriteResult } from "./BoundedWrites.ts"
 
 /** What one write may take: far above a slow database, far below what a waiting person notices as broken. */
@@ -53,14 +58,22 @@ export const endRetryMs = 10 * 60_000
 
 /** Writes the history of one execution. Every method succeeds. */
 export interface Recorder {
-  /** Writes the row; done before the sandbox starts. */
+  /** Writes the row, if it is new; done before the sandbox starts. */
   readonly begin: Effect.Effect<void>
   /** Writes the intent of a call; done before it has any effect. */
   readonly intent: (call: Omit<RecordToolCall, "scopeId" | "executionId">) => Effect.Effect<void>
   /** Writes the outcome of a call; done before the code sees it. */
   readonly outcome: (id: ExecutionToolCallId, outcome: FinishToolCall) => Effect.Effect<void>
+  /** Notes how far a call without an outcome has come. */
+  readonly progressed: (seq: number, progress: CallProgress) => Effect.Effect<void>
   readonly asked: (question: Omit<RecordInteraction, "scopeId" | "executionId">) => Effect.Effect<void>
-  readonly answered: (id: ExecutionInteractionId, resolution: ResolveInteraction) => Effect.Effect<void>
+  /** Gives what is recorded instead, where somebody else's answer came first. */
+  readonly answered: (
+    id: ExecutionInteractionId,
+    resolution: ResolveInteraction
+  ) => Effect.Effect<ExecutionInteraction | undefined>
+  /** Whether all of the journal is in the store. */
+  readonly complete: () => boolean
   readonly status: (status: "running" | "waiting_for_interaction") => Effect.Effect<void>
   /** Waits until no write of this execution is under way. */
   readonly drained: Effect.Effect<void>
@@ -76,12 +89,21 @@ export interface RecorderOptions {
   readonly context: Context.Context<never>
   /** Told of every drop. */
   readonly onDrop: () => void
+  /** Told once when another process has taken the execution over. */
+  readonly onLost: () => void
   /** Runs what must go on after the execution has ended, until the engine closes. */
   readonly runInBackground: (effect: Effect.Effect<unknown>) => void
 }
 
+/** The execution that is written: a new one, or one that is in the store under an epoch. */
+export interface RecordedExecution {
+  readonly execution: CreateExecution
+  readonly epoch: number
+  readonly isNew: boolean
+}
+
 /** Makes the recorder of one execution. */
-export const make = (options: RecorderOptions, execution: CreateExecution): Recorder => {
+export const make = (options: RecorderOptions, { epoch, execution, isNew }: RecordedExecution): Recorder => {
   const { store } = options
   const runFork = Effect.runForkWith(options.context)
   const scopeId: ScopeId = execution.scopeId
@@ -92,6 +114,7 @@ export const make = (options: RecorderOptions, execution: CreateExecution): Reco
   let underWay = 0
   let complete = true
   let created = true
+  let lost = false
   let waitingForDrain: Array<() => void> = []
 
   const drop = (what: string, cause: Cause.Cause<unknown>) => {
@@ -107,7 +130,19 @@ export const make = (options: RecorderOptions, execution: CreateExecution): Reco
     options.runInBackground(options.writes.run(markIncomplete, writeWaitMs, () => undefined))
   }
 
-  const markIncomplete = Effect.suspend(() => store.update(scopeId, executionId, { journalComplete: false }))
+  const markIncomplete = Effect.suspend(() => store.update(scopeId, executionId, { journalComplete: false }, epoch))
+
+  /** Whether the store refused a write as another process has the execution. */
+  const losesLease = (result: WriteResult): boolean => {
+    if (result._tag !== "Failed") return false
+    const error = Cause.findErrorOption(result.cause)
+    if (error._tag === "None" || !Predicate.isTagged(error.value, "LeaseLost")) return false
+    if (!lost) {
+      lost = true
+      options.onLost()
+    }
+    return true
+  }
 
   const attempt = (write: Effect.Effect<unknown, unknown>, waitMs: number, onEnd: (result: WriteResult) => void) => {
     underWay++
@@ -127,14 +162,15 @@ export const make = (options: RecorderOptions, execution: CreateExecution): Reco
     onDropped: () => void = () => undefined
   ): Effect.Effect<void> =>
     Effect.suspend(() => {
+      if (lost) return Effect.interrupt
       if (patience <= 0 && clock.currentTimeMillisUnsafe() >= restUntil) patience = laterPatienceMs
       if (patience <= 0) {
         onDropped()
         drop(what, outOfPatience)
         return Effect.void
       }
-      return attempt(Effect.suspend(effect), Math.min(writeWaitMs, patience), (result) => {
-        if (result._tag === "Written") return
+      const written = attempt(Effect.suspend(effect), Math.min(writeWaitMs, patience), (result) => {
+        if (result._tag === "Written" || losesLease(result)) return
         if (result._tag === "TimedOut") {
           patience -= result.waitedMs
           restUntil = clock.currentTimeMillisUnsafe() + restMs
@@ -142,12 +178,13 @@ export const make = (options: RecorderOptions, execution: CreateExecution): Reco
         onDropped()
         drop(what, causeOf(result))
       })
+      return Effect.flatMap(written, () => (lost ? Effect.interrupt : Effect.void))
     })
 
   const finalWrite = (changes: UpdateExecution) =>
     Effect.suspend(() => {
       const update = Effect.suspend(() =>
-        store.update(scopeId, executionId, complete ? changes : { ...changes, journalComplete: false })
+        store.update(scopeId, executionId, complete ? changes : { ...changes, journalComplete: false }, epoch)
       )
       return created ? update : Effect.andThen(Effect.exit(store.create(execution)), update)
     })
@@ -160,7 +197,11 @@ export const make = (options: RecorderOptions, execution: CreateExecution): Reco
       let result: WriteResult | undefined
       return Effect.andThen(
         tryEnd(changes, (ended) => (result = ended)),
-        Effect.suspend(() => (result?._tag === "Written" ? Effect.void : Effect.fail("not yet" as const)))
+        Effect.suspend(() =>
+          result?._tag === "Written" || (result !== undefined && losesLease(result))
+            ? Effect.void
+            : Effect.fail("not yet" as const)
+        )
       )
     }).pipe(
       Effect.retry(retries),
@@ -170,27 +211,44 @@ export const make = (options: RecorderOptions, execution: CreateExecution): Reco
     )
 
   return {
-    begin: write(
-      "its start",
-      () => store.create(execution),
-      () => (created = false)
-    ),
+    begin: isNew
+      ? write(
+          "its start",
+          () => store.create(execution),
+          () => (created = false)
+        )
+      : Effect.void,
     intent: (call) =>
-      write(`the start of call ${call.seq}`, () => store.recordToolCall({ ...call, executionId, scopeId })),
-    outcome: (id, outcome) => write(`the outcome of call ${id}`, () => store.finishToolCall(scopeId, id, outcome)),
-    asked: (question) => write("a question", () => store.recordInteraction({ ...question, executionId, scopeId })),
-    answered: (id, resolution) => write("an answer", () => store.resolveInteraction(scopeId, id, resolution)),
+      write(`the start of call ${call.seq}`, () => store.recordToolCall({ ...call, executionId, scopeId }, epoch)),
+    outcome: (id, outcome) =>
+      write(`the outcome of call ${id}`, () => store.finishToolCall(scopeId, id, outcome, epoch)),
+    progressed: (seq, progress) =>
+      write(`the progress of call ${seq}`, () => store.updateToolCall(scopeId, executionId, seq, progress, epoch)),
+    asked: (question) =>
+      write("a question", () => store.recordInteraction({ ...question, executionId, scopeId }, epoch)),
+    answered: (id, resolution) => {
+      let first: ExecutionInteraction | undefined
+      const resolve = store.resolveInteraction(scopeId, id, resolution, epoch)
+      const readFirst = Effect.map(store.listInteractions(scopeId, executionId), (recorded) => {
+        first = recorded.find((interaction) => interaction.id === id)
+      })
+      return Effect.map(
+        write("an answer", () => Effect.catchTag(resolve, "InteractionAlreadyResolved", () => readFirst)),
+        () => first
+      )
+    },
     status: (status) =>
       write("its status", () =>
-        store.update(scopeId, executionId, complete ? { status } : { status, journalComplete: false })
+        store.update(scopeId, executionId, complete ? { status } : { status, journalComplete: false }, epoch)
       ),
+    complete: () => complete && created,
     drained: Effect.callback<void>((resume) => {
       if (underWay === 0) return resume(Effect.void)
       waitingForDrain.push(() => resume(Effect.void))
     }),
     end: (changes) =>
       tryEnd(changes, (result) => {
-        if (result._tag === "Written") return
+        if (result._tag === "Written" || losesLease(result)) return
         drop("its end", causeOf(result))
         options.runInBackground(retryEnd(changes))
       })

@@ -2,10 +2,10 @@
  * What was submitted, checked whole before anything runs or is recorded.
  */
 import { LimitExceeded, Limits } from "@executor/kernel"
-import { ExecutionTrigger, maxTriggerMetaBytes } from "@executor/sdk"
+import { type Execution, ExecutionTrigger, maxTriggerMetaBytes } from "@executor/sdk"
 import { Cause, Effect, Exit, Option, Schema } from "effect"
 import * as ApprovalPatterns from "./ApprovalPatterns.ts"
-import { type ExecutionOptions, ExecutionRefused } from "./ExecutionEngine.ts"
+import { type ExecutionOptions, ExecutionRefused, maxIdempotencyKeyLength } from "./ExecutionEngine.ts"
 import { describeProblems, problemsOf } from "./SchemaProblems.ts"
 
 /** A submission that may run. */
@@ -15,6 +15,9 @@ export interface Submission {
   readonly triggerMetaJson: string | null
   readonly limits: Limits
   readonly granted: ApprovalPatterns.ApprovalMatcher
+  readonly idempotencyKey: string | undefined
+  /** What it changes, for its row: with that and the code it can be parsed again. `null` where it changes nothing. */
+  readonly optionsJson: string | null
 }
 
 /** Checks a submission. `defaults` are the engine's limits, which the submission may change. */
@@ -43,8 +46,39 @@ export const parse = (
     }
     const patterns = ApprovalPatterns.parse(options.approve ?? [])
     if ("problem" in patterns) return refuse("approve", `\`approve\` is wrong: ${patterns.problem}.`)
-    return Effect.succeed({ code, trigger: trigger.value, triggerMetaJson, limits, granted: patterns.matches })
+    const { approve, idempotencyKey } = options
+    if (idempotencyKey !== undefined && !isKey(idempotencyKey)) {
+      return refuse(
+        "idempotencyKey",
+        `An idempotency key is a text of 1 to ${maxIdempotencyKeyLength} characters, such as a UUID.`
+      )
+    }
+    const changes = { limits: options.limits, approve }
+    return Effect.succeed({
+      code,
+      trigger: trigger.value,
+      triggerMetaJson,
+      limits,
+      granted: patterns.matches,
+      idempotencyKey,
+      optionsJson: options.limits === undefined && approve === undefined ? null : JSON.stringify(changes)
+    })
   })
+
+/** The submission of a recorded execution. */
+export const restore = (
+  { code, triggerKind, triggerMetaJson }: Execution,
+  optionsJson: string | null,
+  defaults: Limits
+): Effect.Effect<Submission, ExecutionRefused> => {
+  const changes = optionsJson === null ? {} : (JSON.parse(optionsJson) as Pick<ExecutionOptions, "limits" | "approve">)
+  const meta =
+    triggerMetaJson === null ? {} : { meta: JSON.parse(triggerMetaJson) as NonNullable<ExecutionTrigger["meta"]> }
+  return parse(code, { ...changes, trigger: { kind: triggerKind ?? "sdk", ...meta } }, defaults)
+}
+
+const isKey = (key: unknown): boolean =>
+  typeof key === "string" && key.trim() !== "" && key.length <= maxIdempotencyKeyLength
 
 const bySdk: ExecutionTrigger = { kind: "sdk" }
 

@@ -1,19 +1,27 @@
 /**
  * The tool calls of one execution as they are served: the engine's side of the sandbox's invoker.
  *
+ * A call of an execution that is continued is held against the journal first. One that is not the recorded one ends the execution: the
+ * code took another way than it had, and everything behind would be wrong. One that was told to the code is told again, and one
+ * without an outcome is made, asked for, or put in doubt: see `InDoubt`.
+ *
  * A call runs in a fiber of its own, which belongs to the execution and not to the sandbox: when the program ends while it is
  * under way, the call is not torn off but closed in order. Calls that could still end by themselves get
  * {@link openCallGraceMs}; those that wait for a person or a timer do not. Then what is left is interrupted, waited for
  * at most {@link interruptWaitMs}, and closed in the journal. An execution that is stopped from outside gives no grace.
  */
 import { type Limits, type SandboxToolInvoker, sleepPath, type ToolInvocation } from "@executor/kernel"
-import type { Executor } from "@executor/sdk"
+import type { ElicitationResponse, Executor, ToolAnnotations } from "@executor/sdk"
 import { type Context, Effect, type Fiber } from "effect"
 import type * as BuiltinTools from "./BuiltinTools.ts"
-import type { Interactions } from "./Interactions.ts"
+import type { Divergence } from "./ExecutionEngine.ts"
+import type { Fork, Taken } from "./Fork.ts"
+import * as InDoubt from "./InDoubt.ts"
+import { type Interactions, responseOf } from "./Interactions.ts"
 import type { Call, Journal } from "./Journal.ts"
-import { outcomeOf } from "./Outcomes.ts"
+import { type Outcome, outcomeOf } from "./Outcomes.ts"
 import type { Progress } from "./Progress.ts"
+import * as Recorded from "./Recorded.ts"
 import type { Recorder } from "./Recorder.ts"
 
 /**
@@ -35,6 +43,15 @@ export interface ToolCallsOptions {
   readonly progress: Progress
   readonly recorder: Recorder
   readonly limits: Limits
+  readonly now: () => number
+  readonly recorded: Recorded.Recorded
+  /** The journal of another execution that results are taken from. */
+  readonly fork: Fork | undefined
+  readonly inDoubt: InDoubt.InDoubtPolicy
+  /** The code left its journal. */
+  readonly onDivergence: (divergence: Divergence) => void
+  /** The execution cannot go on, as a call is in doubt. */
+  readonly onGiveUp: (message: string) => void
 }
 
 /** The tool calls of one execution. */
@@ -42,6 +59,10 @@ export interface ToolCalls {
   readonly invoker: SandboxToolInvoker
   /** Ends what is under way; afterwards no call is left without a status. */
   readonly close: (options: { readonly grace: boolean; readonly why: string }) => Effect.Effect<void>
+  /** Whether all that is under way are questions before a call: nothing is lost if another process asks them. */
+  readonly onlyAsk: () => boolean
+  /** Takes no calls any more, and lets those under way end and be recorded for so long; the rest is torn off. */
+  readonly leave: (ms: number) => Effect.Effect<void>
 }
 
 /** Makes the tool calls of an execution that is about to start. */
@@ -51,7 +72,7 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
   const underWay = new Map<Call, UnderWay>()
   let closed = false
 
-  const perform = (call: Call, argsJsonLength: number | undefined) => {
+  const invokeTool = (call: Call, argsJsonLength: number | undefined) => {
     const builtin = builtins.get(call.path)
     if (builtin !== undefined) return builtin(call.args, argsJsonLength ?? 0)
     return executor.tools.invoke(call.path, call.args, {
@@ -61,17 +82,89 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
       onStart: (tool) => {
         call.state = "started"
         call.tool = tool
+        const { answered } = interactions.gatesOf(call)
+        return answered === 0 ? undefined : recorder.progressed(call.seq, { answersSeen: answered, status: "running" })
       }
     })
   }
 
-  const serve = Effect.fnUntraced(function* (call: Call, invocation: ToolInvocation) {
-    yield* journal.intend(call, invocation)
-    const outcome = yield* outcomeOf(
+  const annotationsOf = (path: string): Effect.Effect<ToolAnnotations> =>
+    executor.tools.schema(path).pipe(
+      Effect.map(({ annotations }) => annotations),
+      Effect.catch(() => Effect.succeed({}))
+    )
+
+  /** A timer that had begun waits for what is left of it. */
+  const argsNow = (call: Call): unknown => {
+    if (call.path !== sleepPath) return call.args
+    const { ms } = call.args as { readonly ms: number }
+    return { ms: Math.max(0, ms - (options.now() - call.startedAt)) }
+  }
+
+  const again = (call: Call, invocation: ToolInvocation) =>
+    outcomeOf(
       call,
-      Effect.suspend(() => perform(call, invocation.argsJson?.length)),
+      Effect.suspend(() => invokeTool(call, invocation.argsJson?.length)),
       limits
     )
+
+  /** Goes on with a recorded call that has no outcome. */
+  const goOn = Effect.fnUntraced(function* (call: Call, invocation: ToolInvocation): Effect.fn.Return<Outcome> {
+    const builtin = builtins.get(call.path)
+    if (builtin !== undefined) return yield* outcomeOf(call, builtin(argsNow(call), 0), limits)
+    const { answered, doubt } = interactions.gatesOf(call)
+    const asked = answered > 0 || interactions.wasAsked(call)
+    const begun = !asked || call.recorded?.answersSeen === answered
+    call.begunBefore = begun || doubt !== undefined
+    if (doubt?.status === "resolved" && !begun) return yield* decide(call, invocation, responseOf(doubt))
+    return yield* call.begunBefore ? repeat(call, invocation) : again(call, invocation)
+  })
+
+  /** Makes a call again that may have had its effect, or asks what became of it. */
+  const repeat = Effect.fnUntraced(function* (call: Call, invocation: ToolInvocation): Effect.fn.Return<Outcome> {
+    const annotations = yield* annotationsOf(call.path)
+    call.tool = { annotations }
+    if (InDoubt.mayRepeat(annotations) || options.inDoubt === "repeat") return yield* again(call, invocation)
+    yield* recorder.progressed(call.seq, { status: "in_doubt" })
+    if (options.inDoubt === "fail") return yield* giveUp(call)
+    return yield* decide(call, invocation, yield* interactions.askInDoubt(call, InDoubt.question(call)))
+  })
+
+  const decide = (call: Call, invocation: ToolInvocation, response: ElicitationResponse): Effect.Effect<Outcome> => {
+    const verdict = InDoubt.verdictOf(response)
+    switch (verdict._tag) {
+      case "Happened":
+        return Effect.succeed({ _tag: "Success", json: verdict.resultJson })
+      case "DidNotHappen":
+        return again(call, invocation)
+      case "GiveUp":
+        return giveUp(call)
+    }
+  }
+
+  const giveUp = (call: Call): Effect.Effect<never> =>
+    Effect.suspend(() => {
+      options.onGiveUp(InDoubt.gaveUp(call, options.inDoubt))
+      return Effect.never
+    })
+
+  const perform = Effect.fnUntraced(function* (
+    call: Call,
+    invocation: ToolInvocation,
+    taken: Taken | undefined
+  ): Effect.fn.Return<Outcome> {
+    const { recorded } = call
+    if (recorded !== undefined) return Recorded.outcomeOf(recorded) ?? (yield* goOn(call, invocation))
+    // What is taken has had its effect: its record may wait for its turn.
+    if (taken?._tag === "Outcome") yield* taken.turn
+    yield* journal.intend(call, invocation)
+    if (taken?._tag === "Outcome") return taken.outcome
+    call.begunBefore = taken?._tag === "InDoubt"
+    return yield* call.begunBefore ? repeat(call, invocation) : again(call, invocation)
+  })
+
+  const serve = Effect.fnUntraced(function* (call: Call, invocation: ToolInvocation, taken: Taken | undefined) {
+    const outcome = yield* perform(call, invocation, taken)
     const settled = journal.settle(call, outcome)
     progress.codeGoesOn()
     return yield* settled
@@ -81,6 +174,18 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
     Effect.suspend(() => {
       if (closed) return Effect.interrupt
       const call = journal.open(invocation)
+      if (call.recorded !== undefined) {
+        const divergence = Recorded.divergenceOf(call.recorded, invocation)
+        if (divergence !== undefined) {
+          options.onDivergence(divergence)
+          return Effect.never
+        }
+        const told = options.recorded.settlementOf(call.recorded)
+        if (told !== undefined) {
+          progress.codeGoesOn()
+          return Effect.succeed(told)
+        }
+      }
       const counts = call.path !== sleepPath
       if (counts) progress.callGoesOn()
       const served = new UnderWay()
@@ -89,7 +194,9 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
         underWay.delete(call)
         if (counts) progress.callRests()
       })
-      const fiber = runFork(serve(call, invocation))
+      const { argsJson, path } = invocation
+      const taken = call.recorded === undefined ? options.fork?.take({ path, argsJson, seq: call.seq }) : undefined
+      const fiber = runFork(serve(call, invocation, taken))
       served.startedAs(fiber)
       return fiber.pollUnsafe() ?? Effect.callback((resume) => void fiber.addObserver(resume))
     })
@@ -135,7 +242,21 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
     )
   })
 
-  return { invoker: { invoke }, close }
+  const onlyAsk = () =>
+    Array.from(underWay.keys()).every((call) => call.state === "open" && interactions.isAsking(call))
+
+  const leave = Effect.fnUntraced(function* (ms: number) {
+    closed = true
+    const open = Array.from(underWay.keys())
+    const asking = open.filter((call) => interactions.isAsking(call) || call.path === sleepPath)
+    for (const call of asking) underWay.get(call)?.interrupt()
+    yield* settleWithin(open, ms)
+    for (const call of open) if (call.state !== "settled") underWay.get(call)?.interrupt()
+    yield* settleWithin(open, interruptWaitMs)
+    yield* recorder.drained
+  })
+
+  return { invoker: { invoke }, close, onlyAsk, leave }
 }
 
 /**

@@ -81,14 +81,14 @@ describe("an engine with promises", () => {
     assert.strictEqual(executions[0]?.execution.status, "cancelled")
   })
 
-  it("ends what waits when it is closed", async () => {
+  it("leaves what waits for a person waiting when it is closed", async () => {
     const made = await make()
     const paused = await made.engine.executeWithPause("return await tools.local.remove()")
     await made.engine.close()
     if (paused.status !== "paused") return assert.fail("it asks nothing")
     const [scope] = made.executor.scopes
     const { execution } = await made.executor.executions.get(scope, paused.execution.id)
-    assert.strictEqual(execution.status, "cancelled")
+    assert.strictEqual(execution.status, "waiting_for_interaction")
     return made.executor.close()
   })
 })

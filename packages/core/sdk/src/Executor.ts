@@ -53,9 +53,9 @@ export interface InvokeOptions {
   readonly argsJsonLength?: number | undefined
   /**
    * Called with the tool once everything is checked and approved, right before its plugin is invoked: until then the call has had no
-   * effect, from then on it may have had one. Must not throw.
+   * effect, from then on it may have had one. An effect that it gives is run first. Must not throw.
    */
-  readonly onStart?: ((tool: Tool) => void) | undefined
+  readonly onStart?: ((tool: Tool) => Effect.Effect<void> | void) | undefined
 }
 
 /** All that calling a tool can fail with. */

@@ -7,10 +7,13 @@
 import {
   AnswerInvalidProblem,
   BadRequestProblem,
+  ExecutionInterruptedProblem,
   ExecutionNotCancellableProblem,
   ExecutionNotFoundProblem,
   ExecutionNotPausedProblem,
+  ExecutionNotResumableProblem,
   ExecutionRefusedProblem,
+  IdempotencyConflictProblem,
   InteractionAlreadyResolvedProblem,
   InteractionNotFoundProblem,
   ServerClosingProblem,
@@ -20,7 +23,15 @@ import {
   StorageUnavailableProblem,
   ToolNotFoundProblem
 } from "@executor/api"
-import type { AnswerInvalid, ExecutionNotCancellable, ExecutionNotPaused, ExecutionRefused } from "@executor/execution"
+import type {
+  AnswerInvalid,
+  ExecutionInterrupted,
+  ExecutionNotCancellable,
+  ExecutionNotPaused,
+  ExecutionNotResumable,
+  ExecutionRefused,
+  IdempotencyConflict
+} from "@executor/execution"
 import type {
   DBError,
   ExecutionNotFound,
@@ -65,17 +76,23 @@ const problems = {
         })
       )
     ),
+  ExecutionInterrupted: ({ executionId, message, reason }: ExecutionInterrupted) =>
+    Effect.fail(new ExecutionInterruptedProblem({ detail: message, executionId, reason })),
   ExecutionNotCancellable: ({ executionId, message }: ExecutionNotCancellable) =>
     Effect.fail(new ExecutionNotCancellableProblem({ detail: message, executionId })),
   ExecutionNotFound: ({ executionId, message }: ExecutionNotFound) =>
     Effect.fail(new ExecutionNotFoundProblem({ detail: message, executionId })),
   ExecutionNotPaused: ({ executionId, message }: ExecutionNotPaused) =>
     Effect.fail(new ExecutionNotPausedProblem({ detail: message, executionId })),
+  ExecutionNotResumable: ({ executionId, message, reason }: ExecutionNotResumable) =>
+    Effect.fail(new ExecutionNotResumableProblem({ detail: message, executionId, reason })),
   ExecutionRefused: ({ field, message }: ExecutionRefused) =>
     // Not the submission's fault: the engine takes no more.
     field === "engine"
       ? Effect.fail(new ServerClosingProblem({ detail: message }))
       : Effect.fail(new ExecutionRefusedProblem({ detail: message, field })),
+  IdempotencyConflict: ({ executionId, message }: IdempotencyConflict) =>
+    Effect.fail(new IdempotencyConflictProblem({ detail: message, executionId })),
   InteractionAlreadyResolved: ({ interactionId, message, resolvedBy, status }: InteractionAlreadyResolved) =>
     Effect.fail(
       new InteractionAlreadyResolvedProblem({ detail: message, interactionId, interactionStatus: status, resolvedBy })

@@ -74,7 +74,7 @@ layer(TestServer.layer, { excludeTestServices: true })("a server", (it) => {
       const mine = events(yield* Fiber.join(one))
       assert.deepEqual(
         mine.map(({ _tag }) => _tag),
-        ["InteractionResolved", "ToolCallFinished", "ExecutionFinished"]
+        ["InteractionResolved", "ExecutionContinued", "ToolCallFinished", "ExecutionFinished"]
       )
       assert.include(yield* Fiber.join(all), other.executionId)
       const wrong = yield* server.send("/events?execution=x")

@@ -207,6 +207,30 @@ export const requestCancel = (
 
 const idsOf = (rows: ReadonlyArray<Row>, column: string) => rows.map((row) => String(row[column]) as ExecutionId)
 
+const shouldRun = (at: number): Where => ({
+  op: "and",
+  conditions: [{ op: "in", column: "status", values: ["pending", "running"] }, isFree(at)]
+})
+
+/** Its holder said that it waits, and was gone before it saw that the last question was answered. */
+const wasAnswered = (at: number): Where => ({
+  op: "and",
+  conditions: [
+    eq("status", "waiting_for_interaction"),
+    { op: "lte", column: "lease_until", value: at },
+    {
+      op: "not",
+      condition: {
+        op: "exists",
+        table: interaction,
+        local: "id",
+        foreign: "execution_id",
+        where: eq("status", "pending")
+      }
+    }
+  ]
+})
+
 /** Executions that should run, and that nobody runs. */
 export const listAbandoned = (
   adapter: Adapter,
@@ -217,7 +241,7 @@ export const listAbandoned = (
     adapter.find({
       table: execution,
       select: ["id"],
-      where: inScope(scopeId, { op: "in", column: "status", values: ["pending", "running"] }, isFree(at)),
+      where: inScope(scopeId, { op: "or", conditions: [shouldRun(at), wasAnswered(at)] }),
       orderBy: [
         { column: "created_at", direction: "asc" },
         { column: "id", direction: "asc" }

@@ -53,8 +53,9 @@ export const callTool = (
           if (!validation.ok) return Effect.fail(inputInvalid(path, validation.issues))
           const context = new CallContext(path, copied.value, options)
           const run = Effect.suspend(() => {
-            options?.onStart?.(entry.tool)
-            return entry.run(validation.value, context)
+            const run = () => entry.run(validation.value, context)
+            const first = options?.onStart?.(entry.tool)
+            return first === undefined ? run() : Effect.flatMap(first, run)
           })
           return entry.tool.requiresApproval ? Effect.andThen(askApproval(context), run) : run
         }

@@ -1,0 +1,316 @@
+/**
+ * Executions that this engine does not run: those that wait parked, those that other processes hold, and those whose process is gone.
+ *
+ * Taking one over reads its journal first and claims it then, with the answer that it waited for where there is one, in one write: of
+ * several processes that try, one does. What another holds is answered and cancelled through its row, which the holder looks at
+ * from time to time (`Lease`), and waited for by looking at the row here.
+ */
+import type { Limits } from "@executor/kernel"
+import {
+  type DBError,
+  ElicitationRequest,
+  type Execution,
+  type ExecutionId,
+  type ExecutionInteraction,
+  type ExecutionJournal,
+  type ExecutionNotFound,
+  type ExecutionNotFree,
+  type InteractionAlreadyResolved,
+  InteractionNotFound,
+  isTerminal,
+  type ResolveInteraction
+} from "@executor/sdk"
+import { Clock, Effect, Result, Schema } from "effect"
+import { answerProblem } from "./Answers.ts"
+import {
+  AnswerInvalid,
+  ExecutionNotPaused,
+  ExecutionNotResumable,
+  type ExecutionOutcome,
+  type FinishedExecution,
+  type InteractionAnswer,
+  type PausedExecution,
+  type PendingInteraction
+} from "./ExecutionEngine.ts"
+import * as Fork from "./Fork.ts"
+import { resolutionOf } from "./Interactions.ts"
+import { leaseMs } from "./Lease.ts"
+import type { Lives } from "./Life.ts"
+import type { EngineParts, LiveExecution } from "./LiveExecution.ts"
+import { whyNotResumable } from "./Resumable.ts"
+import * as Submission from "./Submission.ts"
+
+/** How often the row of an execution is looked at that another process runs. */
+export const watchMs = 250
+
+/** What taking over and answering can fail with. */
+export type TakeError = DBError | ExecutionNotFound | ExecutionNotResumable | ExecutionNotFree
+
+/** Executions that are not here. */
+export interface Elsewhere {
+  /** Goes on with a free execution. */
+  readonly take: (id: ExecutionId) => Effect.Effect<LiveExecution, TakeError>
+  /** Goes on with an execution that should run and that nobody runs. */
+  readonly takeAbandoned: (id: ExecutionId) => Effect.Effect<void, TakeError>
+  /** Answers a question, and goes on with the execution if nobody else does. */
+  readonly answer: (
+    id: ExecutionId,
+    answer: InteractionAnswer
+  ) => Effect.Effect<
+    LiveExecution | undefined,
+    TakeError | ExecutionNotPaused | InteractionNotFound | InteractionAlreadyResolved | AnswerInvalid
+  >
+  /** Waits until an execution that another process runs has ended or waits for a person. */
+  readonly toEndOrPause: (id: ExecutionId) => Effect.Effect<ExecutionOutcome, DBError | ExecutionNotFound>
+  /** Writes the end of a free execution without running it: its calls and questions are closed. */
+  readonly end: (
+    id: ExecutionId,
+    end: { readonly status: "cancelled" | "failed"; readonly name: string; readonly message: string }
+  ) => Effect.Effect<void, DBError | ExecutionNotFound | ExecutionNotFree>
+}
+
+/** Makes the way to executions that are not here. */
+export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewhere => {
+  const { codeExecutor, executor, owner } = parts
+  const scopeId = executor.scopes[0]
+  const store = executor.executions
+
+  const claimNow = (id: ExecutionId, answer?: { id: ExecutionInteraction["id"]; resolution: ResolveInteraction }) =>
+    Effect.flatMap(Clock.currentTimeMillis, (at) =>
+      store.claim(scopeId, id, { owner, at, leaseUntil: at + leaseMs, answer })
+    )
+
+  const go = Effect.fnUntraced(function* (before: ExecutionJournal, submission: Submission.Submission, epoch: number) {
+    // Read again: it may have been taken and given up between the first reading and the claim.
+    const isCurrent = before.execution.epoch === epoch - 1
+    const { calls, execution, interactions } = isCurrent ? before : yield* journalOf(before.execution.id)
+    const { id, parentExecutionId, seed, startedAt } = execution
+    const fork = Fork.isMarked(before.optionsJson) ? yield* forkOf(before, calls) : undefined
+    return yield* lives.live(
+      {
+        id,
+        startedAt: startedAt ?? execution.createdAt,
+        seed,
+        parentExecutionId,
+        epoch,
+        leaseUntil: 0,
+        isRowWritten: true,
+        written: { calls, interactions },
+        fork
+      },
+      submission,
+      {}
+    )
+  })
+
+  /** The journal that a fork takes from. */
+  const forkOf = Effect.fnUntraced(function* (journal: ExecutionJournal, own: ExecutionJournal["calls"]) {
+    const { id: executionId, parentExecutionId } = journal.execution
+    const gone = new ExecutionNotResumable({
+      executionId,
+      reason: "journal_incomplete",
+      message: `Execution ${executionId} is a fork of ${parentExecutionId}, whose journal is there no more.`
+    })
+    if (parentExecutionId === null) return yield* gone
+    const parent = yield* Effect.catchTag(journalOf(parentExecutionId), "ExecutionNotFound", () => gone)
+    return yield* Fork.make(parent, codeExecutor.build, own)
+  })
+
+  const journalOf = (id: ExecutionId) => store.readJournal(scopeId, id)
+
+  const take: Elsewhere["take"] = Effect.fnUntraced(function* (id) {
+    const journal = yield* journalOf(id)
+    const submission = yield* restore(journal)
+    const epoch = yield* claimNow(id).pipe(
+      Effect.catchTag(["InteractionNotFound", "InteractionAlreadyResolved"], Effect.die)
+    )
+    return yield* go(journal, submission, epoch)
+  })
+
+  const takeAbandoned: Elsewhere["takeAbandoned"] = Effect.fnUntraced(function* (id) {
+    const { execution } = yield* store.getParts(scopeId, id, [])
+    if (execution.status === "running" || execution.status === "pending") yield* take(id)
+  })
+
+  const restore = (journal: ExecutionJournal): Effect.Effect<Submission.Submission, ExecutionNotResumable> =>
+    Effect.suspend(() => {
+      const problem = whyNotResumable(journal, codeExecutor.build)
+      if (problem !== undefined) return problem
+      return Effect.mapError(
+        Submission.restore(journal.execution, journal.optionsJson, limits),
+        ({ message }) =>
+          new ExecutionNotResumable({ executionId: journal.execution.id, reason: "options_invalid", message })
+      )
+    })
+
+  const answer: Elsewhere["answer"] = Effect.fnUntraced(function* (id, given) {
+    const journal = yield* journalOf(id)
+    if (isTerminal(journal.execution.status)) return yield* notPaused(journal.execution)
+    const question = yield* find(journal, given)
+    const { action, content } = given
+    const request = requestOf(question)
+    const response = content === undefined ? { action } : { action, content }
+    const problem = yield* answerProblem(request, response, question.purpose)
+    if (problem !== undefined) return yield* new AnswerInvalid({ executionId: id, message: problem })
+    const submission = yield* restore(journal)
+    const written = { id: question.id, resolution: resolutionOf(response, given.resolvedBy ?? null) }
+    // A holder may give it up, and somebody take it, between two tries; hardly twice.
+    for (let attempt = 0; ; attempt++) {
+      const claimed = yield* Effect.result(claimNow(id, written))
+      if (Result.isSuccess(claimed)) {
+        const at = yield* Clock.currentTimeMillis
+        parts.events.publish({
+          _tag: "InteractionResolved",
+          executionId: id,
+          interactionId: question.id,
+          action,
+          at
+        })
+        return yield* go(yield* journalOf(id), submission, claimed.success)
+      }
+      const error = claimed.failure
+      if (error._tag !== "ExecutionNotFree") return yield* error
+      if (error.reason === "ended") return yield* notPaused((yield* store.get(scopeId, id)).execution)
+      const at = yield* Clock.currentTimeMillis
+      const told = yield* Effect.result(store.answerHeld(scopeId, id, written, at))
+      if (Result.isSuccess(told)) return undefined
+      if (told.failure._tag !== "ExecutionNotFree" || attempt === 3) return yield* told.failure
+    }
+  })
+
+  const find = (
+    { execution, interactions }: ExecutionJournal,
+    { interactionId }: InteractionAnswer
+  ): Effect.Effect<ExecutionInteraction, ExecutionNotPaused | InteractionNotFound> => {
+    if (interactionId !== undefined) {
+      const named = interactions.find(({ id }) => id === interactionId)
+      if (named !== undefined) return Effect.succeed(named)
+      const message = `Execution ${execution.id} has asked no question ${interactionId}. Get the execution to see what it asks.`
+      return Effect.fail(new InteractionNotFound({ message, interactionId }))
+    }
+    const oldest = interactions.find(({ status }) => status === "pending") ?? interactions.findLast(() => true)
+    return oldest === undefined ? notPaused(execution) : Effect.succeed(oldest)
+  }
+
+  const toEndOrPause: Elsewhere["toEndOrPause"] = Effect.fnUntraced(function* (id) {
+    for (;;) {
+      const { execution } = yield* store.getParts(scopeId, id, [])
+      if (isTerminal(execution.status)) return finishedOf((yield* store.get(scopeId, id)).execution)
+      if (execution.status === "waiting_for_interaction") {
+        const paused = yield* pausedOf(id, execution.toolCallCount)
+        if (paused !== undefined) return { status: "paused", execution: paused }
+      }
+      yield* Effect.sleep(watchMs)
+    }
+  })
+
+  const pausedOf = Effect.fnUntraced(function* (id: ExecutionId, toolCallCount: number) {
+    const pending = (yield* store.listInteractions(scopeId, id)).filter(({ status }) => status === "pending")
+    const interactions = pending.map(pendingOf)
+    const [interaction] = interactions
+    return interaction === undefined
+      ? undefined
+      : ({ id, interaction, interactions, toolCallCount } satisfies PausedExecution)
+  })
+
+  const end: Elsewhere["end"] = Effect.fnUntraced(function* (id, { message, name, status }) {
+    const epoch = yield* claimNow(id).pipe(
+      Effect.catchTag(["InteractionNotFound", "InteractionAlreadyResolved"], Effect.die)
+    )
+    const { calls, execution, interactions } = yield* journalOf(id)
+    const now = yield* Clock.currentTimeMillis
+    yield* endRows(parts, { calls, interactions, epoch, now, message })
+    const startedAt = execution.startedAt ?? execution.createdAt
+    yield* store
+      .update(
+        scopeId,
+        id,
+        { status, errorText: `${name}: ${message}`, completedAt: now, durationMs: Math.max(0, now - startedAt) },
+        epoch
+      )
+      .pipe(Effect.catchTag(["LeaseLost", "PayloadTooLarge"], Effect.die))
+    parts.events.publish({ _tag: "ExecutionFinished", executionId: id, status, at: now })
+  })
+
+  return { take, takeAbandoned, answer, toEndOrPause, end }
+}
+
+/** Closes what an execution that is not run again has left open. */
+const endRows = Effect.fnUntraced(function* (
+  { executor }: EngineParts,
+  journal: Pick<ExecutionJournal, "calls" | "interactions"> & {
+    readonly epoch: number
+    readonly now: number
+    readonly message: string
+  }
+) {
+  const { calls, epoch, interactions, message, now } = journal
+  const scopeId = executor.scopes[0]
+  const store = executor.executions
+  for (const { answersSeen, call } of calls) {
+    if (call.status !== "running" && call.status !== "in_doubt") continue
+    const gates = interactions.filter(({ toolCallId }) => toolCallId === call.id)
+    const answered = gates.filter(({ status }) => status === "resolved").length
+    const begun = call.status === "in_doubt" || gates.length === 0 || answersSeen === answered
+    const effect = begun ? "Whether the call took effect is not known." : "The call took no effect."
+    yield* store
+      .finishToolCall(
+        scopeId,
+        call.id,
+        {
+          status: begun ? "in_doubt" : "failed",
+          settleSeq: null,
+          errorText: JSON.stringify({ name: "Interrupted", message: `${message} ${effect}` }),
+          completedAt: now,
+          durationMs: Math.max(0, now - call.startedAt)
+        },
+        epoch
+      )
+      .pipe(Effect.catchTag(["LeaseLost", "PayloadTooLarge", "ToolCallNotFound"], Effect.die))
+  }
+  for (const { id, status } of interactions) {
+    if (status !== "pending") continue
+    const cancelled = { status: "cancelled", responseJson: null, resolvedBy: null } as const
+    yield* store.resolveInteraction(scopeId, id, cancelled, epoch).pipe(
+      Effect.catchTag("InteractionAlreadyResolved", () => Effect.void),
+      Effect.catchTag(["LeaseLost", "InteractionNotFound"], Effect.die)
+    )
+  }
+})
+
+/** The question of a record. */
+const requestOf = ({ payloadJson }: ExecutionInteraction): ElicitationRequest =>
+  Schema.decodeUnknownSync(ElicitationRequest)(JSON.parse(payloadJson))
+
+const pendingOf = (interaction: ExecutionInteraction): PendingInteraction => ({
+  id: interaction.id,
+  request: requestOf(interaction),
+  createdAt: interaction.createdAt
+})
+
+/** The end that a row tells. */
+export const finishedOf = (execution: Execution): ExecutionOutcome & FinishedExecution => {
+  const { durationMs, errorText, id, logsJson, resultJson, status, toolCallCount } = execution
+  const [, name = "Error", message = ""] = /^([^:\n]*): ([^]*)$/.exec(errorText ?? "") ?? ["", "Error", errorText ?? ""]
+  return {
+    status: status === "completed" || status === "cancelled" ? status : "failed",
+    executionId: id,
+    get result() {
+      return resultJson === null ? undefined : (JSON.parse(resultJson) as unknown)
+    },
+    resultJson: resultJson ?? undefined,
+    error: status === "completed" ? undefined : { name, message },
+    logs: logsJson === null ? [] : (JSON.parse(logsJson) as FinishedExecution["logs"]),
+    toolCallCount,
+    durationMs: durationMs ?? 0
+  }
+}
+
+/** An execution that waits for no answer. */
+export const notPaused = ({ id, status }: Pick<Execution, "id" | "status">) =>
+  new ExecutionNotPaused({
+    executionId: id,
+    message: isTerminal(status)
+      ? `It waits for no answer: execution ${id} has ended (${status}). Send its code again to run it once more.`
+      : `Execution ${id} is ${status} and has asked nothing. Wait until it asks, or until it ends.`
+  })

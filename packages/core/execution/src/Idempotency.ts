@@ -1,0 +1,58 @@
+/**
+ * Submissions that are only done once: the row with the key is written before anything runs, and the database lets one have it.
+ *
+ * Unlike other bookkeeping this write is waited for, and a submission whose key cannot be written does not run: its sender would send
+ * it again, and have it done twice.
+ */
+import type { Execution, ExecutionId } from "@executor/sdk"
+import { Effect } from "effect"
+import { ExecutionRefused, IdempotencyConflict } from "./ExecutionEngine.ts"
+import { type EngineParts, type Identity, type LiveExecution, rowOf } from "./LiveExecution.ts"
+import type { Submission } from "./Submission.ts"
+
+/** A new execution, or the one that has the key. */
+export type Started =
+  | { readonly _tag: "New"; readonly execution: LiveExecution }
+  | { readonly _tag: "Existing"; readonly id: ExecutionId }
+
+/** Lives a submission, unless its key was used. */
+export const once = Effect.fnUntraced(function* (
+  parts: EngineParts,
+  identity: Identity,
+  submission: Submission,
+  live: (identity: Identity) => Effect.Effect<LiveExecution>
+): Effect.fn.Return<Started, IdempotencyConflict | ExecutionRefused> {
+  const { idempotencyKey } = submission
+  if (idempotencyKey === undefined) return { _tag: "New", execution: yield* live(identity) }
+  const store = parts.executor.executions
+  const scopeId = parts.executor.scopes[0]
+  const create = Effect.as(store.create(rowOf(parts, identity, submission)), undefined)
+  const written = yield* create.pipe(
+    Effect.catchTag("DBError", (error) =>
+      error.reason === "unique"
+        ? Effect.flatMap(store.findByIdempotencyKey(scopeId, idempotencyKey), (existing) =>
+            existing === undefined ? Effect.fail(error) : Effect.succeed(existing)
+          )
+        : Effect.fail(error)
+    ),
+    Effect.mapError(
+      ({ message }) =>
+        new ExecutionRefused({
+          field: "idempotencyKey",
+          message: `The idempotency key could not be written, so nothing ran. ${message}`
+        })
+    )
+  )
+  if (written === undefined) return { _tag: "New", execution: yield* live({ ...identity, isRowWritten: true }) }
+  return yield* sameCode(written, submission, idempotencyKey)
+})
+
+const sameCode = ({ code, id }: Execution, submission: Submission, key: string) =>
+  code === submission.code.toWellFormed()
+    ? Effect.succeed<Started>({ _tag: "Existing", id })
+    : Effect.fail(
+        new IdempotencyConflict({
+          executionId: id,
+          message: `The idempotency key ${JSON.stringify(key)} was used for other code, by execution ${id}. Use a new key for a new submission.`
+        })
+      )

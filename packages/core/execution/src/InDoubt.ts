@@ -1,0 +1,86 @@
+/**
+ * Calls whose process ended before their outcome was written: nobody knows whether they took effect.
+ *
+ * A call whose tool only reads, may be repeated (`idempotent`), or recognises a repeated call by its key (`acceptsIdempotencyKey`), is made
+ * again, with the same key. For any other the policy decides. By default a person is asked (an interaction with the purpose
+ * {@link inDoubtPurpose}), and says that it happened, and with which result; that it did not, and is to be made again; or gives
+ * up, which ends the execution as failed.
+ *
+ * Not every call without an outcome is in doubt. One that asked for its approval was invoked only if the answer was there and the call
+ * noted (`answersSeen`) that it went on with it. A note that is as high as the number of answers means that it was invoked.
+ */
+import type { ElicitationRequest, ElicitationResponse, ToolAnnotations } from "@executor/sdk"
+import type { Call } from "./Journal.ts"
+
+/** What becomes of a call in doubt that must not simply be repeated. */
+export type InDoubtPolicy = "ask" | "repeat" | "fail"
+
+/** The purpose of the question, in its record. */
+export const inDoubtPurpose = "in_doubt"
+
+/** Whether a call may be made again without asking anybody. */
+export const mayRepeat = ({ acceptsIdempotencyKey, idempotent, readOnly }: typeof ToolAnnotations.Type): boolean =>
+  readOnly === true || idempotent === true || acceptsIdempotencyKey === true
+
+/** What a person said of a call in doubt. */
+export type Verdict =
+  | { readonly _tag: "Happened"; readonly resultJson: string | undefined }
+  | { readonly _tag: "DidNotHappen" }
+  | { readonly _tag: "GiveUp" }
+
+/** The question about a call. */
+export const question = (call: Call): ElicitationRequest => ({
+  kind: "form",
+  toolPath: call.path,
+  args: call.args,
+  message: `The process that ran call ${call.seq} of this execution, ${call.path}, ended before the call did. It was made at ${new Date(call.startedAt).toISOString()}, and nobody knows whether it took effect. Look there, and say what happened.`,
+  requestedSchema: {
+    type: "object",
+    properties: {
+      outcome: {
+        type: "string",
+        enum: ["happened", "did_not_happen", "give_up"],
+        description: "did_not_happen makes the call again; give_up ends the execution as failed."
+      },
+      result: { type: "string", description: "The result of a call that happened, as JSON; no result if left out." }
+    },
+    required: ["outcome"],
+    additionalProperties: false
+  }
+})
+
+/** What is wrong with an answer that fits the form. */
+export const answerProblem = ({ action, content }: ElicitationResponse): string | undefined => {
+  const result = content?.["result"]
+  if (action !== "accept" || typeof result !== "string") return undefined
+  if (content?.["outcome"] !== "happened")
+    return "`result` belongs to the outcome `happened`. The question still waits."
+  try {
+    JSON.parse(result)
+    return undefined
+  } catch {
+    return '`content.result` must be JSON text, such as `{"id": 7}`. The question still waits.'
+  }
+}
+
+/** The answer. Whoever declines to say gives up. */
+export const verdictOf = ({ action, content }: ElicitationResponse): Verdict => {
+  if (action !== "accept") return { _tag: "GiveUp" }
+  const result = content?.["result"]
+  switch (content?.["outcome"]) {
+    case "happened":
+      return { _tag: "Happened", resultJson: typeof result === "string" ? result : undefined }
+    case "did_not_happen":
+      return { _tag: "DidNotHappen" }
+    default:
+      return { _tag: "GiveUp" }
+  }
+}
+
+/** Why an execution ends with a call in doubt. */
+export const gaveUp = (call: Call, policy: InDoubtPolicy): string =>
+  `Call ${call.seq}, ${call.path}, is in doubt: its process ended before it did. ${
+    policy === "ask"
+      ? "Nobody could say what became of it, so the execution was given up."
+      : "Such calls end an execution here."
+  } Look whether it took effect before you run the code again.`

@@ -1,0 +1,89 @@
+/**
+ * Keeps the leases of the executions that run here, and hears what other processes have written about them: that they are to be
+ * cancelled, that a question of theirs is answered, or that another process has taken them. The protocol is in `ExecutionLease`.
+ *
+ * One fiber looks after all of them, while there are any: short executions never meet it.
+ *
+ * A lease is prolonged every {@link renewMs}, long before it ends, so that a slow moment costs none. A process that cannot reach its
+ * history for a whole lease may lose its executions to one that can, and is refused its writes then.
+ */
+import type { ExecutionStore, ScopeId } from "@executor/sdk"
+import { Clock, Effect, type Scope } from "effect"
+import type { LiveExecution } from "./LiveExecution.ts"
+
+/** How long an execution belongs to a process that says nothing more. */
+export const leaseMs = 30_000
+
+/** How often a lease is prolonged. */
+export const renewMs = 10_000
+
+/** How often is looked for what other processes have written: how long a person waits for an answer to reach another process. */
+export const lookMs = 1_000
+
+/** Looks after executions. */
+export interface Leases {
+  /** Looks after an execution that has just begun here, until it is no longer in `executions`. */
+  readonly watch: () => void
+}
+
+/** Looks after the executions of an engine while its scope lives. */
+export const make = Effect.fnUntraced(function* (options: {
+  readonly store: ExecutionStore["Service"]
+  readonly scopeId: ScopeId
+  readonly owner: string
+  readonly executions: ReadonlyMap<unknown, LiveExecution>
+}): Effect.fn.Return<Leases, never, Scope.Scope> {
+  const { executions, owner, scopeId, store } = options
+  const context = yield* Effect.context<Scope.Scope>()
+  const runFork = Effect.runForkWith(context)
+  let watching: { readonly interruptUnsafe: () => void } | undefined
+  let renewAt = 0
+
+  const look = Effect.fnUntraced(function* (now: number) {
+    const old = Array.from(executions.values()).filter(({ startedHereAt }) => now - startedHereAt >= lookMs)
+    const ids = old.map(({ id }) => id)
+    if (ids.length === 0) return
+    if (now >= renewAt) {
+      renewAt = now + renewMs
+      yield* store.renewLeases(scopeId, owner, ids, now + leaseMs)
+    }
+    for (const { cancelRequestedAt, epoch, id } of yield* store.heldExecutions(scopeId, ids)) {
+      const execution = executions.get(id)
+      if (execution === undefined) continue
+      if (epoch !== execution.epoch) execution.leave("lease_lost")
+      else if (cancelRequestedAt !== null) {
+        execution.stop({ _tag: "Cancelled", message: "It was cancelled on request." })
+      }
+    }
+    yield* Effect.forEach(
+      old.filter(({ interactions }) => interactions.pending().length > 0),
+      (execution) => hear(execution),
+      { discard: true }
+    )
+  })
+
+  const hear = ({ id, interactions }: LiveExecution) =>
+    Effect.map(store.listInteractions(scopeId, id), (recorded) => {
+      for (const interaction of recorded) interactions.answeredElsewhere(interaction)
+    })
+
+  const loop = Effect.gen(function* () {
+    while (executions.size > 0) {
+      yield* Effect.sleep(lookMs)
+      const now = yield* Clock.currentTimeMillis
+      // A history that cannot be reached is asked again the next time.
+      yield* Effect.ignore(look(now))
+    }
+  })
+
+  yield* Effect.addFinalizer(() => Effect.sync(() => watching?.interruptUnsafe()))
+
+  return {
+    watch: () => {
+      if (watching !== undefined) return
+      const fiber = runFork(loop)
+      watching = fiber
+      fiber.addObserver(() => (watching = undefined))
+    }
+  }
+})

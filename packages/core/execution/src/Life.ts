@@ -1,0 +1,254 @@
+/**
+ * The life of an execution from top to bottom.
+ *
+ * ```
+ * an identity: minted, or taken over with its journal
+ *   -> write the row (running)                    -- or not: it is there
+ *     -> run the program in the sandbox           -- its calls: ToolCalls, Journal; its questions: Interactions
+ *        -> nothing goes on but waiting: park it  -- give it up, sandbox and all; an answer takes it over again
+ *   <- close the calls it left open
+ *   <- write the terminal state, tell everybody who waits
+ * ```
+ *
+ * Whatever happens on the way (the store fails, the caller goes away, the engine closes), the second half is reached, unless the
+ * execution **leaves**: parked, handed over as the engine closes, or taken by another process. Then its row stays as it is, and whoever
+ * takes it over goes on from its journal. The fiber that lives this life cannot be interrupted, and everything it waits for is
+ * bounded. Only the program itself takes the time it takes, until it is stopped.
+ */
+import { type CodeExecutionError, type ExecuteResult, Limits, type LogEntry } from "@executor/kernel"
+import type { ExecutionId } from "@executor/sdk"
+import { Effect, Exit, Fiber } from "effect"
+import { conclude } from "./Conclusion.ts"
+import type { ExecutionInterrupted, ExecutionOutcome, FinishedExecution } from "./ExecutionEngine.ts"
+import type { InlineHandler } from "./Interactions.ts"
+import type { Leases } from "./Lease.ts"
+import { divergedBy, type EngineParts, type Identity, type LiveExecution, make as makeLive } from "./LiveExecution.ts"
+import type { Submission } from "./Submission.ts"
+
+/** How long a stopped sandbox may take to let go of its program. One that takes longer is left behind. */
+export const sandboxStopMs = 5_000
+
+/** How long calls under way may take to end when their execution is handed over; the rest is in doubt for whoever goes on. */
+export const handOverMs = 5_000
+
+/** The executions of an engine. */
+export interface Lives {
+  /** Those that run or wait here. */
+  readonly executions: ReadonlyMap<ExecutionId, LiveExecution>
+  /** Lives an execution beside the caller. */
+  readonly live: (identity: Identity, submission: Submission, options: LifeOptions) => Effect.Effect<LiveExecution>
+  /** Waits for the end. */
+  readonly toEnd: (execution: LiveExecution) => Effect.Effect<FinishedExecution, ExecutionInterrupted>
+  /** Waits for the end, or for the moment when nothing goes on but waiting for a person. */
+  readonly toEndOrPause: (execution: LiveExecution) => Effect.Effect<ExecutionOutcome, ExecutionInterrupted>
+  /** Waits until nothing of it is done here any more. */
+  readonly toGone: (execution: LiveExecution) => Effect.Effect<void>
+  /** Waits until an execution that is being given up is gone, or is not given up. */
+  readonly settled: (execution: LiveExecution) => Effect.Effect<void>
+}
+
+/** How an execution is lived. */
+export interface LifeOptions {
+  /** Asks in the host; without it questions wait, and an execution that only waits is parked. */
+  readonly inline?: InlineHandler | undefined
+  readonly onStart?: ((executionId: ExecutionId) => void) | undefined
+}
+
+/** Makes the executions of an engine. */
+export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecution>, leases: Leases): Lives => {
+  const { codeExecutor, events, executor } = parts
+  const scopeId = executor.scopes[0]
+  const store = executor.executions
+  const fibers = new WeakMap<LiveExecution, Fiber.Fiber<void>>()
+  const parking = new Map<ExecutionId, Set<() => void>>()
+
+  const live = Effect.fnUntraced(function* (identity: Identity, submission: Submission, options: LifeOptions) {
+    const context = yield* Effect.context<never>()
+    const onWaits = () => {
+      if (options.inline === undefined) parkIfPossible(execution)
+    }
+    const execution = makeLive(parts, identity, submission, { context, inline: options.inline, onWaits })
+    options.onStart?.(execution.id)
+    executions.set(execution.id, execution)
+    leases.watch()
+    const life = Effect.catchCause(run(execution), (bug) => finish(execution, Exit.failCause(bug)))
+    fibers.set(execution, Effect.runForkWith(context)(life, { uninterruptible: true }))
+    return execution
+  })
+
+  const run = Effect.fnUntraced(function* (execution: LiveExecution) {
+    const { id: executionId, recorder, startedHereAt, submission, written } = execution
+    yield* recorder.begin
+    events.publish(
+      written === undefined
+        ? { _tag: "ExecutionStarted", executionId, trigger: submission.trigger, at: startedHereAt }
+        : { _tag: "ExecutionContinued", executionId, at: startedHereAt }
+    )
+
+    execution.wallTime.run()
+    const { exit, logs } = yield* runProgram(execution)
+    execution.wallTime.hold()
+    execution.progress.close()
+
+    if (execution.left() !== undefined) return yield* depart(execution)
+    yield* closeCalls(execution)
+    yield* execution.interactions.close
+    yield* recorder.drained
+    if (execution.left() !== undefined) return yield* depart(execution)
+    yield* finish(execution, exit, logs)
+  })
+
+  const finish = Effect.fnUntraced(function* (
+    execution: LiveExecution,
+    exit: Exit.Exit<ExecuteResult, CodeExecutionError>,
+    stoppedLogs: ReadonlyArray<LogEntry> = []
+  ) {
+    const { id: executionId, journal, recorded, recorder, startedAt } = execution
+    const completedAt = execution.now()
+    const unmade = Exit.isSuccess(exit) ? recorded.unmade(journal.count()) : undefined
+    const { finished, row } = yield* conclude({
+      executionId,
+      exit: unmade === undefined ? exit : Exit.interrupt(),
+      stopped: unmade === undefined ? execution.stopped() : divergedBy({ recorded: unmade, made: undefined }),
+      stoppedLogs,
+      toolCallCount: journal.count(),
+      startedAt,
+      completedAt
+    })
+    yield* recorder.end(row)
+    executions.delete(executionId)
+    if (execution.left() !== undefined) return
+    events.publish({ _tag: "ExecutionFinished", executionId, status: finished.status, at: completedAt })
+    execution.end(finished)
+  })
+
+  /** The end of an execution that goes on elsewhere: nothing is written but outcomes of calls that end now. */
+  const depart = Effect.fnUntraced(function* (execution: LiveExecution) {
+    const { epoch, id, recorder, toolCalls } = execution
+    const handsOver = execution.left() === "handed_over"
+    yield* toolCalls.leave(handsOver ? handOverMs : 0)
+    if (handsOver && recorder.complete()) {
+      yield* Effect.ignore(store.release(scopeId, id, epoch))
+    }
+    executions.delete(id)
+  })
+
+  const runProgram = (execution: LiveExecution) => {
+    const { context, seed, startedAt: startTime, submission, toolCalls } = execution
+    const runFork = Effect.runForkWith(context)
+    let logs: ReadonlyArray<LogEntry> = []
+    return Effect.callback<ProgramEnd>((resume) => {
+      const end = (exit: ProgramEnd["exit"]) => resume(Effect.succeed({ exit, logs }))
+      if (execution.stopped() !== undefined || execution.left() !== undefined) return end(Exit.interrupt())
+      const sandbox = runFork(
+        Effect.suspend(() =>
+          codeExecutor.execute(submission.code, toolCalls.invoker, {
+            limits: withoutWallTime(submission.limits),
+            seed,
+            startTime,
+            onIdle: execution.codeRests,
+            onStopped: (told) => (logs = told)
+          })
+        )
+      )
+      sandbox.addObserver(end)
+      execution.onStop(() => {
+        sandbox.interruptUnsafe()
+        if (sandbox.pollUnsafe() !== undefined) return
+        const giveUp = Effect.sync(() => end(Exit.interrupt()))
+        const timer = runFork(Effect.andThen(Effect.sleep(sandboxStopMs), giveUp))
+        sandbox.addObserver(() => timer.interruptUnsafe())
+      })
+    })
+  }
+
+  const closeCalls = (execution: LiveExecution) => {
+    const stopped = execution.stopped()
+    return execution.toolCalls.close({
+      grace: stopped === undefined,
+      why:
+        stopped === undefined
+          ? "The program ended before this call did: it did not wait for it."
+          : "The execution was stopped while this call was under way."
+    })
+  }
+
+  const parkIfPossible = (execution: LiveExecution): void => {
+    const { context, id, recorder, toolCalls } = execution
+    if (parking.has(id) || !recorder.complete() || !toolCalls.onlyAsk()) return
+    const waiters = new Set<() => void>()
+    parking.set(id, waiters)
+    Effect.runForkWith(context)(park(execution)).addObserver(() => {
+      parking.delete(id)
+      for (const told of waiters) told()
+    })
+  }
+
+  /** Gives up an execution that waits, unless an answer has come meanwhile. */
+  const park = (execution: LiveExecution) =>
+    Effect.gen(function* () {
+      const { epoch, id, interactions } = execution
+      for (const interaction of yield* store.listInteractions(scopeId, id)) interactions.answeredElsewhere(interaction)
+      if (!execution.progress.isWaiting() || execution.stopped() !== undefined) return
+      yield* store.release(scopeId, id, epoch, "waiting_for_interaction")
+      execution.leave("parked")
+      executions.delete(id)
+    }).pipe(
+      // It stays here. Whoever has answered or taken it is heard of by `Lease`.
+      Effect.ignore
+    )
+
+  const toEnd = (execution: LiveExecution) =>
+    Effect.callback<FinishedExecution, ExecutionInterrupted>((resume) => {
+      const forget = execution.onEnd(resume)
+      return Effect.sync(forget)
+    })
+
+  const toEndOrPause = (execution: LiveExecution) =>
+    Effect.callback<ExecutionOutcome, ExecutionInterrupted>((resume) => {
+      const forgetEnd = execution.onEnd(resume)
+      const forgetPause = execution.progress.onWaiting(() => {
+        forgetEnd()
+        resume(Effect.succeed(pausedNow(execution)))
+      })
+      return Effect.sync(() => {
+        forgetEnd()
+        forgetPause()
+      })
+    })
+
+  const toGone = (execution: LiveExecution) =>
+    Effect.suspend(() => {
+      const fiber = fibers.get(execution)
+      return fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(fiber))
+    })
+
+  const settled = ({ id }: LiveExecution) =>
+    Effect.callback<void>((resume) => {
+      const waiters = parking.get(id)
+      if (waiters === undefined) return resume(Effect.void)
+      waiters.add(() => resume(Effect.void))
+    })
+
+  return { executions, live, toEnd, toEndOrPause, toGone, settled }
+}
+
+/** How the sandbox let go of a program, and what the program had logged if it was stopped. */
+interface ProgramEnd {
+  readonly exit: Exit.Exit<ExecuteResult, CodeExecutionError>
+  readonly logs: ReadonlyArray<LogEntry>
+}
+
+/** The sandbox cannot know what a call waits for, so this limit is kept here: see `WallTime`. */
+const withoutWallTime = (limits: Limits): Limits =>
+  limits.wallTimeMs === null ? limits : new Limits({ ...limits, wallTimeMs: null })
+
+const pausedNow = ({ id, interactions, journal }: LiveExecution): ExecutionOutcome => {
+  const pending = interactions.pending()
+  const [interaction] = pending
+  if (interaction === undefined) throw new Error(`execution ${id} waits, but asks nothing`)
+  return {
+    status: "paused",
+    execution: { id, interaction, interactions: pending, toolCallCount: journal.count() }
+  }
+}

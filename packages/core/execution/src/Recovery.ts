@@ -1,0 +1,152 @@
+/**
+ * What becomes of executions whose process is gone, and of those that nobody answers.
+ *
+ * An execution is **abandoned** when it should run and its lease has run out, or it was handed over. It goes on here, or is ended, as
+ * the engine is made. One that cannot go on (its journal is not complete, another build of the sandbox wrote it) is ended as `failed`,
+ * with the reason. One that waits for a person is not abandoned, whoever held it: it waits on.
+ *
+ * When the store could not be reached, others could not prolong their leases either: nothing is taken until they had a lease's time to
+ * do so.
+ */
+import type { DBError, ExecutionId, ExecutionNotFound, ExecutionStatus } from "@executor/sdk"
+import { Clock, Effect } from "effect"
+import type { Elsewhere } from "./Elsewhere.ts"
+import { ExecutionNotCancellable, type RecoveryReport } from "./ExecutionEngine.ts"
+import { leaseMs } from "./Lease.ts"
+import type { LiveExecution } from "./LiveExecution.ts"
+import type { EngineParts } from "./LiveExecution.ts"
+
+/** Executions that are taken over at once: each starts a sandbox and reads a journal. */
+const concurrency = 16
+
+/** How long the next waits for one that goes on, so that many short ones do not all start at once, and long ones hold up none. */
+const headStartMs = 1_000
+
+/** Executions that are looked for at once. */
+const batch = 200
+
+/** How long a cancellation waits for the process that holds the execution: longer than a lease. */
+export const cancelWaitMs = leaseMs + 10_000
+
+/** How recovery goes about it. */
+export interface RecoveryOptions {
+  readonly recovery: "resume" | "end"
+  readonly pauseExpiryMs: number | undefined
+  readonly isHere: (id: ExecutionId) => boolean
+  readonly isClosed: () => boolean
+  readonly toEndOrPause: (execution: LiveExecution) => Effect.Effect<unknown, unknown>
+}
+
+/** Makes `recover`. */
+export const make = (
+  parts: EngineParts,
+  elsewhere: Elsewhere,
+  options: RecoveryOptions
+): Effect.Effect<RecoveryReport, DBError> => {
+  const { executor } = parts
+  const scopeId = executor.scopes[0]
+  const store = executor.executions
+  let quietUntil = 0
+
+  const endAs = (id: ExecutionId, status: "cancelled" | "failed", name: string, message: string) =>
+    Effect.as(elsewhere.end(id, { status, name, message }), "ended" as const)
+
+  const lost =
+    "The process that ran it ended without its end being recorded, and executions are not continued here. Look at what it did before you run the code again."
+
+  const recoverOne = (id: ExecutionId) =>
+    (options.recovery === "end"
+      ? endAs(id, "failed", "ProcessLost", lost)
+      : elsewhere.take(id).pipe(
+          Effect.tap((execution) => Effect.ignore(Effect.timeoutOption(options.toEndOrPause(execution), headStartMs))),
+          Effect.as("continued" as const),
+          Effect.catchTag("ExecutionNotResumable", ({ message }) => endAs(id, "failed", "NotResumable", message))
+        )
+    ).pipe(Effect.catchTag(["ExecutionNotFree", "ExecutionNotFound"], () => Effect.succeed("gone" as const)))
+
+  const recoverAll = Effect.gen(function* () {
+    const seen = new Set<ExecutionId>()
+    let continued = 0
+    let ended = 0
+    while (!options.isClosed()) {
+      const at = yield* Clock.currentTimeMillis
+      const found = yield* store.listAbandoned(scopeId, { at, limit: batch })
+      const fresh = found.filter((id) => !seen.has(id) && !options.isHere(id))
+      if (fresh.length === 0) break
+      for (const id of fresh) seen.add(id)
+      const results = yield* Effect.forEach(fresh, recoverOne, { concurrency })
+      continued += results.filter((result) => result === "continued").length
+      ended += results.filter((result) => result === "ended").length
+    }
+    return { continued, ended }
+  })
+
+  const expire = Effect.gen(function* () {
+    const { pauseExpiryMs } = options
+    if (pauseExpiryMs === undefined) return 0
+    const message = `Nobody answered its question within ${pauseExpiryMs} ms, for as long as questions wait here.`
+    let expired = 0
+    for (;;) {
+      const askedBefore = (yield* Clock.currentTimeMillis) - pauseExpiryMs
+      const ids = yield* store.listExpired(scopeId, { askedBefore, limit: batch })
+      const ends = yield* Effect.forEach(ids, (id) =>
+        endAs(id, "cancelled", "PauseExpired", message).pipe(
+          Effect.catchTag(["ExecutionNotFree", "ExecutionNotFound"], () => Effect.succeed("gone" as const))
+        )
+      )
+      const now = ends.filter((end) => end === "ended").length
+      expired += now
+      if (now === 0) return expired
+    }
+  })
+
+  return Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    if (options.isClosed() || now < quietUntil) return { continued: 0, ended: 0, expired: 0 }
+    const { continued, ended } = yield* recoverAll
+    return { continued, ended, expired: yield* expire }
+  }).pipe(
+    Effect.tapError(() => Effect.map(Clock.currentTimeMillis, (now) => (quietUntil = now + leaseMs))),
+    Effect.withSpan("ExecutionEngine.recover")
+  )
+}
+
+/** It ended before it could be cancelled. */
+export const endedBefore = (id: ExecutionId, status: ExecutionStatus) =>
+  new ExecutionNotCancellable({
+    executionId: id,
+    message: `It cannot be cancelled: execution ${id} had ended already (${status}).`
+  })
+
+/** Cancels an execution that is not here, or asks whoever holds it to, and waits for its end. */
+export const cancelElsewhere = Effect.fnUntraced(function* (
+  { executor }: EngineParts,
+  elsewhere: Elsewhere,
+  id: ExecutionId,
+  watchMs: number
+): Effect.fn.Return<ExecutionStatus, DBError | ExecutionNotFound | ExecutionNotCancellable> {
+  const scopeId = executor.scopes[0]
+  const store = executor.executions
+  const end = { status: "cancelled", name: "Cancelled", message: "It was cancelled on request." } as const
+  const startedAt = yield* Clock.currentTimeMillis
+  let requested = false
+  for (;;) {
+    const now = yield* Clock.currentTimeMillis
+    const result = yield* elsewhere.end(id, end).pipe(
+      Effect.as("free" as const),
+      Effect.catchTag("ExecutionNotFree", ({ reason }) => Effect.succeed(reason))
+    )
+    if (result === "free") return "cancelled"
+    if (result === "ended") {
+      const { status } = (yield* store.getParts(scopeId, id, [])).execution
+      return requested ? status : yield* endedBefore(id, status)
+    }
+    if (!requested) yield* store.requestCancel(scopeId, id, now)
+    requested = true
+    if (now - startedAt > cancelWaitMs) {
+      const message = `Execution ${id} is asked to stop, but the process that runs it has not done so within ${cancelWaitMs} ms. It may still.`
+      return yield* new ExecutionNotCancellable({ executionId: id, message })
+    }
+    yield* Effect.sleep(watchMs)
+  }
+})

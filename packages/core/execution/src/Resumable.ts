@@ -1,0 +1,22 @@
+/**
+ * Whether a journal can be run again: all of it was written, in the sandbox that is here.
+ */
+import type { ExecutionJournal } from "@executor/sdk"
+import { ExecutionNotResumable } from "./ExecutionEngine.ts"
+
+/** Why a journal cannot be run again, if it cannot. */
+export const whyNotResumable = (
+  { execution, sandboxBuild }: ExecutionJournal,
+  build: string,
+  anyBuild = false
+): ExecutionNotResumable | undefined => {
+  const { id: executionId, journalComplete } = execution
+  if (!journalComplete) {
+    const message = `Execution ${executionId} cannot be run from its journal: a part of it could not be written. Look at what it did, and send the code again.`
+    return new ExecutionNotResumable({ executionId, reason: "journal_incomplete", message })
+  }
+  if (anyBuild || sandboxBuild === build) return undefined
+  const made = sandboxBuild === null ? "one that is not recorded" : sandboxBuild
+  const message = `The journal of execution ${executionId} was made with another build of the sandbox (${made}) than this one (${build}), in which the same code may take another way.`
+  return new ExecutionNotResumable({ executionId, reason: "other_build", message })
+}
