@@ -88,7 +88,7 @@ describe("a folder that may only be read", () => {
       const shown = yield* server.shows(/for this server only: \S+\n/)
       const token = /only: (\S+)/.exec(shown)?.[1] ?? ""
       assert.include(shown, "What this server executes is not kept")
-      assert.deepStrictEqual(yield* health(url), { ...(yield* health(url)), keepsHistory: false, droppedWrites: 0 })
+      assert.deepInclude(yield* health(url), { keepsHistory: false, droppedWrites: 0 })
       const run = (...args: ReadonlyArray<string>) => cli.run(["--server", url, "--token", token, ...args])
       assert.strictEqual((yield* run("run", "-e", "return 2")).stdout, "2\n")
       const listed = JSON.parse((yield* run("executions", "list", "--json")).stdout)

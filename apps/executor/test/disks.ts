@@ -92,13 +92,17 @@ export const fileLimit: DiskKind = {
 /** Root may write anywhere, so it sends somebody else; for others the modes of files are enough. */
 export const stranger: SpawnOptions = isRoot ? { uid: 65_534, gid: 65_534 } : {}
 
+const chmodAll = (folder: string, mode: number, fileMode: number): void => {
+  chmodSync(folder, mode)
+  for (const name of readdirSync(folder)) chmodSync(join(folder, name), fileMode)
+}
+
 /** Makes a folder and its files readable by all and writable by nobody, until the scope ends. */
 export const makeReadOnly = (folder: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       chmodSync(dirname(folder), 0o755)
-      for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o444)
-      chmodSync(folder, 0o555)
+      chmodAll(folder, 0o555, 0o444)
     }),
-    () => Effect.sync(() => chmodSync(folder, 0o700))
+    () => Effect.sync(() => chmodAll(folder, 0o700, 0o600))
   )

@@ -34,8 +34,12 @@ export const inspect = (file: string): Effect.Effect<DatabaseReport, DBError> =>
   })
 
 const quickCheck = (database: Database.Database): string | undefined => {
-  const found = String(database.pragma("quick_check(1)", { simple: true }))
-  return found === "ok" ? undefined : found
+  try {
+    const found = String(database.pragma("quick_check(1)", { simple: true }))
+    return found === "ok" ? undefined : found
+  } catch (cause) {
+    return cause instanceof Error ? cause.message : String(cause)
+  }
 }
 
 /** What is written to try it: so much that it is not kept back in memory until a commit, which never comes. */
