@@ -79,19 +79,29 @@ const pack = async (text: string): Promise<Uint8Array> => {
   return Buffer.concat([header, compressed])
 }
 
-/** The text has no half of a surrogate pair. */
 const encode = async (text: string): Promise<Buffer> => {
-  const bytes = Buffer.allocUnsafe(Buffer.byteLength(text))
+  let length = 0
+  await inSlices(text, (slice) => {
+    length += Buffer.byteLength(slice)
+  })
+  const bytes = Buffer.allocUnsafe(length)
   let written = 0
+  await inSlices(text, (slice) => {
+    written += bytes.write(slice, written)
+  })
+  return bytes
+}
+
+/** Visits a text without halves of surrogate pairs in slices that have none either. */
+const inSlices = async (text: string, visit: (slice: string) => void): Promise<void> => {
   for (let start = 0; start < text.length;) {
     let end = Math.min(start + sliceUnits, text.length)
     if (isHighSurrogate(text.charCodeAt(end - 1))) end -= 1
-    written += bytes.write(text.slice(start, end), written)
+    visit(text.slice(start, end))
     start = end
     // oxlint-disable-next-line no-await-in-loop
     if (start < text.length) await nextTurn()
   }
-  return bytes
 }
 
 const isHighSurrogate = (unit: number): boolean => unit >= 0xd800 && unit < 0xdc00
