@@ -4,6 +4,7 @@
  */
 import { DBExecutionStore, ExecutionId, ExecutionToolCallId, ScopeId } from "@executor/sdk"
 import { Rollups, SqliteAdapter } from "@executor/storage-drizzle"
+import Database from "better-sqlite3"
 import { Effect, type Scope } from "effect"
 import assert from "node:assert/strict"
 import { callsOf, keptScope, keptSwept, statusOf, sweptScope, toolOf } from "./plan.ts"
@@ -70,19 +71,32 @@ const read = Effect.gen(function* () {
   }
 })
 
-/** Makes the counters anew, as `executor doctor --repair` does: they must never have been wrong. */
+/** Makes the counters anew, as `executor doctor --repair` does: where nobody spoils them they are right, and afterwards always. */
 const repair = Effect.gen(function* () {
   yield* SqliteAdapter.make({ file, reads: "inline" })
   for (let round = 0; goesOn(); round++) {
-    assert.deepEqual(yield* Rollups.check({ database: file }), [])
+    const isSpoiled = round % 2 === 1
+    if (isSpoiled) spoil()
+    else assert.deepEqual(yield* Rollups.check({ database: file }), [])
     const rebuilt = yield* Rollups.repair({ database: file })
     for (const { removed, table, written } of rebuilt) {
-      assert.deepEqual([table, written, removed], [table, 0, 0])
+      if (!isSpoiled) assert.deepEqual([table, written, removed], [table, 0, 0])
     }
+    assert.deepEqual(yield* Rollups.check({ database: file }), [])
     console.log(`done ${round}`)
     yield* Effect.yieldNow
   }
 })
+
+/** Makes counters wrong, behind the back of everybody. */
+const spoil = (): void => {
+  const database = new Database(file, { timeout: 5_000 })
+  try {
+    database.exec("UPDATE execution_rollup SET executions = executions + 3")
+  } finally {
+    database.close()
+  }
+}
 
 const roles: { readonly [role: string]: Effect.Effect<void, unknown, Scope.Scope> } = {
   write,
