@@ -165,6 +165,18 @@ export const composition: Composition["Service"] = {
     const { DatabaseInspection } = yield* load(() => import("@executor/storage-drizzle"))
     yield* DatabaseInspection.tryWrite({ database })
   }, Effect.mapError(toFailed)),
+  inspectSpace: Effect.fn("composition.inspectSpace")(function* (file) {
+    const { SqliteSpace } = yield* load(() => import("@executor/storage-drizzle"))
+    return yield* SqliteSpace.look({ file })
+  }, Effect.mapError(toFailed)),
+  giveSpaceBack: Effect.fn("composition.giveSpaceBack")(function* (file) {
+    const { SqliteSpace } = yield* load(() => import("@executor/storage-drizzle"))
+    return yield* SqliteSpace.giveBack({ file })
+  }, Effect.mapError(toFailed)),
+  enableGivingBack: Effect.fn("composition.enableGivingBack")(function* (file) {
+    const { SqliteSpace } = yield* load(() => import("@executor/storage-drizzle"))
+    yield* SqliteSpace.enable({ file })
+  }, Effect.mapError(toFailed)),
   checkCounters: Effect.fn("composition.checkCounters")(function* (database) {
     const { Rollups } = yield* load(() => import("@executor/storage-drizzle"))
     const differences = yield* Rollups.check({ database })

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { readFile, writeFile } from "node:fs/promises"
+import { readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { everythingServer, history, makeCli, serve } from "./support.ts"
@@ -110,6 +110,39 @@ describe("the history", () => {
       assert.include(detail, "doctor --repair")
       assert.deepStrictEqual(yield* counters("--repair"), [0, "made anew; wrong were 1 row of execution_rollup"])
       assert.deepStrictEqual(yield* counters("--repair"), [0, "made anew; nothing was different"])
+    })
+  )
+
+  it.live("gives the space of what was removed back, also in a file that could not", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const file = join(cli.folder, "executor.db")
+      yield* cli.run(["run", "-e", "return 1"])
+      const old = new DatabaseSync(file)
+      old.exec("PRAGMA auto_vacuum = NONE")
+      old.exec("VACUUM")
+      old.close()
+      const space = (...flags: ReadonlyArray<string>) =>
+        Effect.map(cli.run(["doctor", "--json", ...flags]), ({ code, stdout }) => [
+          code,
+          JSON.parse(stdout).checks.find(({ name }: { readonly name: string }) => name === "free space")
+        ])
+      const [code, found] = yield* space()
+      assert.deepStrictEqual([code, found.status], [0, "note"])
+      assert.include(found.detail, "doctor --repair")
+      const [repaired, after] = yield* space("--repair")
+      assert.deepStrictEqual([repaired, after.status], [0, "ok"])
+      assert.include(after.detail, "written anew")
+
+      for (let i = 0; i < 3; i++) {
+        const random = `let text = ""; while (text.length < 2_000_000) text += Math.random().toString(36); return text`
+        assert.strictEqual((yield* cli.run(["run", "-e", random])).code, 0)
+      }
+      const full = (yield* Effect.promise(() => stat(file))).size
+      const { stdout } = yield* cli.run(["executions", "prune", "--keep", "0", "--yes"])
+      assert.match(stdout, /^Removed 4 executions\. [\d.]+ mb went back to the disk\. /)
+      assert.isBelow((yield* Effect.promise(() => stat(file))).size, full / 2)
+      assert.deepStrictEqual((yield* space())[1].status, "ok")
     })
   )
 

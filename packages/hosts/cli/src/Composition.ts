@@ -34,6 +34,13 @@ export interface MemoryReport {
  */
 export type WithoutHistory = (report: MemoryReport) => Effect.Effect<void>
 
+/** What is free in a database file. */
+export interface SpaceReport {
+  readonly freeBytes: number
+  /** Whether the file can give it back to the disk. */
+  readonly canGiveBack: boolean
+}
+
 /** The counters of the history, looked at. */
 export interface CountersReport {
   /** How many executions the counters tell of, over all scopes where they do not add up. */
@@ -82,6 +89,12 @@ export class Composition extends Context.Service<
     readonly inspectDatabase: (database: string) => Effect.Effect<DatabaseReport, Failure>
     /** Writes to an opened database and takes it back. */
     readonly tryWrite: (database: string) => Effect.Effect<void, Failure>
+    /** Looks at what is free in an opened database file. */
+    readonly inspectSpace: (file: string) => Effect.Effect<SpaceReport, Failure>
+    /** Gives what is free in an opened database file back to the disk, and tells how many bytes that was. */
+    readonly giveSpaceBack: (file: string) => Effect.Effect<number, Failure>
+    /** Makes an opened database file able to give back what is free in it: writes it anew. */
+    readonly enableGivingBack: (file: string) => Effect.Effect<void, Failure>
     /** Compares the counters of an opened database with what they count; nothing is returned where they add up. */
     readonly checkCounters: (database: string) => Effect.Effect<CountersReport | undefined, Failure>
     /** Makes the counters anew; tells for each table how many of its rows were missing, wrong or too many. */

@@ -62,7 +62,7 @@ export const openFolder = Effect.fnUntraced(function* (what: string) {
   const limits = yield* resolveLimits({ flags: {}, env, dataFolder })
   const database = yield* locateDatabase(env, dataFolder)
   const parts = yield* (yield* Composition).openLocal({ database, limits })
-  return { parts, dataFolder }
+  return { parts, dataFolder, database }
 })
 
 /** What a command gets to work with. */

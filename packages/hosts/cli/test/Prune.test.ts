@@ -49,7 +49,7 @@ layer(layerCommand, { excludeTestServices: true })("executions prune", (it) => {
       assert.deepStrictEqual(yield* ids, all)
 
       const yes = yield* run(["executions", "prune", "--older-than", "30d"], { keys: ["y"] })
-      assert.include(yes.stdout, "Removed 2 executions.")
+      assert.include(yes.stdout, "Removed 2 executions. 5 mb went back to the disk.")
       assert.deepStrictEqual(yield* ids, ["ended-1", "ended-10", "ended-2", "open"])
       const kept = yield* prune("--keep", "1", "--yes", "--json")
       assert.deepStrictEqual(JSON.parse(kept.stdout), { found: 2, removed: 2 })

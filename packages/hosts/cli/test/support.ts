@@ -180,6 +180,9 @@ export const layerCommand: Layer.Layer<Command> = Layer.effect(
       readToken: () => Effect.succeed(undefined),
       inspectDatabase: () => unavailable,
       tryWrite: () => unavailable,
+      inspectSpace: () => unavailable,
+      giveSpaceBack: () => Effect.succeed(5 * 1024 * 1024),
+      enableGivingBack: () => unavailable,
       checkCounters: () => unavailable,
       repairCounters: () => unavailable
     })

@@ -83,10 +83,18 @@ it.effect(
       const file = yield* oldFile
       assert.strictEqual(yield* SqliteSpace.giveBack({ file }), 0)
       const before = rowids(file)
+      const other = new Database(file)
+      other.exec("BEGIN IMMEDIATE")
+      const error = yield* Effect.flip(SqliteSpace.enable({ file, lockWaitMillis: 1 }))
+      assert.deepInclude(error, { _tag: "DBError", reason: "unavailable" })
+      assert.include(error.message, "kept the database locked")
+      other.close()
+      assert.isFalse((yield* SqliteSpace.look({ file })).canGiveBack)
       assert.isTrue(yield* SqliteSpace.enable({ file }))
       assert.isBelow(statSync(file).size, 2 * megabyte)
       assert.deepStrictEqual(rowids(file), before)
       assert.isFalse(yield* SqliteSpace.enable({ file }))
+      assert.deepStrictEqual(yield* SqliteSpace.look({ file }), { freeBytes: 0, canGiveBack: true })
     }),
   60_000
 )

@@ -241,6 +241,30 @@ const checkCounters = Effect.fnUntraced(function* (database: string, repair: boo
   )
 })
 
+/** What is free in a database file, and whether it can be given back to the disk; with `repair`, that is enabled. */
+const checkSpace = Effect.fnUntraced(
+  function* (file: string, repair: boolean) {
+    const composition = yield* Composition
+    const { canGiveBack, freeBytes } = yield* composition.inspectSpace(file)
+    const free = `${formatSize(freeBytes)} of the file`
+    if (canGiveBack) return ok("free space", `${free}; what is more than 1 mb goes back to the disk`)
+    if (!repair) {
+      return note(
+        "free space",
+        `${free}; it cannot go back to the disk. Make the file able to: executor doctor --repair`
+      )
+    }
+    yield* composition.enableGivingBack(file)
+    return ok(
+      "free space",
+      `${free} went back to the disk: it was written anew, and can give back by itself from now on`
+    )
+  },
+  Effect.catch(({ message }) =>
+    Effect.succeed(problem("free space", `the file could not be written anew to give it back. ${message}`))
+  )
+)
+
 const checkDatabase = Effect.fnUntraced(function* (
   folder: string,
   env: Environment,
@@ -259,12 +283,13 @@ const checkDatabase = Effect.fnUntraced(function* (
   if (Result.isFailure(opened)) return [found, problem("history", opened.failure.message)]
   const parts = opened.success
   const writing = yield* checkWriting(database)
+  const space = file === undefined ? [] : [yield* checkSpace(file, repair)]
   const counters = yield* checkCounters(database, repair)
   const history = yield* checkHistory(parts)
   const dropped = yield* checkDropped(parts, folder)
   const listed = yield* parts.executor.sources.list()
   const started = yield* Effect.forEach(listed, checkSource(parts, sources), { concurrency: 4 })
-  return [found, checkMigrations(report), writing, counters, ...history, dropped, ...started]
+  return [found, checkMigrations(report), writing, ...space, counters, ...history, dropped, ...started]
 }, Effect.scoped)
 
 /** `executor doctor`. */
@@ -272,7 +297,10 @@ export const doctor = Command.make(
   "doctor",
   {
     sources: Flags.switchFlag("sources", "Start every source to see whether it works, and learn its tools anew"),
-    repair: Flags.switchFlag("repair", "Make the counters of the history anew from its rows, and say what was wrong"),
+    repair: Flags.switchFlag(
+      "repair",
+      "Make the counters of the history anew from its rows, and an old database file able to give space back"
+    ),
     json: Flags.json
   },
   Effect.fn(function* (input) {
@@ -316,6 +344,9 @@ export const doctor = Command.make(
   Command.withExamples([
     { command: "executor doctor", description: "A quick look" },
     { command: "executor doctor --sources --json", description: "Start every source too; print one JSON document" },
-    { command: "executor doctor --repair", description: "Make the counters anew, if they do not add up" }
+    {
+      command: "executor doctor --repair",
+      description: "Make the counters anew, and an old file able to give space back"
+    }
   ])
 )

@@ -3,13 +3,15 @@
  */
 import { Effect, Option, Result } from "effect"
 import { Command } from "effect/cli"
+import { Composition } from "../Composition.ts"
+import { databaseFile } from "../DatabaseLocation.ts"
 import { UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 import { confirm } from "../Questions.ts"
 import { countBeyond, describeRetention, removeBeyond, type Retention } from "../Retention.ts"
 import { openFolder } from "../Target.ts"
-import { parseDuration, parseSize } from "../Units.ts"
+import { formatSize, parseDuration, parseSize } from "../Units.ts"
 
 const parseKept = (text: string): Result.Result<number, string> =>
   /^\d{1,9}$/.test(text) ? Result.succeed(Number(text)) : Result.fail("a whole number, such as 10000")
@@ -42,6 +44,16 @@ const parseRetention = Effect.fnUntraced(function* (input: {
 
 const executions = (count: number): string => `${count} execution${count === 1 ? "" : "s"}`
 
+/** What became of the space that they took in a database file. */
+const giveSpaceBack = Effect.fnUntraced(function* (database: string) {
+  const file = databaseFile(database)
+  if (file === undefined) return ""
+  return yield* Effect.match((yield* Composition).giveSpaceBack(file), {
+    onSuccess: (bytes) => (bytes === 0 ? "" : ` ${formatSize(bytes)} went back to the disk.`),
+    onFailure: ({ message }) => ` Their space could not be given back to the disk, and will be used again: ${message}`
+  })
+})
+
 /** `executor executions prune`. */
 export const prune = Command.make(
   "prune",
@@ -65,7 +77,7 @@ export const prune = Command.make(
         message: "Nobody is here to be asked: say --yes to remove, or --dry-run to look."
       })
     }
-    const { parts } = yield* openFolder("prune works on")
+    const { database, parts } = yield* openFolder("prune works on")
     const kept = describeRetention(retention)
     const found = yield* Effect.mapError(countBeyond(parts, retention), ({ message }) => new UsageError({ message }))
     const report = (removed: number, text: string) =>
@@ -80,7 +92,8 @@ export const prune = Command.make(
       stderr.isTerminal ? stderr.write(`\r\u001b[2KRemoved ${count} of ${found}`) : Effect.void
     const clear = stderr.isTerminal ? stderr.write("\r\u001b[2K") : Effect.void
     const removed = yield* Effect.ensuring(removeBeyond(parts.executor, retention, progress), clear)
-    yield* report(removed, `Removed ${executions(removed)}. Kept is ${kept}.`)
+    const freed = yield* giveSpaceBack(database)
+    yield* report(removed, `Removed ${executions(removed)}.${freed} Kept is ${kept}.`)
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(

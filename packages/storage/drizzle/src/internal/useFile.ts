@@ -21,7 +21,13 @@ export const connectFile = (
   )
 
 /** Runs a synchronous use of a file, and closes it again. */
-export const useFile = <A>(file: string, use: (database: Database.Database) => A): Effect.Effect<A, DBError> =>
+export const useFile = <A>(
+  file: string,
+  use: (database: Database.Database) => A,
+  lockWaitMillis?: number
+): Effect.Effect<A, DBError> =>
   Effect.scoped(
-    Effect.flatMap(connectFile(file), (database) => Effect.try({ try: () => use(database), catch: toDBError }))
+    Effect.flatMap(connectFile(file, lockWaitMillis), (database) =>
+      Effect.try({ try: () => use(database), catch: toDBError })
+    )
   )
