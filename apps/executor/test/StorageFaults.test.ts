@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Client } from "@modelcontextprotocol/client"
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
+import { freshDatabase, runSql } from "@executor/storage-drizzle/testing"
 import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -154,6 +155,22 @@ describe("a database", () => {
       assert.deepStrictEqual([ended.code, ended.stdout], [0, "1\n"])
       assert.match(ended.stderr, /^warning: .*127\.0\.0\.1:1\/nothing cannot be opened.*cannot be reached/)
       assert.notInclude(ended.stderr, "hidden")
+    })
+  )
+
+  it.live("that may only be read gives its sources, and counts what it does not take", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const cli = yield* makeCli({ EXECUTOR_DATABASE_URL: url })
+      yield* withSource(cli)
+      const name = new URL(url).pathname.slice(1)
+      yield* Effect.promise(() => runSql(url, `ALTER DATABASE "${name}" SET default_transaction_read_only = on`))
+      const ended = yield* cli.run(["call", "everything.get-sum", "a=1", "b=2"])
+      assert.deepStrictEqual([ended.code, ended.stdout], [0, "The sum of 1 and 2 is 3.\n"])
+      assert.match(ended.stderr, /^warning: \d+ writes of the history failed/)
+      const found = yield* doctor(cli)
+      assert.include(found.of("writing")?.detail, "The database is read-only.")
+      assert.match(found.of("database")?.detail ?? "", /^Postgres .*integrity ok: .*every index valid/)
     })
   )
 
