@@ -33,8 +33,7 @@ import {
   type PendingInteraction
 } from "./ExecutionEngine.ts"
 import * as Fork from "./Fork.ts"
-import { resolutionOf } from "./Interactions.ts"
-import { leaseMs } from "./Lease.ts"
+import { alreadyResolved, resolutionOf } from "./Interactions.ts"
 import type { Lives } from "./Life.ts"
 import type { EngineParts, LiveExecution } from "./LiveExecution.ts"
 import { whyNotResumable } from "./Resumable.ts"
@@ -71,7 +70,7 @@ export interface Elsewhere {
 
 /** Makes the way to executions that are not here. */
 export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewhere => {
-  const { codeExecutor, executor, owner } = parts
+  const { codeExecutor, executor, leaseMs, owner } = parts
   const scopeId = executor.scopes[0]
   const store = executor.executions
 
@@ -145,8 +144,9 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
 
   const answer: Elsewhere["answer"] = Effect.fnUntraced(function* (id, given) {
     const journal = yield* journalOf(id)
-    if (isTerminal(journal.execution.status)) return yield* notPaused(journal.execution)
     const question = yield* find(journal, given)
+    if (question.status !== "pending" && given.interactionId !== undefined) return yield* alreadyResolved(question)
+    if (isTerminal(journal.execution.status)) return yield* notPaused(journal.execution)
     const { action, content } = given
     const request = requestOf(question)
     const response = content === undefined ? { action } : { action, content }

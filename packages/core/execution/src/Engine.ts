@@ -54,13 +54,18 @@ export interface ExecutionEngineOptions {
   readonly inDoubt?: InDoubtPolicy | undefined
   /** How long a question waits for its answer, in milliseconds, before `recover` cancels its execution; for ever if absent. */
   readonly pauseExpiryMs?: number | undefined
+  /**
+   * How long an execution belongs to this engine when it says nothing more, in milliseconds; 30,000 by default. After that others may
+   * take it over: it has to be longer than the process may ever stand still.
+   */
+  readonly leaseMs?: number | undefined
 }
 
 /** Makes an engine. When its scope closes, what runs is handed over or ends as `cancelled`, as its `recovery` says. */
 export const createExecutionEngine = Effect.fnUntraced(function* (
   options: ExecutionEngineOptions
 ): Effect.fn.Return<ExecutionEngine, never, Scope.Scope> {
-  const { codeExecutor, executor, recovery = "end" } = options
+  const { codeExecutor, executor, leaseMs = Lease.defaultLeaseMs, recovery = "end" } = options
   const limits = options.limits ?? Limits.defaults
   const scopeId = executor.scopes[0]
   const store = executor.executions
@@ -77,11 +82,12 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     writes: yield* BoundedWrites.make,
     events: yield* Events.make,
     owner,
+    leaseMs,
     inDoubt: options.inDoubt ?? "ask",
     onDrop: () => dropped++,
     runInBackground
   }
-  const leases = yield* Lease.make({ store, scopeId, owner, executions })
+  const leases = yield* Lease.make({ store, scopeId, owner, leaseMs, executions })
   const lives = Life.make(parts, executions, leases)
   const elsewhere = Elsewhere.make(parts, lives, limits)
   const oneAtATime = makeLocks()
@@ -89,16 +95,18 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       closed = true
-      const left = Array.from(executions.values())
-      const message =
-        "The engine that ran it was closed: its process is shutting down. Send the code again to start over."
-      for (const execution of left) {
-        if (recovery === "resume" && execution.recorder.complete()) execution.leave("handed_over")
-        else execution.stop({ _tag: "Cancelled", message })
-      }
-      return Effect.forEach(left, lives.toGone, { concurrency: "unbounded", discard: true })
+      return Effect.forEach(Array.from(executions.values()), close, { concurrency: "unbounded", discard: true })
     })
   )
+
+  const close = Effect.fnUntraced(function* (execution: LiveExecution) {
+    yield* lives.settled(execution)
+    const message =
+      "The engine that ran it was closed: its process is shutting down. Send the code again to start over."
+    if (recovery === "resume" && execution.recorder.complete()) execution.leave("handed_over")
+    else execution.stop({ _tag: "Cancelled", message })
+    yield* lives.toGone(execution)
+  })
 
   const start = Effect.fnUntraced(function* (
     code: string,
@@ -107,7 +115,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   ) {
     if (closed) return yield* new ExecutionRefused({ field: "engine", message: "The engine is closed." })
     const submission = yield* Submission.parse(code, options, limits)
-    const identity = mint(submission, yield* Clock.currentTimeMillis, Lease.leaseMs)
+    const identity = mint(submission, yield* Clock.currentTimeMillis, leaseMs)
     return yield* Idempotency.once(parts, identity, submission, (identity) =>
       lives.live(identity, submission, { inline, onStart: options.onStart })
     )
@@ -175,7 +183,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       return yield* started._tag === "New" ? lives.toEndOrPause(started.execution) : existing(started.id)
     }),
     resume: Effect.fn("ExecutionEngine.resume")(function* (executionId, answer) {
-      const execution = yield* oneAtATime(
+      const answered = oneAtATime(
         executionId,
         Effect.gen(function* () {
           const live = yield* here(executionId)
@@ -184,6 +192,8 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
           return live
         })
       ).pipe(Effect.catchTag("ExecutionNotFree", ({ message }) => isStillRun(executionId, message)))
+      // A caller that goes away has answered, or has not; it does not leave half an answer.
+      const execution = yield* Effect.uninterruptible(answered)
       return execution === undefined ? yield* toEndOrPause(executionId) : yield* lives.toEndOrPause(execution)
     }),
     cancel: Effect.fn("ExecutionEngine.cancel")(function* (executionId) {
@@ -205,7 +215,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       const journal = yield* store.readJournal(scopeId, executionId)
       const fork = yield* Fork.make(journal, codeExecutor.build)
       const submission = yield* Submission.parse(code, options, limits)
-      const minted = mint(submission, yield* Clock.currentTimeMillis, Lease.leaseMs)
+      const minted = mint(submission, yield* Clock.currentTimeMillis, leaseMs)
       const identity = { ...minted, seed: journal.execution.seed, parentExecutionId: executionId, fork }
       const execution = yield* lives.live(identity, Fork.marked(submission), { onStart: options.onStart })
       const outcome = yield* lives.toEndOrPause(execution)

@@ -212,13 +212,14 @@ export const make = (options: InteractionsOptions): Interactions => {
     const known = recorded.size === 0 ? undefined : takeRecorded(call, purpose, payloadJson)
     if (known?.status === "resolved") return responseOf(known)
     const id = known?.id ?? ExecutionInteractionId.make(uuidV7Unsafe())
+    const createdAt = known?.createdAt ?? now()
     if (known === undefined) {
-      yield* recorder.asked({ id, toolCallId: call.id, kind: request.kind, purpose, payloadJson })
+      yield* recorder.asked({ id, toolCallId: call.id, kind: request.kind, purpose, payloadJson, createdAt })
     }
     const question: Question = {
       id,
       request,
-      createdAt: known?.createdAt ?? now(),
+      createdAt,
       call,
       purpose,
       answered: Deferred.makeUnsafe(),
@@ -227,7 +228,6 @@ export const make = (options: InteractionsOptions): Interactions => {
     }
     questions.set(id, question)
     open.add(question)
-    const { createdAt } = question
     events.publish({
       _tag: "InteractionRequested",
       executionId,
@@ -382,7 +382,12 @@ export const resolutionOf = ({ action, content }: ElicitationResponse, resolvedB
   resolvedBy
 })
 
-const alreadyResolved = ({ id, resolvedBy, status }: Pick<ExecutionInteraction, "id" | "resolvedBy" | "status">) =>
+/** A question that needs no answer any more. */
+export const alreadyResolved = ({
+  id,
+  resolvedBy,
+  status
+}: Pick<ExecutionInteraction, "id" | "resolvedBy" | "status">) =>
   new InteractionAlreadyResolved({
     message:
       status === "cancelled"

@@ -4,21 +4,24 @@
  *
  * One fiber looks after all of them, while there are any: short executions never meet it.
  *
- * A lease is prolonged every {@link renewMs}, long before it ends, so that a slow moment costs none. A process that cannot reach its
+ * A lease is prolonged long before it ends, so that a slow moment costs none. A process that cannot reach its
  * history for a whole lease may lose its executions to one that can, and is refused its writes then.
  */
 import type { ExecutionStore, ScopeId } from "@executor/sdk"
 import { Clock, Effect, type Scope } from "effect"
 import type { LiveExecution } from "./LiveExecution.ts"
 
-/** How long an execution belongs to a process that says nothing more. */
-export const leaseMs = 30_000
+/** How long an execution belongs to a process that says nothing more, unless its engine is made with another time. */
+export const defaultLeaseMs = 30_000
 
-/** How often a lease is prolonged. */
-export const renewMs = 10_000
+/** A lease is prolonged when so much of it is over. */
+export const renewAfter = 1 / 3
 
 /** How often is looked for what other processes have written: how long a person waits for an answer to reach another process. */
 export const lookMs = 1_000
+
+/** How long a look may take: a store that hangs is asked again. */
+export const lookTimeoutMs = 5_000
 
 /** Looks after executions. */
 export interface Leases {
@@ -31,9 +34,10 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly store: ExecutionStore["Service"]
   readonly scopeId: ScopeId
   readonly owner: string
+  readonly leaseMs: number
   readonly executions: ReadonlyMap<unknown, LiveExecution>
 }): Effect.fn.Return<Leases, never, Scope.Scope> {
-  const { executions, owner, scopeId, store } = options
+  const { executions, leaseMs, owner, scopeId, store } = options
   const context = yield* Effect.context<Scope.Scope>()
   const runFork = Effect.runForkWith(context)
   let watching: { readonly interruptUnsafe: () => void } | undefined
@@ -44,7 +48,7 @@ export const make = Effect.fnUntraced(function* (options: {
     const ids = old.map(({ id }) => id)
     if (ids.length === 0) return
     if (now >= renewAt) {
-      renewAt = now + renewMs
+      renewAt = now + leaseMs * renewAfter
       yield* store.renewLeases(scopeId, owner, ids, now + leaseMs)
     }
     for (const { cancelRequestedAt, epoch, id } of yield* store.heldExecutions(scopeId, ids)) {
@@ -72,7 +76,7 @@ export const make = Effect.fnUntraced(function* (options: {
       yield* Effect.sleep(lookMs)
       const now = yield* Clock.currentTimeMillis
       // A history that cannot be reached is asked again the next time.
-      yield* Effect.ignore(look(now))
+      yield* Effect.ignore(Effect.timeoutOption(look(now), lookTimeoutMs))
     }
   })
 

@@ -90,11 +90,11 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
     execution.wallTime.hold()
     execution.progress.close()
 
-    if (execution.left() !== undefined) return yield* depart(execution)
+    if (execution.left() !== undefined) return yield* depart(execution, logs)
     yield* closeCalls(execution)
     yield* execution.interactions.close
     yield* recorder.drained
-    if (execution.left() !== undefined) return yield* depart(execution)
+    if (execution.left() !== undefined) return yield* depart(execution, logs)
     yield* finish(execution, exit, logs)
   })
 
@@ -122,11 +122,15 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
     execution.end(finished)
   })
 
-  /** The end of an execution that goes on elsewhere: nothing is written but outcomes of calls that end now. */
-  const depart = Effect.fnUntraced(function* (execution: LiveExecution) {
+  /** The end of an execution that goes on elsewhere: all that is written is the outcome of calls that end now, and its logs. */
+  const depart = Effect.fnUntraced(function* (execution: LiveExecution, logs: ReadonlyArray<LogEntry>) {
     const { epoch, id, recorder, toolCalls } = execution
     const handsOver = execution.left() === "handed_over"
     yield* toolCalls.leave(handsOver ? handOverMs : 0)
+    // What it has logged so far, should it never go on. Whoever goes on has it from the program again.
+    if (logs.length > 0) {
+      yield* Effect.ignore(store.update(scopeId, id, { logsJson: JSON.stringify(logs) }, epoch))
+    }
     if (handsOver && recorder.complete()) {
       yield* Effect.ignore(store.release(scopeId, id, epoch))
     }
@@ -188,11 +192,12 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
   const park = (execution: LiveExecution) =>
     Effect.gen(function* () {
       const { epoch, id, interactions } = execution
+      // Whoever waits for the pause is told first.
+      yield* Effect.yieldNow
       for (const interaction of yield* store.listInteractions(scopeId, id)) interactions.answeredElsewhere(interaction)
       if (!execution.progress.isWaiting() || execution.stopped() !== undefined) return
       yield* store.release(scopeId, id, epoch, "waiting_for_interaction")
       execution.leave("parked")
-      executions.delete(id)
     }).pipe(
       // It stays here. Whoever has answered or taken it is heard of by `Lease`.
       Effect.ignore
@@ -223,12 +228,14 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
       return fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(fiber))
     })
 
-  const settled = ({ id }: LiveExecution) =>
-    Effect.callback<void>((resume) => {
-      const waiters = parking.get(id)
+  const settled = Effect.fnUntraced(function* (execution: LiveExecution) {
+    yield* Effect.callback<void>((resume) => {
+      const waiters = parking.get(execution.id)
       if (waiters === undefined) return resume(Effect.void)
       waiters.add(() => resume(Effect.void))
     })
+    if (execution.left() !== undefined) yield* toGone(execution)
+  })
 
   return { executions, live, toEnd, toEndOrPause, toGone, settled }
 }

@@ -39,6 +39,8 @@ export interface EngineParts {
   readonly events: Events
   /** Names this engine in the rows of its executions. */
   readonly owner: string
+  /** How long an execution belongs to this engine when it says nothing more. */
+  readonly leaseMs: number
   readonly inDoubt: InDoubtPolicy
   readonly onDrop: () => void
   readonly runInBackground: (effect: Effect.Effect<unknown>) => void

@@ -22,7 +22,7 @@ export interface ProgressOptions {
   readonly runFork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
   /** Told when the first question opens, and when the last one is answered. */
   readonly onThinking: (thinking: boolean) => void
-  /** Told, maybe more than once, while the execution waits and its row says so. */
+  /** Told, maybe more than once, while the execution waits and its row says so. It must not end the execution at once. */
   readonly onWaits: () => void
 }
 
@@ -87,11 +87,11 @@ export const make = (options: ProgressOptions): Progress => {
 
   const tell = () => {
     if (!waits()) return
+    // First, so that whoever is told that it waits finds what is done about it under way.
+    options.onWaits()
     const told = Array.from(listeners)
     listeners.clear()
     for (const listener of told) listener()
-    // Last, as it may end the execution here.
-    options.onWaits()
   }
 
   return {

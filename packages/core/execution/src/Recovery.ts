@@ -12,7 +12,6 @@ import type { DBError, ExecutionId, ExecutionNotFound, ExecutionStatus } from "@
 import { Clock, Effect } from "effect"
 import type { Elsewhere } from "./Elsewhere.ts"
 import { ExecutionNotCancellable, type RecoveryReport } from "./ExecutionEngine.ts"
-import { leaseMs } from "./Lease.ts"
 import type { LiveExecution } from "./LiveExecution.ts"
 import type { EngineParts } from "./LiveExecution.ts"
 
@@ -25,8 +24,8 @@ const headStartMs = 1_000
 /** Executions that are looked for at once. */
 const batch = 200
 
-/** How long a cancellation waits for the process that holds the execution: longer than a lease. */
-export const cancelWaitMs = leaseMs + 10_000
+/** How much longer than a lease a cancellation waits for the process that holds the execution. */
+export const cancelGraceMs = 10_000
 
 /** How recovery goes about it. */
 export interface RecoveryOptions {
@@ -43,7 +42,7 @@ export const make = (
   elsewhere: Elsewhere,
   options: RecoveryOptions
 ): Effect.Effect<RecoveryReport, DBError> => {
-  const { executor } = parts
+  const { executor, leaseMs } = parts
   const scopeId = executor.scopes[0]
   const store = executor.executions
   let quietUntil = 0
@@ -120,7 +119,7 @@ export const endedBefore = (id: ExecutionId, status: ExecutionStatus) =>
 
 /** Cancels an execution that is not here, or asks whoever holds it to, and waits for its end. */
 export const cancelElsewhere = Effect.fnUntraced(function* (
-  { executor }: EngineParts,
+  { executor, leaseMs }: EngineParts,
   elsewhere: Elsewhere,
   id: ExecutionId,
   watchMs: number
@@ -129,6 +128,7 @@ export const cancelElsewhere = Effect.fnUntraced(function* (
   const store = executor.executions
   const end = { status: "cancelled", name: "Cancelled", message: "It was cancelled on request." } as const
   const startedAt = yield* Clock.currentTimeMillis
+  const waitMs = leaseMs + cancelGraceMs
   let requested = false
   for (;;) {
     const now = yield* Clock.currentTimeMillis
@@ -143,8 +143,8 @@ export const cancelElsewhere = Effect.fnUntraced(function* (
     }
     if (!requested) yield* store.requestCancel(scopeId, id, now)
     requested = true
-    if (now - startedAt > cancelWaitMs) {
-      const message = `Execution ${id} is asked to stop, but the process that runs it has not done so within ${cancelWaitMs} ms. It may still.`
+    if (now - startedAt > waitMs) {
+      const message = `Execution ${id} is asked to stop, but the process that runs it has not done so within ${waitMs} ms. It may still.`
       return yield* new ExecutionNotCancellable({ executionId: id, message })
     }
     yield* Effect.sleep(watchMs)

@@ -356,7 +356,7 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("executeWithPause 
       })
     )
 
-    it.effect("closing the engine ends what runs and what waits", () =>
+    it.effect("closing the engine ends what runs, and leaves what waits to others", () =>
       Effect.gen(function* () {
         const begun = yield* Deferred.make<void>()
         const hang = tool({
@@ -377,7 +377,7 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("executeWithPause 
         assert.deepStrictEqual(
           (yield* rows).map(({ errorText, status }) => [status, errorText?.includes("engine")]),
           [
-            ["cancelled", true],
+            ["waiting_for_interaction", undefined],
             ["cancelled", true]
           ]
         )

@@ -98,7 +98,9 @@ export const RecordInteraction = Schema.Struct({
   toolCallId: Schema.NullOr(ExecutionToolCallId),
   kind: InteractionKind,
   purpose: Schema.String,
-  payloadJson: Schema.String
+  payloadJson: Schema.String,
+  /** When it is asked; now if left out. */
+  createdAt: Schema.optionalKey(Schema.Int)
 })
 export type RecordInteraction = typeof RecordInteraction.Type
 

@@ -27,7 +27,7 @@ export const recordInteraction = Effect.fnUntraced(function* (
   input: RecordInteraction,
   epoch?: number
 ): Effect.fn.Return<ExecutionInteraction, DBError | LeaseLost> {
-  const now = yield* Clock.currentTimeMillis
+  const now = input.createdAt ?? (yield* Clock.currentTimeMillis)
   const row: Row = {
     id: input.id,
     execution_id: input.executionId,
