@@ -305,7 +305,8 @@ export const make = (options: InteractionsOptions): Interactions => {
       return Effect.fail(new InteractionNotFound({ message, interactionId }))
     }
     const ahead = Array.from(recorded).find(({ status }) => status === "pending")
-    const [oldest = ahead ?? lastAnswered] = open
+    const before = Array.from(known.values()).findLast(({ status }) => status === "resolved")
+    const [oldest = ahead ?? lastAnswered ?? before] = open
     if (oldest !== undefined) return Effect.succeed(oldest)
     const message = `Execution ${executionId} is running and has asked nothing. Wait until it asks, or until it ends.`
     return Effect.fail(new ExecutionNotPaused({ message, executionId }))
