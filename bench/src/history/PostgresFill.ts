@@ -55,8 +55,8 @@ const copyAll = async (
     const target = lines.get(table)!
     target.text += `${target.columns.map((column) => field(row[column])).join("\t")}\n`
   })
-  /** Whoever reads rollups first adds up what was noted for them. */
-  const applyChanges = () => Effect.runPromise(adapter.countBy({ table: "execution_rollup", by: [] }))
+  /** Whoever asks for the groups of rollups first adds up what was noted for them. */
+  const applyChanges = () => Effect.runPromise(adapter.find({ table: "rollup_group", limit: 1 }))
   const copy = async (number: number) => {
     const copies = [...lines].map(([table, target]) => {
       const file = join(folder, `${table}-${number}`)

@@ -85,7 +85,7 @@ export const makeRows = (write: Write): ((execution: GeneratedExecution) => void
       })
     }
     for (const tool of tools) {
-      write("execution_tool", { execution_id: id, tool, scope_id: scopeId, created_at: createdAt, duration_bin: bin })
+      write("execution_tool", { execution_id: id, tool, scope_id: scopeId, created_at: createdAt })
       if (names.has(tool)) continue
       names.add(tool)
       write("tool_name", { scope_id: scopeId, tool })

@@ -1,14 +1,12 @@
 /**
  * Fills a SQLite file: prepared inserts in large transactions, without the journal that keeps a file sound in a crash. Indexes are
  * there and grow with the rows, as for the store. The triggers that count in rollups are not (they take as long as all the rest):
- * the rollups are filled at the end, by the statements with which the migration fills them. What the store's own threads add later,
+ * the rollups are made at the end, as for a repair. What the store's own threads add later,
  * the index of text, is waited for.
  */
-import { SqliteAdapter } from "@executor/storage-drizzle"
+import { Rollups, SqliteAdapter } from "@executor/storage-drizzle"
 import Database from "better-sqlite3"
 import { Effect } from "effect"
-import { globSync, readFileSync } from "node:fs"
-import { join } from "node:path"
 import type { GeneratedExecution } from "./History.ts"
 import { insertedColumns, makeRows, type Table, tables } from "./Rows.ts"
 
@@ -43,23 +41,13 @@ export const fill = async (file: string, executions: Iterable<GeneratedExecution
       written++
       if (written % batch === 0) database.exec("COMMIT; BEGIN")
     }
-    for (const statement of rollupStatements()) database.exec(statement)
     for (const { sql } of rollupTriggers) database.exec(sql)
     database.exec("COMMIT")
   } finally {
     database.close()
   }
+  await Effect.runPromise(Rollups.repair({ database: file }))
 }
-
-const migrations = join(import.meta.dirname, "../../../packages/storage/drizzle/migrations/sqlite")
-
-/** What fills the rollups of a database that has none. */
-const rollupStatements = (): ReadonlyArray<string> =>
-  globSync("*.sql", { cwd: migrations }).flatMap((file) =>
-    readFileSync(join(migrations, file), "utf8")
-      .split("--> statement-breakpoint")
-      .filter((statement) => /^\s*INSERT INTO `\w+_rollup`/.test(statement))
-  )
 
 const insertInto = (database: Database.Database, table: Table) => {
   const columns = insertedColumns(table)

@@ -21,18 +21,11 @@ const nullablePayload = { type: "text", payload: true, nullable: true } as const
 const generated = <const Parts extends { readonly join: ReadonlyArray<string>; readonly or?: string }>(parts: Parts) =>
   ({ type: "text", generated: parts }) as const
 
-const rollupColumns = {
-  /** Made by the database. */
-  id: column("integer"),
-  scope_id: column("text"),
+const rollupPeriod = {
   /** How long the period is that a row counts, in milliseconds; 0 for all time. */
   period: column("integer"),
   /** When the period starts, 0 for all time. Executions are counted by the time of their creation. */
-  start: column("integer"),
-  status: column("text"),
-  trigger_kind: nullable("text"),
-  /** 1 where a human was asked something, null where not: to be asked for as on `execution`. */
-  asked_at: nullable("integer")
+  start: column("integer")
 } as const
 
 const rollupSums = {
@@ -203,14 +196,10 @@ export const coreSchema = {
       tool: column("text"),
       scope_id: column("text"),
       /** That of the execution. */
-      created_at: column("integer"),
-      /** That of the execution, once it has ended. */
-      duration_bin: nullable("integer")
+      created_at: column("integer")
     },
     primaryKey: ["execution_id", "tool"],
-    indexes: [
-      { name: "execution_tool_created", columns: ["scope_id", "tool", "created_at", "execution_id", "duration_bin"] }
-    ],
+    indexes: [{ name: "execution_tool_created", columns: ["scope_id", "tool", "created_at", "execution_id"] }],
     foreignKeys: [{ column: "execution_id", table: "execution", references: "id" }]
   },
   /** The names in `execution_tool`, so that a pattern is matched with names and not with executions. */
@@ -219,22 +208,80 @@ export const coreSchema = {
     primaryKey: ["scope_id", "tool"],
     indexes: []
   },
-  /** Executions that have ended, counted by period: see `Rollup`. */
+  /**
+   * What executions that have ended are counted by: a row for each combination that there was. The rollups refer to it, and so
+   * have no scope of their own.
+   */
+  rollup_group: {
+    columns: {
+      /** Made by the database. */
+      id: column("integer"),
+      scope_id: column("text"),
+      status: column("text"),
+      trigger_kind: nullable("text"),
+      trigger_client: nullable("text"),
+      /** Whether a human was asked something. */
+      asked: column("boolean")
+    },
+    primaryKey: ["id"],
+    indexes: [{ name: "rollup_group_status", columns: ["scope_id", "status", "trigger_kind"] }]
+  },
+  /** Executions that have ended, counted by group and period: see `rollups.ts`. */
   execution_rollup: {
-    columns: { ...rollupColumns, trigger_client: nullable("text"), ...rollupSums, size: column("integer") },
-    primaryKey: ["id"],
+    columns: { group_id: column("integer"), ...rollupPeriod, ...rollupSums, size: column("integer") },
+    primaryKey: ["group_id", "period", "start"],
     indexes: []
   },
+  /** Their durations. The groups are those without a client, so that there are few rows. */
   duration_rollup: {
-    columns: { ...rollupColumns, duration_bin: column("integer"), executions: column("integer") },
+    columns: {
+      group_id: column("integer"),
+      ...rollupPeriod,
+      duration_bin: column("integer"),
+      executions: column("integer")
+    },
+    primaryKey: ["group_id", "period", "start", "duration_bin"],
+    indexes: []
+  },
+  /** Those that called a tool, a name of `execution_tool`, of all time. */
+  tool_rollup: {
+    columns: { group_id: column("integer"), tool: column("text"), ...rollupSums },
+    primaryKey: ["group_id", "tool"],
+    indexes: []
+  },
+  /**
+   * The sets of tools that executions called. Counted by set, an execution is counted once, whatever tools are asked for; and there
+   * are few sets, as programs are run again and again.
+   */
+  tool_set: {
+    columns: {
+      /** Made by the database. */
+      id: column("integer"),
+      scope_id: column("text"),
+      /** The names of `execution_tool` in order, as JSON. */
+      tools_json: column("text")
+    },
     primaryKey: ["id"],
     indexes: []
   },
-  /** The same by tool, a name of `execution_tool`. */
-  tool_rollup: {
-    columns: { ...rollupColumns, tool: column("text"), trigger_client: nullable("text"), ...rollupSums },
-    primaryKey: ["id"],
-    indexes: [{ name: "tool_rollup_tool", columns: ["scope_id", "tool", "period", "start"] }]
+  /** The sets that a tool is in. */
+  tool_set_member: {
+    columns: { scope_id: column("text"), tool: column("text"), tool_set_id: column("integer") },
+    primaryKey: ["scope_id", "tool", "tool_set_id"],
+    indexes: []
+  },
+  /** Executions that have ended, counted by their set of tools and their duration; those without tools are not in it. */
+  tool_set_rollup: {
+    columns: {
+      group_id: column("integer"),
+      ...rollupPeriod,
+      tool_set_id: column("integer"),
+      /** -1 where an execution has no duration. */
+      duration_bin: column("integer"),
+      ...rollupSums
+    },
+    primaryKey: ["group_id", "period", "start", "tool_set_id", "duration_bin"],
+    indexes: []
   },
   /** The dynamic sources of a scope. */
   source: {

@@ -187,7 +187,7 @@ export class DBAdapter extends Context.Service<
   {
     readonly schema: DBSchema
     /**
-     * Whether the database keeps the tables `execution_rollup`, `duration_rollup` and `tool_rollup` of `coreSchema` current
+     * Whether the database keeps the rollups of `coreSchema`, with their groups and the sets of tools, current
      * by itself, in the transactions that change what they count. Otherwise they are empty.
      */
     readonly keepsRollups: boolean

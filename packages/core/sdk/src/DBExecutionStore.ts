@@ -66,12 +66,7 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
       Effect.tap(createExecutionRow(adapter, input), ({ createdAt, id }) =>
         Effect.sync(() => toolCalls.created(id, createdAt))
       ),
-    update: (scopeId, id, changes, epoch) =>
-      Effect.tap(updateExecutionRow(adapter, scopeId, id, changes, epoch), () =>
-        Effect.sync(() => {
-          if (changes.durationMs !== undefined) toolCalls.changed(id)
-        })
-      ),
+    update: (scopeId, id, changes, epoch) => updateExecutionRow(adapter, scopeId, id, changes, epoch),
     get: (scopeId, id) =>
       Effect.flatMap(getExecution(adapter, scopeId, id), (execution) => withPending(scopeId, execution)),
     getParts: (scopeId, id, names) =>

@@ -84,7 +84,8 @@ export const make = Effect.fnUntraced(function* (
       read(
         options,
         (dialect) => selectRows(dialect, tables, options),
-        (rows) => rows
+        (rows) => rows,
+        options.table === "rollup_group" ? applyChanges : undefined
       ),
     count: (options) =>
       read(
@@ -96,8 +97,7 @@ export const make = Effect.fnUntraced(function* (
       read(
         options,
         (dialect) => selectCountBy(dialect, tables, options),
-        (rows, select) => rows.map((row) => groupOf(select, row, (_, value) => (value ?? null) as Value)),
-        isRollup(options.table) ? applyChanges : undefined
+        (rows, select) => rows.map((row) => groupOf(select, row, (_, value) => (value ?? null) as Value))
       ),
     write: writer.write
   })
@@ -107,10 +107,11 @@ export const make = Effect.fnUntraced(function* (
 export const layer = (options: PostgresOptions): Layer.Layer<DBAdapter, DBError> =>
   Layer.effect(DBAdapter, make(options))
 
-/** What changes in the rollups is noted by triggers, and applied when one is read: see the migration `0001_rollups`. */
+/**
+ * What changes in the rollups is noted by triggers, and applied when their groups are read, with which every question to them begins:
+ * see the migration `0004_groups`.
+ */
 const applyChanges = "SELECT executor_apply_changes()"
-
-const isRollup = (table: string): boolean => table.endsWith("_rollup")
 
 const attempt = <A>(evaluate: () => A): Effect.Effect<A, DBError> =>
   Effect.suspend(() => {

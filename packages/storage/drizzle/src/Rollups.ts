@@ -11,7 +11,7 @@ import type Database from "better-sqlite3"
 import type { Effect } from "effect"
 import type { Client } from "pg"
 import { isPostgres } from "./DatabaseUrl.ts"
-import { findDifferences, rebuild, rollupTables } from "./internal/rollupSql.ts"
+import { addMissing, findDifferences, postgresJson, rebuild, rollupTables, sqliteJson } from "./internal/rollupSql.ts"
 import { useFile } from "./internal/useFile.ts"
 import { usePostgres } from "./internal/usePostgres.ts"
 
@@ -53,7 +53,7 @@ export const check = (options: {
 }): Effect.Effect<ReadonlyArray<RollupDifference>, DBError> =>
   isPostgres(options.database)
     ? usePostgres(options.database, async (client) => {
-        const pending = `SELECT "scope_id", "change" FROM "rollup_change" WHERE NOT "only_tool"`
+        const pending = `SELECT "scope_id", "change" FROM "rollup_change"`
         return (await client.query<SqlRow>(findDifferences(pending))).rows.map(toDifference)
       })
     : useFile(options.database, (database) => database.prepare<[], SqlRow>(findDifferences()).all().map(toDifference))
@@ -64,16 +64,18 @@ export const repair = (options: { readonly database: string }): Effect.Effect<Re
     ? usePostgres(options.database, repairPostgres)
     : useFile(options.database, (database) => database.transaction(() => repairSqlite(database)).immediate())
 
-const repairSqlite = (database: Database.Database): ReadonlyArray<RebuiltRollup> =>
-  rollupTables.map((table) => {
+const repairSqlite = (database: Database.Database): ReadonlyArray<RebuiltRollup> => {
+  for (const statement of addMissing(sqliteJson)) database.exec(statement)
+  return rollupTables(sqliteJson).map((table) => {
     const { compare, forget, replace } = rebuild(table)
     for (const statement of replace) database.exec(statement)
     const row = database.prepare<[], SqlRow>(compare).get()
     database.exec(forget)
     return toRebuilt(table.name, row)
   })
+}
 
-/** The lock of `executor_apply_changes`; see the migration `0001_rollups`. */
+/** The lock of `executor_apply_changes`; see the migration `0004_groups`. */
 const changesLock = 1165518180
 
 const repairPostgres = async (client: Client): Promise<ReadonlyArray<RebuiltRollup>> => {
@@ -81,8 +83,10 @@ const repairPostgres = async (client: Client): Promise<ReadonlyArray<RebuiltRoll
   await client.query("SELECT pg_advisory_lock($1)", [changesLock])
   await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ")
   await client.query("SELECT executor_apply_changes()")
+  // oxlint-disable-next-line no-await-in-loop
+  for (const statement of addMissing(postgresJson)) await client.query(statement)
   const rebuilt: Array<RebuiltRollup> = []
-  for (const table of rollupTables) {
+  for (const table of rollupTables(postgresJson)) {
     const { compare, forget, replace } = rebuild(table)
     // oxlint-disable-next-line no-await-in-loop
     for (const statement of replace) await client.query(statement)

@@ -71,11 +71,14 @@ interface Damaged {
   readonly run: (sql: string) => Effect.Effect<void>
 }
 
-const damages = `UPDATE execution_rollup SET executions = executions + 3, size = 0 WHERE period = 0 AND status = 'failed';
-  DELETE FROM execution_rollup WHERE period <> 0 AND status = 'completed';
+const groupsOf = (status: string) => `group_id IN (SELECT id FROM rollup_group WHERE status = '${status}')`
+
+const damages = `UPDATE execution_rollup SET executions = executions + 3, size = 0 WHERE period = 0 AND ${groupsOf("failed")};
+  DELETE FROM execution_rollup WHERE period <> 0 AND ${groupsOf("completed")};
   DELETE FROM duration_rollup; UPDATE tool_rollup SET calls = 77, executions = 9;
-  INSERT INTO tool_rollup (scope_id, period, start, tool, status, executions, calls, failed_calls, in_doubt_calls)
-    VALUES ('a', 0, 0, 'no.such', 'completed', 1, 1, 0, 0)`
+  INSERT INTO tool_rollup (group_id, tool, executions, calls, failed_calls, in_doubt_calls)
+    SELECT min(id), 'no.such', 1, 1, 0, 0 FROM rollup_group;
+  DELETE FROM tool_set_member WHERE tool = 'slack.post'; DELETE FROM tool_set_rollup WHERE period > 3600000`
 
 const repairs = (make: Effect.Effect<Damaged, never, Scope.Scope>): void => {
   it.effect("finds counters that do not add up, and makes them anew", () =>
@@ -94,6 +97,8 @@ const repairs = (make: Effect.Effect<Damaged, never, Scope.Scope>): void => {
         [
           [0, 0],
           [0, 0],
+          [0, 0],
+          [0, 0],
           [0, 0]
         ]
       )
@@ -104,11 +109,18 @@ const repairs = (make: Effect.Effect<Damaged, never, Scope.Scope>): void => {
       assert.strictEqual(difference?.scopeId, "a")
       assert.strictEqual(difference?.ended, 9)
       assert.isAbove(difference?.counted ?? 0, 9)
-      const [executions, durations, ofTools] = yield* Rollups.repair({ database })
+      const [executions, durations, ofTools, members, ofSets] = yield* Rollups.repair({ database })
       assert.isAbove(executions?.written ?? 0, executions?.removed ?? 0)
       assert.strictEqual(durations?.removed, 0)
       assert.isAbove(durations?.written ?? 0, 0)
       assert.strictEqual(ofTools?.removed, (ofTools?.written ?? 0) + 1)
+      assert.deepStrictEqual(
+        [members, ofSets].map((rebuilt) => [rebuilt?.removed, (rebuilt?.written ?? 0) > 0]),
+        [
+          [0, true],
+          [0, true]
+        ]
+      )
       assert.deepStrictEqual(yield* metas, expected)
       assert.deepStrictEqual(yield* Rollups.check({ database }), [])
 

@@ -34,6 +34,10 @@ export interface Filters {
   readonly tool?: Where | undefined
   /** The one name in `execution_tool` that `tool` asks for, if it is that simple. */
   readonly toolName?: string | undefined
+  /** The names in `execution_tool` that `tool` asks for: one of those selected, if any are, and none of those excluded. */
+  readonly tools?:
+    | { readonly selected?: ReadonlyArray<string> | undefined; readonly excluded: ReadonlyArray<string> }
+    | undefined
   /** Whether an execution with such a property is under the filter of it. */
   readonly accepts: {
     readonly status: (status: string) => boolean
@@ -105,12 +109,6 @@ export const executionsOfTool = (filters: Filters, tool: string): { readonly tab
   }
 }
 
-/** The table and the condition that give executions under the filters in the order of creation. */
-export const executionsInOrder = (filters: Filters): { readonly table: string; readonly where: Where } =>
-  filters.toolName === undefined
-    ? { table: "execution", where: whereExecution(filters) }
-    : executionsOfTool(filters, filters.toolName)
-
 /** The conditions of the options, or what is wrong with them. */
 export const makeFilters = Effect.fnUntraced(function* (
   adapter: DBAdapter["Service"],
@@ -134,6 +132,7 @@ export const makeFilters = Effect.fnUntraced(function* (
     trigger: choice(options.triggerFilter, whereTrigger),
     tool: choice(options.toolPathFilter, (patterns) => whereTool(tools(patterns))),
     toolName: singleName(options.toolPathFilter),
+    tools: toolChoice(options.toolPathFilter, tools),
     accepts: {
       status: accepts(options.statusFilter, (status) => status),
       trigger: accepts(options.triggerFilter, triggerKind),
@@ -181,6 +180,15 @@ const selectedTriggers = (values: ReadonlyArray<string> | undefined): ReadonlyAr
   onlySelected(values) && [...new Set(values?.map(triggerKind))]
 
 const triggerKind = (name: string): string | null => (name === unknownTrigger ? null : name.replace(/^=/, ""))
+
+const toolChoice = (
+  values: ReadonlyArray<string> | undefined,
+  names: (patterns: ReadonlyArray<string>) => ReadonlyArray<string>
+): Filters["tools"] => {
+  if (values === undefined || values.length === 0) return undefined
+  const { excluded, selected } = split(values)
+  return { selected: selected.length > 0 ? names(selected) : undefined, excluded: names(excluded) }
+}
 
 /** The condition of a filter with values to select and to exclude. */
 const choice = (

@@ -20,11 +20,8 @@ import { toolsOf } from "./toolCallRows.ts"
 /** What rows beside an execution repeat of it. */
 interface Known {
   readonly createdAt: number
-  readonly durationBin: number | null
   readonly hasEnded: boolean
 }
-
-const binOf = (durationMs: number | null): number | null => (durationMs === null ? null : durationBin(durationMs))
 
 const anyOf = (scopeId: ScopeId, ids: ReadonlyArray<string>): Where => ({
   op: "and",
@@ -37,14 +34,12 @@ const findKnown = Effect.fnUntraced(function* (
   ids: ReadonlyArray<string>
 ): Effect.fn.Return<Map<string, Known>, DBError> {
   if (ids.length === 0) return new Map()
-  const select = ["id", "status", "created_at", "duration_bin"]
+  const select = ["id", "status", "created_at"]
   const rows = yield* adapter.find({ table: "execution", select, where: anyOf(scopeId, ids) })
   return new Map(
     rows.map((row) => {
-      const bin = row["duration_bin"]
       const known: Known = {
         createdAt: Number(row["created_at"]),
-        durationBin: typeof bin === "number" ? bin : null,
         hasEnded: terminalStatuses.some((status) => status === row["status"])
       }
       return [String(row["id"]), known]
@@ -74,13 +69,11 @@ const insert = (table: string, rows: ReadonlyArray<Row>): ReadonlyArray<WriteOpe
 
 const executionOperations = Effect.fnUntraced(function* (
   scopeId: ScopeId,
-  executions: ReadonlyArray<ArchivedExecution>,
-  calls: ReadonlyArray<Row>
+  executions: ReadonlyArray<ArchivedExecution>
 ): Effect.fn.Return<ReadonlyArray<WriteOperation>> {
   const codes: Array<Row> = []
   const rows: Array<Row> = []
   const outputs: Array<Row> = []
-  const callsOf = Map.groupBy(calls, (call) => call["execution_id"])
   for (const { code, logsJson, resultJson, ...execution } of executions) {
     const id = codeId(scopeId, code)
     codes.push({ id, scope_id: scopeId, preview: codePreview(code), code })
@@ -89,9 +82,13 @@ const executionOperations = Effect.fnUntraced(function* (
       scope_id: scopeId,
       code_id: id,
       trigger_client: clientOf(execution.triggerMetaJson),
-      duration_bin: binOf(execution.durationMs),
-      // As they are counted at the end, so that rollups need not change again.
-      ...countsOf(callsOf.get(execution.id) ?? [], (logsJson?.length ?? 0) + (resultJson?.length ?? 0))
+      duration_bin: execution.durationMs === null ? null : durationBin(execution.durationMs),
+      // Until all that belongs to it is written, so that rollups take it in once.
+      status: "running",
+      tool_call_count: 0,
+      failed_call_count: 0,
+      in_doubt_call_count: 0,
+      size: 0
     })
     if (logsJson !== null || resultJson !== null) outputs.push(outputRow(scopeId, execution.id, logsJson, resultJson))
   }
@@ -103,15 +100,17 @@ const executionOperations = Effect.fnUntraced(function* (
   ]
 })
 
-const countsOf = (calls: ReadonlyArray<Row>, outputSize: number): Row => {
-  const withStatus = (status: string) => calls.filter((call) => call["status"] === status).length
-  return {
-    tool_call_count: calls.length,
-    failed_call_count: withStatus("failed"),
-    in_doubt_call_count: withStatus("in_doubt"),
-    size: calls.reduce((sum, call) => sum + Number(call["args_size"]) + Number(call["result_size"]), outputSize)
-  }
-}
+/** Gives executions their status, with their counts. */
+const endOperations = (scopeId: ScopeId, executions: ReadonlyArray<ArchivedExecution>): ReadonlyArray<WriteOperation> =>
+  [...Map.groupBy(executions, ({ status }) => status)].map(([status, ended]) => ({
+    op: "update",
+    table: "execution",
+    where: anyOf(
+      scopeId,
+      ended.map(({ id }) => id)
+    ),
+    set: { status, ...endCounts }
+  }))
 
 const toolOperations = (
   scopeId: ScopeId,
@@ -121,15 +120,14 @@ const toolOperations = (
   const rows = new Map<string, Row>()
   const names = new Set<string>()
   for (const { executionId, toolPath } of calls) {
-    const { createdAt, durationBin } = known.get(executionId) ?? {}
+    const { createdAt } = known.get(executionId) ?? {}
     for (const tool of toolsOf(toolPath)) {
       names.add(tool)
       rows.set(JSON.stringify([executionId, tool]), {
         execution_id: executionId,
         tool,
         scope_id: scopeId,
-        created_at: createdAt ?? 0,
-        duration_bin: durationBin ?? null
+        created_at: createdAt ?? 0
       })
     }
   }
@@ -161,9 +159,8 @@ export const importRecords = Effect.fnUntraced(function* (
 
   const executions = records.filter((record) => record.type === "execution")
   const added = executions.filter(({ id }) => !known.has(id))
-  for (const { createdAt, durationMs, id } of added) {
-    known.set(id, { createdAt, durationBin: binOf(durationMs), hasEnded: true })
-  }
+  const isAdded = new Set<string>(added.map(({ id }) => id))
+  for (const { createdAt, id } of added) known.set(id, { createdAt, hasEnded: true })
   const missing = [...named].find((id) => !known.has(id))
   if (missing !== undefined) {
     const message = `There is no execution "${missing}" in the scope "${scopeId}" to add to.`
@@ -175,7 +172,7 @@ export const importRecords = Effect.fnUntraced(function* (
 
   const callRows = calls.map((call) => callRow(scopeId, call))
   const parts = {
-    executions: yield* executionOperations(scopeId, added, callRows),
+    executions: yield* executionOperations(scopeId, added),
     tools: toolOperations(scopeId, calls, known),
     toolCalls: insert("execution_tool_call", callRows),
     interactions: insert(
@@ -188,7 +185,11 @@ export const importRecords = Effect.fnUntraced(function* (
       where: { op: "and", conditions: [anyOf(scopeId, [executionId]), laterAsked(createdAt)] },
       set: { asked_at: createdAt }
     })),
-    counts: countAgain(scopeId, [...added.map(({ id }) => id), ...calls.map(({ executionId }) => executionId)])
+    ends: endOperations(scopeId, added),
+    counts: countAgain(
+      scopeId,
+      calls.map(({ executionId }) => executionId).filter((id) => !isAdded.has(id))
+    )
   }
   const operations = Object.values(parts).flat()
   if (operations.length > 0) {

@@ -6,8 +6,10 @@ import type { DBAdapter, DBError, Value } from "../DBAdapter.ts"
 import type { ListMeta, StatusCounts } from "../ExecutionStore.ts"
 import { ExecutionStatus } from "../Status.ts"
 import { percentile } from "./durations.ts"
-import { executionsInOrder, type Filters, noFilters, triggerName } from "./executionFilters.ts"
+import { type Filters, noFilters, triggerName } from "./executionFilters.ts"
+import { findExecutions } from "./executionPage.ts"
 import { type Tally, tally, tallyTools } from "./executionTally.ts"
+import { knowRollups, type KnownRollups } from "./rollups.ts"
 import { bucketStarts, bucketWidth } from "./timeline.ts"
 
 type Adapter = DBAdapter["Service"]
@@ -35,10 +37,11 @@ export const listMeta = Effect.fnUntraced(function* (
   adapter: Adapter,
   filters: Filters
 ): Effect.fn.Return<ListMeta, DBError> {
-  const { tool: _tool, toolName: _toolName, values: _values, ...anyTool } = filters
+  const { tool: _tool, toolName: _toolName, tools: _tools, values: _values, ...anyTool } = filters
   const { elicitation: _elicitation, status: _status, trigger: _trigger, ...others } = filters
   const keys = ["status", "trigger_kind", "trigger_client", "asked"] as const
-  const properties = (yield* tally(adapter, others, keys)).map((counted) => {
+  const rollups = yield* knowRollups(adapter, filters)
+  const properties = (yield* tally(adapter, rollups, others, keys)).map((counted) => {
     const [status, kind, client, asked] = counted.keys
     return { ...counted, status: String(status), kind: textOf(kind), client: textOf(client), asked: asked === true }
   })
@@ -48,11 +51,11 @@ export const listMeta = Effect.fnUntraced(function* (
   const anyAsked = properties.filter(({ kind, status }) => accepts.status(status) && accepts.trigger(kind))
   const selected = anyAsked.filter(({ asked }) => accepts.asked(asked))
   return {
-    totalRowCount: sumOf(yield* tally(adapter, noFilters(filters.scopeId), [])),
+    totalRowCount: sumOf(yield* tally(adapter, rollups, noFilters(filters.scopeId), [])),
     filterRowCount: sumOf(selected),
     statusCounts: countsByStatus(anyStatus),
     triggerCounts: Object.fromEntries(countBy(anyTrigger, ({ kind }) => triggerName(kind))),
-    ...facetsOf(yield* tallyTools(adapter, anyTool)),
+    ...facetsOf(yield* tallyTools(adapter, rollups, anyTool)),
     clientFacets: [...countBy(selected, ({ client }) => client)]
       .flatMap(([client, count]) => (client === null ? [] : [{ client, count }]))
       .toSorted(byCount(({ client }) => client))
@@ -66,7 +69,7 @@ export const listMeta = Effect.fnUntraced(function* (
       failed: sumOf(selected, "failedCalls"),
       inDoubt: sumOf(selected, "inDoubtCalls")
     },
-    ...(yield* timeline(adapter, filters))
+    ...(yield* timeline(adapter, rollups, filters))
   }
 })
 
@@ -105,18 +108,13 @@ const facetsOf = (counts: ReadonlyMap<string, number>): Pick<ListMeta, "toolFace
 
 /** The time of the first or the last execution under the filters. */
 const edge = (adapter: Adapter, filters: Filters, direction: "asc" | "desc") =>
-  Effect.map(
-    adapter.find({
-      ...executionsInOrder(filters),
-      select: ["created_at"],
-      orderBy: [{ column: "created_at", direction }],
-      limit: 1
-    }),
-    ([row]) => (typeof row?.["created_at"] === "number" ? row["created_at"] : undefined)
+  Effect.map(findExecutions(adapter, filters, { field: "createdAt", direction }, undefined, 1), ({ rows: [row] }) =>
+    typeof row?.["created_at"] === "number" ? row["created_at"] : undefined
   )
 
 const timeline = Effect.fnUntraced(function* (
   adapter: Adapter,
+  rollups: KnownRollups | undefined,
   filters: Filters
 ): Effect.fn.Return<Pick<ListMeta, "chartBucketMs" | "chartData">, DBError> {
   const first = filters.from ?? (yield* edge(adapter, filters, "asc"))
@@ -125,8 +123,11 @@ const timeline = Effect.fnUntraced(function* (
     return { chartBucketMs: bucketWidth(0, 0), chartData: [] }
 
   const bucketMs = bucketWidth(first, last)
-  const statuses = Map.groupBy(yield* tally(adapter, filters, [{ bucketMs }, "status"]), ({ keys }) => keys[0])
-  const durations = Map.groupBy(yield* tally(adapter, filters, [{ bucketMs }, "duration_bin"]), ({ keys }) => keys[0])
+  const statuses = Map.groupBy(yield* tally(adapter, rollups, filters, [{ bucketMs }, "status"]), ({ keys }) => keys[0])
+  const durations = Map.groupBy(
+    yield* tally(adapter, rollups, filters, [{ bucketMs }, "duration_bin"]),
+    ({ keys }) => keys[0]
+  )
   return {
     chartBucketMs: bucketMs,
     chartData: bucketStarts(first, last, bucketMs).map((bucketStart) => {

@@ -14,7 +14,7 @@ import type { Position } from "./cursor.ts"
 import { compareText } from "./memoryWhere.ts"
 import { executionsOfTool, type Filters, whereExecution } from "./executionFilters.ts"
 import { eq } from "./executionRows.ts"
-import { allTime, whereRollup } from "./rollups.ts"
+import { allTime, findGroups, ofGroups, type RollupGroup, whereRollup } from "./rollups.ts"
 
 type Adapter = DBAdapter["Service"]
 
@@ -22,8 +22,8 @@ type Adapter = DBAdapter["Service"]
 interface Lead {
   readonly idColumn: "id" | "execution_id"
   readonly ranges: ReadonlyArray<Pick<FindOptions, "table" | "where">>
-  /** How many executions that have ended are in the ranges. */
-  readonly size: Effect.Effect<number, DBError>
+  /** How many executions that have ended are in the ranges, by the groups of the rollups. */
+  readonly size: (groups: ReadonlyArray<RollupGroup>) => Effect.Effect<number, DBError>
 }
 
 /** A filter with more values than this is checked row by row: it selects much. */
@@ -31,41 +31,55 @@ const maxRanges = 16
 
 const sortColumns = { createdAt: "created_at", durationMs: "duration_ms" } as const
 
-const inRollup = (adapter: Adapter, table: string, scopeId: ScopeId, condition: Where): Lead["size"] =>
-  Effect.map(
-    adapter.countBy({ table, where: whereRollup(scopeId, allTime, [condition]), by: [], sum: ["executions"] }),
-    ([group]) => group?.sums?.[0] ?? 0
-  )
+const sumOf = (adapter: Adapter, table: string, where: Where): Effect.Effect<number, DBError> =>
+  Effect.map(adapter.countBy({ table, where, by: [], sum: ["executions"] }), ([group]) => group?.sums?.[0] ?? 0)
+
+const sizesOf = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  scopeId: ScopeId,
+  leads: ReadonlyArray<Lead>
+): Effect.fn.Return<ReadonlyArray<number>, DBError> {
+  const groups = yield* findGroups(adapter, scopeId)
+  return yield* Effect.forEach(leads, ({ size }) => size(groups), { concurrency: "unbounded" })
+})
 
 const leadsOf = (adapter: Adapter, filters: Filters): ReadonlyArray<Lead> => {
-  const { scopeId } = filters
   const { statuses, tools, triggers } = filters.values ?? {}
-  const column = (name: "status" | "trigger", conditions: ReadonlyArray<Where>): Lead => ({
+  const column = (
+    name: "status" | "trigger",
+    conditions: ReadonlyArray<Where>,
+    isSelected: (group: RollupGroup) => boolean
+  ): Lead => ({
     idColumn: "id",
     ranges: conditions.map((condition) => ({
       table: "execution",
       where: whereExecution({ ...filters, [name]: condition })
     })),
-    size: inRollup(adapter, "execution_rollup", scopeId, { op: "or", conditions })
+    size: (groups) => sumOf(adapter, "execution_rollup", whereRollup(groups.filter(isSelected), allTime))
   })
   const leads: Array<Lead> = []
   if (statuses !== undefined)
     leads.push(
       column(
         "status",
-        statuses.map((status) => eq("status", status))
+        statuses.map((status) => eq("status", status)),
+        ({ status }) => statuses.some((selected) => selected === status)
       )
     )
   if (triggers !== undefined) {
     const ofKind = (kind: string | null): Where =>
       kind === null ? { op: "isNull", column: "trigger_kind" } : eq("trigger_kind", kind)
-    leads.push(column("trigger", triggers.map(ofKind)))
+    leads.push(column("trigger", triggers.map(ofKind), ({ triggerKind }) => triggers.includes(triggerKind)))
   }
   if (tools !== undefined) {
     leads.push({
       idColumn: "execution_id",
       ranges: tools.map((tool) => executionsOfTool(filters, tool)),
-      size: inRollup(adapter, "tool_rollup", scopeId, { op: "in", column: "tool", values: tools })
+      size: (groups) =>
+        sumOf(adapter, "tool_rollup", {
+          op: "and",
+          conditions: [ofGroups(groups), { op: "in", column: "tool", values: tools }]
+        })
     })
   }
   return leads.filter(({ ranges }) => ranges.length <= maxRanges)
@@ -73,10 +87,11 @@ const leadsOf = (adapter: Adapter, filters: Filters): ReadonlyArray<Lead> => {
 
 const smallest = Effect.fnUntraced(function* (
   adapter: Adapter,
+  { scopeId }: Filters,
   leads: ReadonlyArray<Lead>
 ): Effect.fn.Return<Lead | undefined, DBError> {
   if (leads.length < 2 || !adapter.keepsRollups) return leads[0]
-  const sizes = yield* Effect.forEach(leads, ({ size }) => size, { concurrency: "unbounded" })
+  const sizes = yield* sizesOf(adapter, scopeId, leads)
   return leads[sizes.indexOf(Math.min(...sizes))]
 })
 
@@ -92,8 +107,10 @@ const forDuration = Effect.fnUntraced(function* (
   filters: Filters
 ): Effect.fn.Return<Filters, DBError> {
   if (!adapter.keepsRollups) return filters
-  const sizes = yield* Effect.forEach(leadsOf(adapter, filters), ({ size }) => size, { concurrency: "unbounded" })
-  if (sizes.length === 0 || Math.min(...sizes) <= maxSorted) return filters
+  const leads = leadsOf(adapter, filters)
+  if (leads.length === 0) return filters
+  const sizes = yield* sizesOf(adapter, filters.scopeId, leads)
+  if (Math.min(...sizes) <= maxSorted) return filters
   return { ...filters, status: unindexed(filters.status), trigger: unindexed(filters.trigger) }
 })
 
@@ -112,7 +129,7 @@ export const findExecutions = Effect.fnUntraced(function* (
   limit: number
 ): Effect.fn.Return<RowPage, DBError> {
   const { direction } = sort
-  const lead = sort.field === "createdAt" ? yield* smallest(adapter, leadsOf(adapter, filters)) : undefined
+  const lead = sort.field === "createdAt" ? yield* smallest(adapter, filters, leadsOf(adapter, filters)) : undefined
   const idColumn = lead?.idColumn ?? "id"
   const range = {
     ...(position && { after: position }),

@@ -154,19 +154,14 @@ export const updateExecutionRow = Effect.fnUntraced(function* (
 ): Effect.fn.Return<void, DBError | ExecutionNotFound | PayloadTooLarge | LeaseLost> {
   yield* checkPayloads({ logsJson, resultJson }) ?? Effect.void
   const { durationMs } = changes
-  const bin = durationMs === undefined || durationMs === null ? null : durationBin(durationMs)
   const set = {
     ...executionColumns(changes),
-    ...(durationMs !== undefined && { duration_bin: bin }),
+    ...(durationMs !== undefined && { duration_bin: durationMs === null ? null : durationBin(durationMs) }),
     ...(changes.status !== undefined && isTerminal(changes.status) && endCounts),
     updated_at: yield* Clock.currentTimeMillis
   }
   const where: Where = { op: "and", conditions: [byId(scopeId, id), ...fence(epoch)] }
   const operations: Array<WriteOperation> = [{ op: "update", table: "execution", where, set, expect: 1 }]
-  if (durationMs !== undefined) {
-    const ofExecution = eq("execution_id", id)
-    operations.unshift({ op: "update", table: "execution_tool", where: ofExecution, set: { duration_bin: bin } })
-  }
   if (logsJson !== undefined || resultJson !== undefined) {
     // Before the execution, which adds up what is written.
     operations.unshift({

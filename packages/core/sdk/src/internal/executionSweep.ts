@@ -8,7 +8,7 @@ import { ListOptionsInvalid, SweepOptions } from "../ExecutionStore.ts"
 import type { ScopeId } from "../Ids.ts"
 import { decodeOptions } from "./executionList.ts"
 import { hasEnded } from "./executionRows.ts"
-import { allTime, whereRollup } from "./rollups.ts"
+import { allTime, findGroups, whereRollup } from "./rollups.ts"
 
 /** Executions that one call removes when no limit is given. */
 const defaultSweepLimit = 500
@@ -67,7 +67,7 @@ const countFinished = Effect.fnUntraced(function* (adapter: DBAdapter["Service"]
   const [group] = yield* adapter.keepsRollups
     ? adapter.countBy({
         table: "execution_rollup",
-        where: whereRollup(scopeId, allTime),
+        where: whereRollup(yield* findGroups(adapter, scopeId), allTime),
         by: [],
         sum: ["size", "executions"]
       })

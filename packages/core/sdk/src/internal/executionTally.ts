@@ -2,26 +2,32 @@
  * Counting executions under filters, by a few of their properties.
  *
  * Where the adapter keeps rollups and the filters ask for nothing that these do not know, executions that have ended are
- * counted from rollups: whole days and whole hours of the time range, and only what is left at its two ends from the
- * rows. Executions that have not ended are few, and are counted from their rows.
+ * counted from rollups: whole periods of the time range, and only what is left at its two ends, less than an hour each, from
+ * the rows. Executions that have not ended are few, and are counted from their rows.
  */
 import { Effect } from "effect"
-import type { CountByOptions, DBAdapter, DBError, GroupBy, Value, Where } from "../DBAdapter.ts"
-import { between, executionsInOrder, type Filters, whereCounted, whereExecution } from "./executionFilters.ts"
+import type { CountByOptions, DBAdapter, DBError, Group, GroupBy, Value, Where } from "../DBAdapter.ts"
+import { between, type Filters, whereExecution } from "./executionFilters.ts"
 import { eq, hasEnded, hasNotEnded } from "./executionRows.ts"
-import { allTime, type RollupPart, rollupPeriods, whereRollup } from "./rollups.ts"
+import {
+  allTime,
+  findToolsOf,
+  groupsUnder,
+  type KnownRollups,
+  ofGroups,
+  type RollupGroup,
+  type RollupPart,
+  rollupPeriods,
+  whereRollup
+} from "./rollups.ts"
 
 type Adapter = DBAdapter["Service"]
 
-/** What executions are counted by: columns that rollups have too, and the time of creation in buckets. */
-export type TallyKey =
-  | "status"
-  | "trigger_kind"
-  | "trigger_client"
-  | "duration_bin"
-  /** Whether a human was asked something. */
-  | "asked"
-  | { readonly bucketMs: number }
+/** What all executions of a group of the rollups have in common; `asked` is whether a human was asked something. */
+type Property = "status" | "trigger_kind" | "trigger_client" | "asked"
+
+/** What executions are counted by: their properties, and the time of creation in buckets. */
+export type TallyKey = Property | "duration_bin" | { readonly bucketMs: number }
 
 /** Executions with the same keys, with the calls of those that have ended. */
 export interface Tally {
@@ -32,147 +38,228 @@ export interface Tally {
   readonly inDoubtCalls: number
 }
 
-/** A part of the time range with where it is counted: in a rollup, or in the rows. */
-type Part = RollupPart | (Omit<RollupPart, "period"> & { readonly period: "rows" })
+type Range = Pick<Filters, "from" | "to">
 
-/** The parts of a range, each counted where that is cheapest; `bucketMs` is the width of the buckets that are asked for. */
-const partsOf = (
-  range: { readonly from?: number | undefined; readonly to?: number | undefined },
-  bucketMs: number | undefined
-): ReadonlyArray<Part> => {
-  const { from, to } = range
-  if (from === undefined && to === undefined && bucketMs === undefined) return [allTime]
-  const periods = rollupPeriods.filter((period) => period > 0 && (bucketMs === undefined || bucketMs % period === 0))
-  return split({ from, to }, periods)
-}
+const isOfAllTime = ({ from, to }: Range): boolean => from === undefined && to === undefined
 
-const split = (
-  { from, to }: { readonly from: number | undefined; readonly to: number | undefined },
-  [period, ...shorter]: ReadonlyArray<number>
-): ReadonlyArray<Part> => {
-  if (from !== undefined && to !== undefined && from >= to) return []
-  if (period === undefined) return [{ period: "rows", from, to }]
+/** The parts of a range in the given periods, as long ones as possible; `ends` are those that need the rows. */
+const split = ({ from, to }: Range, [period, ...shorter]: ReadonlyArray<number>): Parts => {
+  if (from !== undefined && to !== undefined && from >= to) return noParts
+  if (period === undefined) return { whole: [], ends: [{ from, to }] }
+  if (period === 0) return isOfAllTime({ from, to }) ? { whole: [allTime], ends: [] } : split({ from, to }, shorter)
   const first = from === undefined ? undefined : Math.ceil(from / period) * period
   const last = to === undefined ? undefined : Math.floor(to / period) * period
   if (first !== undefined && last !== undefined && first >= last) return split({ from, to }, shorter)
-  return [
-    ...(first === from ? [] : split({ from, to: first }, shorter)),
-    { period, from: first, to: last },
-    ...(last === to ? [] : split({ from: last, to }, shorter))
-  ]
+  const before = first === from ? noParts : split({ from, to: first }, shorter)
+  const after = last === to ? noParts : split({ from: last, to }, shorter)
+  return {
+    whole: [...before.whole, { period, from: first, to: last }, ...after.whole],
+    ends: [...before.ends, ...after.ends]
+  }
 }
 
-const groupBy = (keys: ReadonlyArray<TallyKey>, time: string): ReadonlyArray<GroupBy> =>
-  keys.map((key) =>
-    typeof key === "object"
-      ? { bucket: { column: time, size: key.bucketMs } }
-      : key === "asked"
-        ? { notNull: "asked_at" }
-        : { column: key }
+interface Parts {
+  readonly whole: ReadonlyArray<RollupPart>
+  readonly ends: ReadonlyArray<Range>
+}
+
+const noParts: Parts = { whole: [], ends: [] }
+
+/** The parts of a range in the periods of a rollup, none of which crosses the border of a bucket. */
+const partsOf = (table: keyof typeof rollupPeriods, range: Range, bucketMs: number | undefined): Parts =>
+  split(
+    range,
+    rollupPeriods[table].filter((period) => bucketMs === undefined || (period > 0 && bucketMs % period === 0))
   )
+
+const bucketOf = (keys: ReadonlyArray<TallyKey>): number | undefined =>
+  keys.find((key) => typeof key === "object")?.bucketMs
+
+const isInRollups = ({ code, query }: Filters): boolean => code === undefined && query === undefined
+
+const callSums = ["tool_call_count", "failed_call_count", "in_doubt_call_count"]
+const rollupSums = ["executions", "calls", "failed_calls", "in_doubt_calls"]
 
 /** Counts the executions under the filters by the keys. */
 export const tally = Effect.fnUntraced(function* (
   adapter: Adapter,
+  rollups: KnownRollups | undefined,
   filters: Filters,
   keys: ReadonlyArray<TallyKey>
 ): Effect.fn.Return<ReadonlyArray<Tally>, DBError> {
-  const ofTool = filters.toolName !== undefined
-  const byDuration = keys.includes("duration_bin")
-  const isSimple = filters.code === undefined && filters.query === undefined
-  const inRollup = isSimple && (filters.tool === undefined || (ofTool && !byDuration))
-  const queries: Array<CountByOptions> = []
-
-  const rows = (...conditions: ReadonlyArray<Where>) =>
-    queries.push({
+  const sums = new Sums()
+  const countRows = Effect.fnUntraced(function* (...conditions: ReadonlyArray<Where>) {
+    const groups = yield* adapter.countBy({
       table: "execution",
       where: { op: "and", conditions: [whereExecution(filters), ...conditions] },
-      by: groupBy(keys, "created_at"),
-      sum: ["tool_call_count", "failed_call_count", "in_doubt_call_count"]
+      by: keys.map((key): GroupBy =>
+        typeof key === "object"
+          ? { bucket: { column: "created_at", size: key.bucketMs } }
+          : key === "asked"
+            ? { notNull: "asked_at" }
+            : { column: key }
+      ),
+      sum: callSums
     })
-
-  if (ofTool && byDuration) queries.push({ ...executionsInOrder(filters), by: groupBy(keys, "created_at") })
-  else if (!adapter.keepsRollups || !inRollup) rows()
-  else {
-    const bucket = keys.find((key) => typeof key === "object")
-    rows(hasNotEnded)
-    const counted = [
-      ...(filters.toolName === undefined ? [] : [eq("tool", filters.toolName)]),
-      ...whereCounted(filters)
-    ]
-    for (const part of partsOf(filters, bucket?.bucketMs)) {
-      if (part.period === "rows") rows(hasEnded, ...between("created_at", part))
-      else {
-        queries.push({
-          table: byDuration ? "duration_rollup" : ofTool ? "tool_rollup" : "execution_rollup",
-          where: whereRollup(filters.scopeId, part, counted),
-          by: groupBy(keys, "start"),
-          sum: byDuration ? ["executions"] : ["executions", "calls", "failed_calls", "in_doubt_calls"]
-        })
-      }
-    }
+    for (const { count, keys, sums: calls } of groups) sums.add(keys, [count, ...(calls ?? [])])
+  })
+  if (rollups === undefined || !isInRollups(filters)) {
+    yield* countRows()
+    return sums.tallies()
   }
 
-  const totals = new Map<string, Tally>()
-  for (const query of queries) {
-    const groups = yield* adapter.countBy(query)
-    for (const group of groups) {
-      const counts = query.table.endsWith("_rollup") ? (group.sums ?? []) : [group.count, ...(group.sums ?? [])]
-      const [count = 0, calls = 0, failedCalls = 0, inDoubtCalls = 0] = counts
-      const name = JSON.stringify(group.keys)
-      const known = totals.get(name)
-      totals.set(name, {
-        keys: group.keys,
-        count: count + (known?.count ?? 0),
-        calls: calls + (known?.calls ?? 0),
-        failedCalls: failedCalls + (known?.failedCalls ?? 0),
-        inDoubtCalls: inDoubtCalls + (known?.inDoubtCalls ?? 0)
-      })
+  yield* countRows(hasNotEnded)
+  const { ends } = partsOf("execution_rollup", filters, bucketOf(keys))
+  for (const end of ends) yield* countRows(hasEnded, ...between("created_at", end))
+
+  const groups = new Map(groupsUnder(filters, rollups.groups).map((group) => [group.id, group]))
+  for (const { query, sign } of rollupQueries(rollups, [...groups.values()], filters, keys)) {
+    for (const group of yield* adapter.countBy(query)) {
+      const found = keysOf(group, query.by, keys, groups)
+      sums.add(
+        found,
+        (group.sums ?? []).map((sum) => sign * sum)
+      )
     }
   }
-  return [...totals.values()].filter(({ count }) => count > 0)
+  return sums.tallies()
 })
 
-/** How many executions under the filters called each tool, by the names of `execution_tool`. */
+interface RollupQuery {
+  readonly query: CountByOptions
+  /** -1 where what it finds is to be taken away. */
+  readonly sign: 1 | -1
+}
+
+/** What to ask the rollups for executions that have ended. */
+const rollupQueries = (
+  { toolSets }: KnownRollups,
+  groups: ReadonlyArray<RollupGroup>,
+  filters: Filters,
+  keys: ReadonlyArray<TallyKey>
+): ReadonlyArray<RollupQuery> => {
+  const byDuration = keys.includes("duration_bin")
+  const bucketMs = bucketOf(keys)
+  const byGroup = keys.some((key) => typeof key === "string" && key !== "duration_bin")
+  const by: ReadonlyArray<GroupBy> = [
+    ...(bucketMs === undefined ? [] : [{ bucket: { column: "start", size: bucketMs } }]),
+    ...(byGroup ? [{ column: "group_id" }] : []),
+    ...(byDuration ? [{ column: "duration_bin" }] : [])
+  ]
+  const inParts = (
+    table: keyof typeof rollupPeriods,
+    sign: 1 | -1,
+    conditions: ReadonlyArray<Where> = []
+  ): ReadonlyArray<RollupQuery> =>
+    partsOf(table, filters, bucketMs).whole.map((part) => {
+      const sum = table === "duration_rollup" ? ["executions"] : rollupSums
+      return { query: { table, where: whereRollup(groups, part, conditions), by, sum }, sign }
+    })
+  const all = () => inParts(byDuration ? "duration_rollup" : "execution_rollup", 1)
+
+  if (filters.tool === undefined || toolSets === undefined) return all()
+  if (filters.toolName !== undefined && isOfAllTime(filters) && bucketMs === undefined && !byDuration) {
+    const where: Where = { op: "and", conditions: [ofGroups(groups), eq("tool", filters.toolName)] }
+    return [{ query: { table: "tool_rollup", where, by, sum: rollupSums }, sign: 1 }]
+  }
+  const ofSets: ReadonlyArray<Where> = [
+    { op: "in", column: "tool_set_id", values: toolSets.ids },
+    ...(byDuration ? [{ op: "gte", column: "duration_bin", value: 0 } as const] : [])
+  ]
+  return toolSets.areExcluded
+    ? [...all(), ...inParts("tool_set_rollup", -1, ofSets)]
+    : inParts("tool_set_rollup", 1, ofSets)
+}
+
+/** The keys of a group that was counted by others. */
+const keysOf = (
+  counted: Group,
+  by: ReadonlyArray<GroupBy>,
+  keys: ReadonlyArray<TallyKey>,
+  groups: ReadonlyMap<unknown, RollupGroup>
+): ReadonlyArray<Value> => {
+  const valueOf = (matches: (by: GroupBy) => boolean): Value => counted.keys[by.findIndex(matches)] ?? null
+  const group = groups.get(valueOf((by) => "column" in by && by.column === "group_id"))
+  const properties: { readonly [Key in Property]: Value } = {
+    status: group?.status ?? null,
+    trigger_kind: group?.triggerKind ?? null,
+    trigger_client: group?.triggerClient ?? null,
+    asked: group?.asked ?? null
+  }
+  return keys.map((key) =>
+    typeof key === "object"
+      ? valueOf((by) => "bucket" in by)
+      : key === "duration_bin"
+        ? valueOf((by) => "column" in by && by.column === key)
+        : properties[key]
+  )
+}
+
+/** Adds up counts by their keys. */
+class Sums {
+  readonly #sums = new Map<string, { readonly keys: ReadonlyArray<Value>; readonly sums: Array<number> }>()
+
+  add(keys: ReadonlyArray<Value>, sums: ReadonlyArray<number>): void {
+    const name = JSON.stringify(keys)
+    const known = this.#sums.get(name) ?? { keys, sums: [0, 0, 0, 0] }
+    this.#sums.set(name, known)
+    for (const [i, sum] of sums.entries()) known.sums[i] = (known.sums[i] ?? 0) + sum
+  }
+
+  tallies(): ReadonlyArray<Tally> {
+    return [...this.#sums.values()].flatMap(
+      ({ keys, sums: [count = 0, calls = 0, failedCalls = 0, inDoubtCalls = 0] }) =>
+        count > 0 ? [{ keys, count, calls, failedCalls, inDoubtCalls }] : []
+    )
+  }
+}
+
+/** How many executions under the filters, which ask for no tools, called each tool, by the names of `execution_tool`. */
 export const tallyTools = Effect.fnUntraced(function* (
   adapter: Adapter,
+  rollups: KnownRollups | undefined,
   filters: Filters
 ): Effect.fn.Return<ReadonlyMap<string, number>, DBError> {
-  const queries: Array<CountByOptions> = []
-  const inScope = eq("scope_id", filters.scopeId)
-  const by: ReadonlyArray<GroupBy> = [{ column: "tool" }]
-
-  const rows = Effect.fnUntraced(function* (...conditions: ReadonlyArray<Where>) {
+  const sums = new Sums()
+  const countRows = Effect.fnUntraced(function* (...conditions: ReadonlyArray<Where>) {
     const where: Where = { op: "and", conditions: [whereExecution(filters), ...conditions] }
     const few = yield* adapter.find({ table: "execution", select: ["id"], where, limit: maxIds + 1 })
     const values = few.map((row) => String(row["id"]))
     const ofFew: Where = { op: "in", column: "execution_id", values }
     const ofMany: Where = { op: "exists", table: "execution", local: "execution_id", foreign: "id", where }
-    const condition = values.length <= maxIds ? ofFew : ofMany
-    queries.push({ table: "execution_tool", where: { op: "and", conditions: [inScope, condition] }, by })
+    const groups = yield* adapter.countBy({
+      table: "execution_tool",
+      where: { op: "and", conditions: [eq("scope_id", filters.scopeId), values.length <= maxIds ? ofFew : ofMany] },
+      by: [{ column: "tool" }]
+    })
+    for (const { count, keys } of groups) sums.add(keys, [count])
   })
-
-  const inRollup = filters.code === undefined && filters.query === undefined && filters.tool === undefined
-  if (!adapter.keepsRollups || !inRollup) yield* rows()
+  if (rollups === undefined || !isInRollups(filters)) yield* countRows()
   else {
-    yield* rows(hasNotEnded)
-    for (const part of partsOf(filters, undefined)) {
-      if (part.period === "rows") yield* rows(hasEnded, ...between("created_at", part))
-      else {
-        const where = whereRollup(filters.scopeId, part, whereCounted(filters))
-        queries.push({ table: "tool_rollup", where, by, sum: ["executions"] })
+    const groups = groupsUnder(filters, rollups.groups)
+    const { ends, whole } = partsOf("tool_set_rollup", filters, undefined)
+    yield* countRows(hasNotEnded)
+    for (const end of ends) yield* countRows(hasEnded, ...between("created_at", end))
+    if (isOfAllTime(filters)) {
+      const by: ReadonlyArray<GroupBy> = [{ column: "tool" }]
+      const options = { table: "tool_rollup", where: ofGroups(groups), by, sum: ["executions"] }
+      for (const { keys, sums: counts } of yield* adapter.countBy(options)) sums.add(keys, counts ?? [])
+    } else {
+      for (const part of whole) {
+        const by: ReadonlyArray<GroupBy> = [{ column: "tool_set_id" }]
+        const options = { table: "tool_set_rollup", where: whereRollup(groups, part), by, sum: ["executions"] }
+        const bySet = yield* adapter.countBy(options)
+        const toolsOf = yield* findToolsOf(
+          adapter,
+          bySet.map(({ keys }) => Number(keys[0]))
+        )
+        for (const { keys, sums: counts } of bySet) {
+          for (const tool of toolsOf.get(Number(keys[0])) ?? []) sums.add([tool], counts ?? [])
+        }
       }
     }
   }
-
-  const totals = new Map<string, number>()
-  for (const query of queries) {
-    for (const { count, keys, sums } of yield* adapter.countBy(query)) {
-      const tool = String(keys[0])
-      totals.set(tool, (sums?.[0] ?? count) + (totals.get(tool) ?? 0))
-    }
-  }
-  return new Map([...totals].filter(([, count]) => count > 0))
+  return new Map(sums.tallies().map(({ count, keys }) => [String(keys[0]), count]))
 })
 
 /** So many executions are named in a condition; more are described by one. */

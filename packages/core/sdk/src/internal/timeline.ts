@@ -6,8 +6,12 @@ const second = 1000
 const minute = 60 * second
 const hour = 60 * minute
 const day = 24 * hour
+const week = 7 * day
 
-/** Widths that people read at a glance, narrowest first. A range beyond them takes multiples of the last. */
+/**
+ * Widths that people read at a glance, narrowest first. A range beyond them takes multiples of the last. The long ones are weeks,
+ * as the periods of the rollups are, so that few rows are added up.
+ */
 const bucketWidths = [
   second,
   5 * second,
@@ -23,11 +27,11 @@ const bucketWidths = [
   12 * hour,
   day,
   2 * day,
-  7 * day,
-  14 * day,
-  30 * day,
-  90 * day,
-  365 * day
+  week,
+  2 * week,
+  4 * week,
+  12 * week,
+  52 * week
 ]
 
 /**
@@ -46,7 +50,7 @@ const bucketCount = (first: number, last: number, width: number): number =>
 export const bucketWidth = (first: number, last: number): number => {
   const fitting = bucketWidths.find((width) => bucketCount(first, last, width) <= maxBuckets)
   if (fitting !== undefined) return fitting
-  const widest = 365 * day
+  const widest = 52 * week
   return widest * Math.ceil((last - first) / (widest * (maxBuckets - 1)))
 }
 

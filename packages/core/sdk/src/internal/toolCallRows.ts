@@ -42,8 +42,8 @@ export const makeToolCalls = (adapter: Adapter) => {
   /** The tools that are known to be written, by execution, so that they are not written with each call. */
   const remembered = new Map<ExecutionId, Remembered>()
 
-  const remember = (id: ExecutionId, createdAt: number, durationBin: number | null) => {
-    const entry = { createdAt, durationBin, tools: new Set<string>() }
+  const remember = (id: ExecutionId, createdAt: number) => {
+    const entry = { createdAt, tools: new Set<string>() }
     remembered.set(id, entry)
     if (remembered.size > maxRemembered) {
       const [oldest] = remembered.keys()
@@ -53,11 +53,9 @@ export const makeToolCalls = (adapter: Adapter) => {
   }
 
   const look = Effect.fnUntraced(function* (scopeId: ScopeId, id: ExecutionId) {
-    const select = ["created_at", "duration_bin"]
+    const select = ["created_at"]
     const [row] = yield* adapter.find({ table: "execution", select, where: byId(scopeId, id), limit: 1 })
-    if (row === undefined) return yield* noExecution(scopeId, id)
-    const bin = row["duration_bin"]
-    return remember(id, Number(row["created_at"]), typeof bin === "number" ? bin : null)
+    return row === undefined ? yield* noExecution(scopeId, id) : remember(id, Number(row["created_at"]))
   })
 
   /** Writes which tools an execution has called, where that is not known to be written. */
@@ -80,8 +78,7 @@ export const makeToolCalls = (adapter: Adapter) => {
           execution_id: executionId,
           tool,
           scope_id: scopeId,
-          created_at: entry.createdAt,
-          duration_bin: entry.durationBin
+          created_at: entry.createdAt
         })),
         onConflict: "ignore"
       },
@@ -169,9 +166,7 @@ export const makeToolCalls = (adapter: Adapter) => {
     recordToolCall,
     finishToolCall,
     /** Tells of a new execution, so that it need not be looked up. */
-    created: (id: ExecutionId, createdAt: number): void => void remember(id, createdAt, null),
-    /** Tells that what is remembered of an execution may be no more. */
-    changed: (id: ExecutionId): void => void remembered.delete(id)
+    created: (id: ExecutionId, createdAt: number): void => void remember(id, createdAt)
   }
 }
 
@@ -195,7 +190,6 @@ const executionOf = (id: ExecutionToolCallId): ExecutionId => id.slice(0, id.las
 
 interface Remembered {
   readonly createdAt: number
-  readonly durationBin: number | null
   readonly tools: Set<string>
 }
 

@@ -8,37 +8,93 @@ const ended = `"status" IN ('completed', 'failed', 'cancelled')`
 
 const start = `CASE p."period" WHEN 0 THEN 0 ELSE e."created_at" - ((e."created_at" % p."period") + p."period") % p."period" END`
 
-const periods = `(SELECT 0 AS "period" UNION ALL SELECT 3600000 UNION ALL SELECT 86400000) AS p`
+const [hour, day, week] = [3_600_000, 86_400_000, 604_800_000]
 
-const asked = `CASE WHEN e."asked_at" IS NOT NULL THEN 1 END`
+const periods = (...lengths: ReadonlyArray<number>) =>
+  `(${lengths.map((length) => `SELECT ${length} AS "period"`).join(" UNION ALL ")}) AS p`
+
+const counts = `count(*), sum(e."tool_call_count"), sum(e."failed_call_count"), sum(e."in_doubt_call_count")`
+const sums = `"executions", "calls", "failed_calls", "in_doubt_calls"`
+
+const isGroup = (client: string) =>
+  `g."scope_id" = e."scope_id" AND g."status" = e."status" AND g."trigger_kind" IS NOT DISTINCT FROM e."trigger_kind" AND g."trigger_client" IS NOT DISTINCT FROM ${client} AND g."asked" = (e."asked_at" IS NOT NULL)`
+
+const withGroup = `"execution" AS e JOIN "rollup_group" AS g ON ${isGroup(`e."trigger_client"`)}`
+const withGroupOfAnyClient = `"execution" AS e JOIN "rollup_group" AS g ON ${isGroup("NULL")}`
+
+/** What the two databases write differently. */
+export interface JsonSql {
+  /** A group's tools in order, as a JSON array. */
+  readonly tools: string
+  /** The elements of the tools of a set `s`, as `tool` of `t`. */
+  readonly elements: string
+}
+
+export const sqliteJson: JsonSql = {
+  tools: `json_group_array("tool" ORDER BY "tool")`,
+  elements: `(SELECT k."id", j."value" AS "tool" FROM "tool_set" AS k, json_each(k."tools_json") AS j) AS t ON t."id" = s."id"`
+}
+
+export const postgresJson: JsonSql = {
+  tools: `array_to_json(array_agg("tool" ORDER BY "tool"))::text`,
+  elements: `json_array_elements_text(s."tools_json"::json) AS t("tool") ON TRUE`
+}
+
+const toolSets = ({ tools }: JsonSql) =>
+  `(SELECT "execution_id", ${tools} AS "tools_json" FROM "execution_tool" GROUP BY "execution_id") AS t`
 
 /** One table of counters. */
 export interface RollupTable {
   readonly name: string
-  /** Its columns but the generated id, in the order in which `derive` selects them. */
   readonly columns: string
-  /** The query for all of its rows. */
+  /** The query for all of its rows, with the columns in that order. */
   readonly derive: string
 }
 
-export const rollupTables: ReadonlyArray<RollupTable> = [
+/** The statements that add the groups and the sets of tools that are missing. Others stay, and count nothing. */
+export const addMissing = (json: JsonSql): ReadonlyArray<string> => [
+  ...[`e."trigger_client"`, "NULL"].map(
+    (client) => `INSERT INTO "rollup_group" ("scope_id", "status", "trigger_kind", "trigger_client", "asked")
+      SELECT DISTINCT e."scope_id", e."status", e."trigger_kind", ${client}, e."asked_at" IS NOT NULL FROM "execution" AS e
+      WHERE e.${ended} AND NOT EXISTS (SELECT 1 FROM "rollup_group" AS g WHERE ${isGroup(client)})`
+  ),
+  `INSERT INTO "tool_set" ("scope_id", "tools_json")
+    SELECT DISTINCT e."scope_id", t."tools_json" FROM ${toolSets(json)} JOIN "execution" AS e ON e."id" = t."execution_id"
+    WHERE e.${ended} AND NOT EXISTS (SELECT 1 FROM "tool_set" AS s WHERE s."scope_id" = e."scope_id" AND s."tools_json" = t."tools_json")`
+]
+
+export const rollupTables = (json: JsonSql): ReadonlyArray<RollupTable> => [
   {
     name: "execution_rollup",
-    columns: `"scope_id", "period", "start", "status", "trigger_kind", "trigger_client", "asked_at", "executions", "calls", "failed_calls", "in_doubt_calls", "size"`,
-    derive: `SELECT e."scope_id", p."period", ${start}, e."status", e."trigger_kind", e."trigger_client", ${asked}, count(*), sum(e."tool_call_count"), sum(e."failed_call_count"), sum(e."in_doubt_call_count"), sum(e."size")
-      FROM "execution" AS e, ${periods} WHERE e.${ended} GROUP BY 1, 2, 3, 4, 5, 6, 7`
+    columns: `"group_id", "period", "start", ${sums}, "size"`,
+    derive: `SELECT g."id", p."period", ${start}, ${counts}, sum(e."size")
+      FROM ${withGroup}, ${periods(0, day, hour)} WHERE e.${ended} GROUP BY 1, 2, 3`
   },
   {
     name: "duration_rollup",
-    columns: `"scope_id", "period", "start", "status", "trigger_kind", "asked_at", "duration_bin", "executions"`,
-    derive: `SELECT e."scope_id", p."period", ${start}, e."status", e."trigger_kind", ${asked}, e."duration_bin", count(*)
-      FROM "execution" AS e, ${periods} WHERE e.${ended} AND e."duration_bin" IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6, 7`
+    columns: `"group_id", "period", "start", "duration_bin", "executions"`,
+    derive: `SELECT g."id", p."period", ${start}, e."duration_bin", count(*)
+      FROM ${withGroupOfAnyClient}, ${periods(week, day, hour)}
+      WHERE e.${ended} AND e."duration_bin" IS NOT NULL GROUP BY 1, 2, 3, 4`
   },
   {
     name: "tool_rollup",
-    columns: `"scope_id", "period", "start", "tool", "status", "trigger_kind", "trigger_client", "asked_at", "executions", "calls", "failed_calls", "in_doubt_calls"`,
-    derive: `SELECT e."scope_id", p."period", ${start}, t."tool", e."status", e."trigger_kind", e."trigger_client", ${asked}, count(*), sum(e."tool_call_count"), sum(e."failed_call_count"), sum(e."in_doubt_call_count")
-      FROM "execution" AS e JOIN "execution_tool" AS t ON t."execution_id" = e."id", ${periods} WHERE e.${ended} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8`
+    columns: `"group_id", "tool", ${sums}`,
+    derive: `SELECT g."id", t."tool", ${counts}
+      FROM ${withGroup} JOIN "execution_tool" AS t ON t."execution_id" = e."id" WHERE e.${ended} GROUP BY 1, 2`
+  },
+  {
+    name: "tool_set_member",
+    columns: `"scope_id", "tool", "tool_set_id"`,
+    derive: `SELECT s."scope_id", t."tool", s."id" FROM "tool_set" AS s JOIN ${json.elements}`
+  },
+  {
+    name: "tool_set_rollup",
+    columns: `"group_id", "period", "start", "tool_set_id", "duration_bin", ${sums}`,
+    derive: `SELECT g."id", p."period", ${start}, s."id", coalesce(e."duration_bin", -1), ${counts}
+      FROM ${withGroup} JOIN ${toolSets(json)} ON t."execution_id" = e."id"
+      JOIN "tool_set" AS s ON s."scope_id" = e."scope_id" AND s."tools_json" = t."tools_json", ${periods(week, hour)}
+      WHERE e.${ended} GROUP BY 1, 2, 3, 4, 5`
   }
 ]
 
@@ -66,7 +122,8 @@ export const rebuild = ({ columns, derive, name }: RollupTable) => {
  */
 export const findDifferences = (pending?: string): string => `
   SELECT "scope_id", sum("counted") AS "counted", sum("ended") AS "ended" FROM (
-    SELECT "scope_id", "executions" AS "counted", 0 AS "ended" FROM "execution_rollup" WHERE "period" = 0
+    SELECT g."scope_id", r."executions" AS "counted", 0 AS "ended" FROM "execution_rollup" AS r JOIN "rollup_group" AS g ON g."id" = r."group_id"
+      WHERE r."period" = 0
     UNION ALL SELECT "scope_id", 0, count(*) FROM "execution" WHERE ${ended} GROUP BY "scope_id"
     ${pending === undefined ? "" : `UNION ALL SELECT "scope_id", "change", 0 FROM (${pending}) AS "pending"`}
   ) AS "counts" GROUP BY "scope_id" HAVING sum("counted") <> sum("ended") ORDER BY "scope_id"`

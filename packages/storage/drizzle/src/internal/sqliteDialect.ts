@@ -8,6 +8,9 @@ import { type PackedTexts, unpackedText } from "./packedText.ts"
 /** SQLite refuses statements with more parameters than this. */
 const maxValues = 32_000
 
+/** Longer lists of numbers are one parameter. */
+const maxMarks = 64
+
 /** A value as it is bound. */
 export const bind = (value: string | number | boolean | Uint8Array | null): Parameter =>
   typeof value === "boolean" ? Number(value) : value
@@ -30,6 +33,9 @@ export const sqliteDialect: Dialect = {
     return `substr(CAST(${column} AS BLOB), ${length}) = CAST(${parameter(sql, value)} AS BLOB)`
   },
   oneOf: (sql, column, name, values) => {
+    if (values.length > maxMarks && column.type === "integer" && values.every(Number.isSafeInteger)) {
+      return `${name} IN (SELECT value FROM json_each(${parameter(sql, JSON.stringify(values))}))`
+    }
     if (sql.parameters.length + values.length > maxValues) {
       throw AdapterSchema.refuse(
         `A condition can have at most ${maxValues} values, and "${column.name}" has ${values.length}.`

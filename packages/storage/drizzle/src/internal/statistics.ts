@@ -31,12 +31,15 @@ const statistics: ReadonlyArray<readonly [table: string, index: string, figures:
   ["execution_tool_call", "sqlite_autoindex_execution_tool_call_1", "3000000 3 1"],
   ["execution_tool_call", "execution_tool_call_custom_id", "1000 1"],
   ["execution_tool", "execution_tool", "3000000 3 1"],
-  ["execution_tool", "execution_tool_created", "3000000 3000000 40000 1 1 1"],
+  ["execution_tool", "execution_tool_created", "3000000 3000000 40000 1 1"],
   ["tool_name", "tool_name", "100 100 1"],
-  ["execution_rollup", "execution_rollup_key", "50000 50000 17000 25 8 3 3 2 2 1"],
-  ["duration_rollup", "duration_rollup_key", "200000 200000 70000 100 30 15 15 8 1"],
-  ["tool_rollup", "tool_rollup_key", "300000 300000 100000 150 5 4 2 2 1 1 1"],
-  ["tool_rollup", "tool_rollup_tool", "300000 300000 4000 1300 4"]
+  ["rollup_group", "rollup_group_status", "80 80 25 5"],
+  ["execution_rollup", "execution_rollup", "50000 600 200 1"],
+  ["duration_rollup", "duration_rollup", "600000 20000 7000 20 1"],
+  ["tool_rollup", "tool_rollup", "4000 50 1"],
+  ["tool_set", "tool_set_key", "9000 9000 1"],
+  ["tool_set_member", "tool_set_member", "50000 50000 500 1"],
+  ["tool_set_rollup", "tool_set_rollup", "1400000 17000 8000 100 3 1"]
 ]
 
 /** Writes the figures; they count from the next time that the database is opened, and in this connection at once. */
