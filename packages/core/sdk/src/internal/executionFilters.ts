@@ -32,8 +32,6 @@ export interface Filters {
   readonly status?: Where | undefined
   readonly trigger?: Where | undefined
   readonly tool?: Where | undefined
-  /** The one name in `execution_tool` that `tool` asks for, if it is that simple. */
-  readonly toolName?: string | undefined
   /** The names in `execution_tool` that `tool` asks for: one of those selected, if any are, and none of those excluded. */
   readonly tools?:
     | { readonly selected?: ReadonlyArray<string> | undefined; readonly excluded: ReadonlyArray<string> }
@@ -131,7 +129,6 @@ export const makeFilters = Effect.fnUntraced(function* (
     status: choice(options.statusFilter, (values) => ({ op: "in", column: "status", values })),
     trigger: choice(options.triggerFilter, whereTrigger),
     tool: choice(options.toolPathFilter, (patterns) => whereTool(tools(patterns))),
-    toolName: singleName(options.toolPathFilter),
     tools: toolChoice(options.toolPathFilter, tools),
     accepts: {
       status: accepts(options.statusFilter, (status) => status),
@@ -239,12 +236,6 @@ const hasText = (text: string): Where => {
 
 /** A whole namespace, which an execution has a row for as it has for a path. */
 const isNamespace = (pattern: string): boolean => /^[^.*]+\.\*$/.test(pattern)
-
-const singleName = (patterns: ReadonlyArray<string> | undefined): string | undefined => {
-  const [pattern] = patterns ?? []
-  const isName = pattern !== undefined && !pattern.startsWith("!") && (!isPattern(pattern) || isNamespace(pattern))
-  return isName && patterns?.length === 1 ? pattern : undefined
-}
 
 const isPattern = (pattern: string): boolean => pattern.includes("*")
 

@@ -37,7 +37,7 @@ export const listMeta = Effect.fnUntraced(function* (
   adapter: Adapter,
   filters: Filters
 ): Effect.fn.Return<ListMeta, DBError> {
-  const { tool: _tool, toolName: _toolName, tools: _tools, values: _values, ...anyTool } = filters
+  const { tool: _tool, tools: _tools, values: _values, ...anyTool } = filters
   const { elicitation: _elicitation, status: _status, trigger: _trigger, ...others } = filters
   const keys = ["status", "trigger_kind", "trigger_client", "asked"] as const
   const rollups = yield* knowRollups(adapter, filters)

@@ -9,6 +9,7 @@ import { Effect } from "effect"
 import type { CountByOptions, DBAdapter, DBError, Group, GroupBy, Value, Where } from "../DBAdapter.ts"
 import { between, type Filters, whereExecution } from "./executionFilters.ts"
 import { eq, hasEnded, hasNotEnded } from "./executionRows.ts"
+import { bucketStart } from "./timeline.ts"
 import {
   allTime,
   findToolsOf,
@@ -141,8 +142,8 @@ const rollupQueries = (
   const byDuration = keys.includes("duration_bin")
   const bucketMs = bucketOf(keys)
   const byGroup = keys.some((key) => typeof key === "string" && key !== "duration_bin")
-  const by: ReadonlyArray<GroupBy> = [
-    ...(bucketMs === undefined ? [] : [{ bucket: { column: "start", size: bucketMs } }]),
+  const by = (period: number): ReadonlyArray<GroupBy> => [
+    ...(bucketMs === undefined ? [] : [byBucket(bucketMs, period)]),
     ...(byGroup ? [{ column: "group_id" }] : []),
     ...(byDuration ? [{ column: "duration_bin" }] : [])
   ]
@@ -153,14 +154,16 @@ const rollupQueries = (
   ): ReadonlyArray<RollupQuery> =>
     partsOf(table, filters, bucketMs).whole.map((part) => {
       const sum = table === "duration_rollup" ? ["executions"] : rollupSums
-      return { query: { table, where: whereRollup(groups, part, conditions), by, sum }, sign }
+      return { query: { table, where: whereRollup(groups, part, conditions), by: by(part.period), sum }, sign }
     })
   const all = () => inParts(byDuration ? "duration_rollup" : "execution_rollup", 1)
 
   if (filters.tool === undefined || toolSets === undefined) return all()
-  if (filters.toolName !== undefined && isOfAllTime(filters) && bucketMs === undefined && !byDuration) {
-    const where: Where = { op: "and", conditions: [ofGroups(groups), eq("tool", filters.toolName)] }
-    return [{ query: { table: "tool_rollup", where, by, sum: rollupSums }, sign: 1 }]
+  const tool = onlyTool(filters)
+  if (tool !== undefined && isOfAllTime(filters) && bucketMs === undefined && !byDuration) {
+    const where: Where = { op: "and", conditions: [ofGroups(groups), eq("tool", tool)] }
+    const query = { table: "tool_rollup", where, by: by(0), sum: rollupSums }
+    return toolSets.areExcluded ? [...all(), { query, sign: -1 }] : [{ query, sign: 1 }]
   }
   const ofSets: ReadonlyArray<Where> = [
     { op: "in", column: "tool_set_id", values: toolSets.ids },
@@ -169,6 +172,16 @@ const rollupQueries = (
   return toolSets.areExcluded
     ? [...all(), ...inParts("tool_set_rollup", -1, ofSets)]
     : inParts("tool_set_rollup", 1, ofSets)
+}
+
+/** The buckets of a rollup's periods. To bring two periods of a bucket together costs a database more than to give both. */
+const byBucket = (size: number, period: number): GroupBy =>
+  size <= 2 * period ? { column: "start" } : { bucket: { column: "start", size } }
+
+/** The one tool that is selected, or excluded, if it is no more than that. */
+const onlyTool = ({ tools: { excluded, selected } = { excluded: [] } }: Filters): string | undefined => {
+  const [name, ...others] = selected === undefined ? excluded : [...selected, ...excluded]
+  return others.length === 0 && (selected === undefined || selected.length === 1) ? name : undefined
 }
 
 /** The keys of a group that was counted by others. */
@@ -188,7 +201,7 @@ const keysOf = (
   }
   return keys.map((key) =>
     typeof key === "object"
-      ? valueOf((by) => "bucket" in by)
+      ? bucketStart(Number(valueOf((by) => "bucket" in by || ("column" in by && by.column === "start"))), key.bucketMs)
       : key === "duration_bin"
         ? valueOf((by) => "column" in by && by.column === key)
         : properties[key]
