@@ -9,7 +9,8 @@
  */
 import { Effect, Layer } from "effect"
 import { DBAdapter, type Where } from "./DBAdapter.ts"
-import { ExecutionStore, type ListExecutionsOptions, type ListToolCallsOptions } from "./ExecutionStore.ts"
+import { type ListExecutionsOptions } from "./ExecutionList.ts"
+import { ExecutionStore, type ListToolCallsOptions } from "./ExecutionStore.ts"
 import type { ExecutionId, ScopeId } from "./Ids.ts"
 import { exportExecutions } from "./internal/executionExport.ts"
 import { importRecords } from "./internal/executionImport.ts"

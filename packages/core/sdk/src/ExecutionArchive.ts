@@ -10,7 +10,7 @@
  */
 import { Schema, Struct } from "effect"
 import { Execution, ExecutionInteraction, ExecutionToolCall } from "./Execution.ts"
-import { ListExecutionsOptions } from "./ExecutionStore.ts"
+import { ListExecutionsOptions } from "./ExecutionList.ts"
 
 /** An execution of an archive. */
 export const ArchivedExecution = Schema.Struct({ type: Schema.Literal("execution"), ...Execution.fields })

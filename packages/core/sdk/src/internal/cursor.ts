@@ -7,7 +7,8 @@
 import { Option, Schema } from "effect"
 import * as Base64Url from "effect/encoding/Base64Url"
 import type { ExecutionSummary } from "../Execution.ts"
-import { type ExecutionSort, ListOptionsInvalid } from "../ExecutionStore.ts"
+import { type ExecutionSort } from "../ExecutionList.ts"
+import { ListOptionsInvalid } from "../ExecutionStore.ts"
 
 /** The sort key and the id of a row. */
 export type Position = readonly [key: number | null, id: string]

@@ -4,13 +4,8 @@
  */
 import { Effect, Hash, Schema, SchemaIssue } from "effect"
 import type { DBAdapter, DBError } from "../DBAdapter.ts"
-import {
-  defaultListLimit,
-  type ExecutionPage,
-  type ExecutionSort,
-  ListExecutionsOptions,
-  ListOptionsInvalid
-} from "../ExecutionStore.ts"
+import { defaultListLimit, type ExecutionPage, type ExecutionSort, ListExecutionsOptions } from "../ExecutionList.ts"
+import { ListOptionsInvalid } from "../ExecutionStore.ts"
 import type { ScopeId } from "../Ids.ts"
 import { decodeCursor, encodeCursor } from "./cursor.ts"
 import { makeFilters } from "./executionFilters.ts"

@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import type { DBAdapter, DBError, Value } from "../DBAdapter.ts"
-import type { ListMeta, StatusCounts } from "../ExecutionStore.ts"
+import type { ListMeta, StatusCounts } from "../ExecutionList.ts"
 import { ExecutionStatus } from "../Status.ts"
 import { percentile } from "./durations.ts"
 import { type Filters, noFilters, triggerName } from "./executionFilters.ts"

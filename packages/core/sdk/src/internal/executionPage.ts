@@ -8,7 +8,7 @@
  */
 import { Effect } from "effect"
 import type { DBAdapter, DBError, FindOptions, Row, Value, Where } from "../DBAdapter.ts"
-import type { ExecutionSort } from "../ExecutionStore.ts"
+import type { ExecutionSort } from "../ExecutionList.ts"
 import type { ScopeId } from "../Ids.ts"
 import type { Position } from "./cursor.ts"
 import { compareText } from "./memoryWhere.ts"

@@ -2,7 +2,7 @@
  * Random filters and sorts of a list of executions.
  */
 import * as fc from "fast-check"
-import { type ExecutionSort, type ListExecutionsOptions, StatusFilter } from "../ExecutionStore.ts"
+import { type ExecutionSort, type ListExecutionsOptions, StatusFilter } from "../ExecutionList.ts"
 
 /** Every sort. */
 export const sorts: ReadonlyArray<ExecutionSort> = [
