@@ -44,6 +44,8 @@ import {
 import { inDoubtPurpose } from "./InDoubt.ts"
 import type { Call } from "./Journal.ts"
 import type { Progress } from "./Progress.ts"
+import type { Gates, Purpose } from "./RecordedQuestions.ts"
+import * as RecordedQuestions from "./RecordedQuestions.ts"
 import type { Recorder } from "./Recorder.ts"
 
 /** How often an inline handler is asked the same question: a person mistypes, a program repeats itself. */
@@ -70,13 +72,6 @@ export interface InteractionsOptions {
   readonly recorded: ReadonlyArray<ExecutionInteraction>
 }
 
-/** The questions that stand before the invocation of a tool. */
-export interface Gates {
-  readonly answered: number
-  /** The latest question whether the call happened. */
-  readonly doubt: ExecutionInteraction | undefined
-}
-
 /** The interactions of one execution. */
 export interface Interactions {
   /** What a call asks through. */
@@ -84,8 +79,6 @@ export interface Interactions {
   /** Asks what became of a call in doubt. */
   readonly askInDoubt: (call: Call, request: ElicitationRequest) => Effect.Effect<ElicitationResponse>
   readonly gatesOf: (call: Call) => Gates
-  /** Whether the journal has a question that stood before the call. */
-  readonly wasAsked: (call: Call) => boolean
   /** Whether the call does nothing but wait for an answer. */
   readonly isAsking: (call: Call) => boolean
   /** Oldest first. */
@@ -109,11 +102,6 @@ interface Question extends PendingInteraction {
   resolvedBy: string | null
 }
 
-/** Why a person is asked: before a tool is invoked (the first two), or by the tool itself. */
-type Purpose = "tool_approval" | typeof inDoubtPurpose | "tool_input"
-
-const isGate = (purpose: string): boolean => purpose === "tool_approval" || purpose === inDoubtPurpose
-
 /** Makes the interactions of an execution that is about to start. */
 export const make = (options: InteractionsOptions): Interactions => {
   const { events, executionId, inline, now, progress, recorder } = options
@@ -122,37 +110,7 @@ export const make = (options: InteractionsOptions): Interactions => {
   const askingCalls = new Map<Call, number>()
   let lastAnswered: Question | undefined
   let detached = false
-  /** All questions of the journal, and those of them that the code has yet to come to again. */
-  const known = new Map(options.recorded.map((interaction) => [interaction.id, interaction]))
-  const recorded = new Set(options.recorded)
-  const gatesAnswered = new Map<string, number>()
-
-  const noteAhead = (interaction: ExecutionInteraction) => {
-    const before = known.get(interaction.id)
-    if (before === undefined || before.status !== "pending" || !recorded.delete(before)) return
-    known.set(interaction.id, interaction)
-    recorded.add(interaction)
-    countGate(interaction)
-  }
-
-  const countGate = ({ purpose, status, toolCallId }: ExecutionInteraction) => {
-    if (toolCallId === null || status !== "resolved" || !isGate(purpose)) return
-    gatesAnswered.set(toolCallId, (gatesAnswered.get(toolCallId) ?? 0) + 1)
-  }
-  for (const interaction of options.recorded) countGate(interaction)
-
-  /** Takes what is recorded of a question, so that it is found once. */
-  const takeRecorded = (call: Call, purpose: Purpose, payloadJson: string) => {
-    for (const interaction of recorded) {
-      if (interaction.toolCallId !== call.id || interaction.purpose !== purpose) continue
-      if (interaction.status === "cancelled" || interaction.payloadJson !== payloadJson) continue
-      // An answer about one attempt says nothing of the next.
-      if (purpose === inDoubtPurpose && interaction.status !== "pending") continue
-      recorded.delete(interaction)
-      return interaction
-    }
-    return undefined
-  }
+  const recorded = RecordedQuestions.make(options.recorded)
 
   const rests = (call: Call) => {
     const asking = askingCalls.get(call) ?? 0
@@ -179,7 +137,7 @@ export const make = (options: InteractionsOptions): Interactions => {
   const give = (question: Question, response: ElicitationResponse) => {
     const { action } = response
     const { call, id, purpose } = question
-    if (isGate(purpose)) gatesAnswered.set(call.id, (gatesAnswered.get(call.id) ?? 0) + 1)
+    recorded.gatePassed(call, purpose)
     events.publish({ _tag: "InteractionResolved", executionId, interactionId: id, action, at: now() })
     Deferred.doneUnsafe(question.answered, Effect.succeed(response))
   }
@@ -209,7 +167,7 @@ export const make = (options: InteractionsOptions): Interactions => {
 
   const ask = Effect.fnUntraced(function* (call: Call, request: ElicitationRequest, purpose: Purpose) {
     const payloadJson = yield* payloadOf(request)
-    const known = recorded.size === 0 ? undefined : takeRecorded(call, purpose, payloadJson)
+    const known = recorded.take(call, purpose, payloadJson)
     if (known?.status === "resolved") return responseOf(known)
     const id = known?.id ?? ExecutionInteractionId.make(uuidV7Unsafe())
     const createdAt = known?.createdAt ?? now()
@@ -262,51 +220,46 @@ export const make = (options: InteractionsOptions): Interactions => {
     return yield* Deferred.await(question.answered)
   })
 
-  /** What can be answered: a question that is asked here, or one of the journal that the code has yet to come to again. */
+  /** Takes an answer that is written, for a question that is asked here or lies ahead. */
+  const take = (interaction: ExecutionInteraction) => {
+    const question = questions.get(interaction.id)
+    if (question?.status === "pending" && interaction.status !== "pending") {
+      end(question, interaction.status, interaction.resolvedBy)
+      give(question, responseOf(interaction))
+    } else if (interaction.status !== "pending" && recorded.answer(interaction)) {
+      const { action } = responseOf(interaction)
+      events.publish({ _tag: "InteractionResolved", executionId, interactionId: interaction.id, action, at: now() })
+    }
+  }
+
   /** Answers a question that the code has yet to come to again. */
   const answerAhead = Effect.fnUntraced(function* (
     interaction: ExecutionInteraction,
     response: ElicitationResponse,
     resolvedBy: string | null
   ) {
-    const { id, payloadJson, purpose } = interaction
-    if (interaction.status !== "pending") return yield* alreadyResolved(interaction)
-    const request = JSON.parse(payloadJson) as ElicitationRequest
-    const problem = yield* answerProblem(request, response, purpose)
+    const { id, payloadJson, purpose, status } = interaction
+    if (status !== "pending") return yield* alreadyResolved(interaction)
+    const problem = yield* answerProblem(JSON.parse(payloadJson) as ElicitationRequest, response, purpose)
     if (problem !== undefined) return yield* new AnswerInvalid({ message: problem, executionId })
-    const question = questions.get(id)
-    if (question !== undefined) {
-      if (question.status !== "pending") return yield* alreadyResolved(question)
-      return yield* claim(question, response, resolvedBy)
-    }
     const resolution = resolutionOf(response, resolvedBy)
-    noteAhead({ ...interaction, ...resolution })
     const first = yield* recorder.answered(id, resolution)
-    if (first === undefined) {
-      events.publish({
-        _tag: "InteractionResolved",
-        executionId,
-        interactionId: id,
-        action: response.action,
-        at: now()
-      })
-      return
-    }
-    return yield* alreadyResolved(first)
+    take(first ?? { ...interaction, ...resolution })
+    if (first !== undefined) return yield* alreadyResolved(first)
   })
 
+  /** What can be answered: a question that is asked here, or one of the journal that the code has yet to come to again. */
   const find = (
     interactionId: ExecutionInteractionId | undefined
   ): Effect.Effect<Question | ExecutionInteraction, InteractionNotFound | ExecutionNotPaused> => {
     if (interactionId !== undefined) {
-      const question = questions.get(interactionId) ?? known.get(interactionId)
+      const question = questions.get(interactionId) ?? recorded.get(interactionId)
       if (question !== undefined) return Effect.succeed(question)
       const message = `Execution ${executionId} has asked no question ${interactionId}. Get the execution to see what it asks.`
       return Effect.fail(new InteractionNotFound({ message, interactionId }))
     }
-    const ahead = Array.from(recorded).find(({ status }) => status === "pending")
-    const before = Array.from(known.values()).findLast(({ status }) => status === "resolved")
-    const [oldest = ahead ?? lastAnswered ?? before] = open
+    const [ahead] = recorded.ahead()
+    const [oldest = ahead ?? lastAnswered ?? recorded.lastAnswered()] = open
     if (oldest !== undefined) return Effect.succeed(oldest)
     const message = `Execution ${executionId} is running and has asked nothing. Wait until it asks, or until it ends.`
     return Effect.fail(new ExecutionNotPaused({ message, executionId }))
@@ -318,33 +271,15 @@ export const make = (options: InteractionsOptions): Interactions => {
       return ask(call, request, request.kind === "approval" ? "tool_approval" : "tool_input")
     },
     askInDoubt: (call, request) => ask(call, request, inDoubtPurpose),
-    wasAsked: (call) =>
-      Array.from(known.values()).some(
-        ({ purpose, status, toolCallId }) => toolCallId === call.id && isGate(purpose) && status !== "cancelled"
-      ),
-    gatesOf: (call) => ({
-      answered: gatesAnswered.get(call.id) ?? 0,
-      doubt: Array.from(known.values()).findLast(
-        ({ purpose, status, toolCallId }) =>
-          toolCallId === call.id && purpose === inDoubtPurpose && status !== "cancelled"
-      )
-    }),
-    answeredElsewhere: (interaction) => {
-      if (interaction.status === "pending") return
-      const question = questions.get(interaction.id)
-      if (question === undefined) return noteAhead(interaction)
-      if (question.status !== "pending") return
-      end(question, interaction.status, interaction.resolvedBy)
-      give(question, responseOf(interaction))
-    },
+    gatesOf: recorded.gatesOf,
+    answeredElsewhere: take,
     detach: () => {
       detached = true
     },
     isAsking: (call) => askingCalls.has(call),
     pending: () => Array.from(open, ({ createdAt, id, request }) => ({ id, request, createdAt })),
     close: Effect.suspend(() => {
-      const unasked = Array.from(recorded).filter(({ status }) => status === "pending")
-      recorded.clear()
+      const unasked = recorded.ahead()
       const cancelled = { status: "cancelled", responseJson: null, resolvedBy: null } as const
       return Effect.all([...Array.from(open, cancel), ...unasked.map(({ id }) => recorder.answered(id, cancelled))], {
         concurrency: "unbounded",

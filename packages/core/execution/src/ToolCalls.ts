@@ -112,8 +112,7 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
   const goOn = Effect.fnUntraced(function* (call: Call, invocation: ToolInvocation): Effect.fn.Return<Outcome> {
     const builtin = builtins.get(call.path)
     if (builtin !== undefined) return yield* outcomeOf(call, builtin(argsNow(call), 0), limits)
-    const { answered, doubt } = interactions.gatesOf(call)
-    const asked = answered > 0 || interactions.wasAsked(call)
+    const { answered, asked, doubt } = interactions.gatesOf(call)
     const begun = !asked || call.recorded?.answersSeen === answered
     call.begunBefore = begun || doubt !== undefined
     if (doubt?.status === "resolved" && !begun) return yield* decide(call, invocation, responseOf(doubt))

@@ -6,7 +6,7 @@ import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { tool } from "@executor/sdk"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { engineOf, paused } from "./support/harness.ts"
+import { engineOf, paused, sqlite } from "./support/harness.ts"
 
 const count = 500
 
@@ -67,7 +67,7 @@ layer(QuickJsExecutor.layer({ workers: 2 }), { excludeTestServices: true })("hun
           input,
           handler: ({ n }) => void effects.push(`write ${n}`)
         })
-        const { engine, history } = yield* engineOf([read, write])
+        const { engine, history } = yield* engineOf([read, write], { adapter: yield* sqlite })
         const { seen } = yield* turns
         const code = (n: number) => `
           const before = [Date.now(), Math.random()]
