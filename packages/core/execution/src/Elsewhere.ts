@@ -47,10 +47,8 @@ export type TakeError = DBError | ExecutionNotFound | ExecutionNotResumable | Ex
 
 /** Executions that are not here. */
 export interface Elsewhere {
-  /** Goes on with a free execution. */
-  readonly take: (id: ExecutionId) => Effect.Effect<LiveExecution, TakeError>
-  /** Goes on with an execution that should run and that nobody runs. */
-  readonly takeAbandoned: (id: ExecutionId) => Effect.Effect<void, TakeError>
+  /** Goes on with a free execution, or ends it as failed if that cannot be; or somebody else has it. */
+  readonly goOn: (id: ExecutionId) => Effect.Effect<LiveExecution | "ended" | "gone", DBError>
   /** Answers a question, and goes on with the execution if nobody else does. */
   readonly answer: (
     id: ExecutionId,
@@ -59,7 +57,7 @@ export interface Elsewhere {
     LiveExecution | undefined,
     TakeError | ExecutionNotPaused | InteractionNotFound | InteractionAlreadyResolved | AnswerInvalid
   >
-  /** Waits until an execution that another process runs has ended or waits for a person. */
+  /** Waits until an execution that another process runs has ended or waits for a person. If that process is gone, it goes on here. */
   readonly toEndOrPause: (id: ExecutionId) => Effect.Effect<ExecutionOutcome, DBError | ExecutionNotFound>
   /** Writes the end of a free execution without running it: its calls and questions are closed. */
   readonly end: (
@@ -117,7 +115,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
 
   const journalOf = (id: ExecutionId) => store.readJournal(scopeId, id)
 
-  const take: Elsewhere["take"] = Effect.fnUntraced(function* (id) {
+  const take = Effect.fnUntraced(function* (id: ExecutionId): Effect.fn.Return<LiveExecution, TakeError> {
     const journal = yield* journalOf(id)
     const submission = yield* restore(journal)
     const epoch = yield* claimNow(id).pipe(
@@ -126,10 +124,13 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
     return yield* go(journal, submission, epoch)
   })
 
-  const takeAbandoned: Elsewhere["takeAbandoned"] = Effect.fnUntraced(function* (id) {
-    const { execution } = yield* store.getParts(scopeId, id, [])
-    if (execution.status === "running" || execution.status === "pending") yield* take(id)
-  })
+  const goOn: Elsewhere["goOn"] = (id) =>
+    take(id).pipe(
+      Effect.catchTag("ExecutionNotResumable", ({ message }) =>
+        Effect.as(end(id, { status: "failed", name: "NotResumable", message }), "ended" as const)
+      ),
+      Effect.catchTag(["ExecutionNotFree", "ExecutionNotFound"], () => Effect.succeed("gone" as const))
+    )
 
   const restore = (journal: ExecutionJournal): Effect.Effect<Submission.Submission, ExecutionNotResumable> =>
     Effect.suspend(() => {
@@ -200,9 +201,17 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
         const paused = yield* pausedOf(id, execution.toolCallCount)
         if (paused !== undefined) return { status: "paused", execution: paused }
       }
+      const live = (yield* isAbandoned(execution)) ? yield* goOn(id) : "gone"
+      if (typeof live !== "string") {
+        const outcome = yield* Effect.result(lives.toEndOrPause(live))
+        if (Result.isSuccess(outcome)) return outcome.success
+      }
       yield* Effect.sleep(watchMs)
     }
   })
+
+  const isAbandoned = ({ leaseUntil, status }: Pick<Execution, "leaseUntil" | "status">) =>
+    Effect.map(Clock.currentTimeMillis, (now) => status === "running" && (leaseUntil ?? 0) <= now)
 
   const pausedOf = Effect.fnUntraced(function* (id: ExecutionId, toolCallCount: number) {
     const pending = (yield* store.listInteractions(scopeId, id)).filter(({ status }) => status === "pending")
@@ -232,7 +241,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
     parts.events.publish({ _tag: "ExecutionFinished", executionId: id, status, at: now })
   })
 
-  return { take, takeAbandoned, answer, toEndOrPause, end }
+  return { goOn, answer, toEndOrPause, end }
 }
 
 /** Closes what an execution that is not run again has left open. */

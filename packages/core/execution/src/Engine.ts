@@ -5,7 +5,7 @@
  * an execution looks here first. `recover` brings back what other processes have left.
  */
 import { type CodeExecutor, Limits } from "@executor/kernel"
-import type { DBError, ExecutionId, ExecutionNotFound, Executor } from "@executor/sdk"
+import type { DBError, ExecutionId, ExecutionJournal, ExecutionNotFound, Executor } from "@executor/sdk"
 import { Clock, Effect, FiberSet, Result, type Scope, Semaphore } from "effect"
 import { uuidV7Unsafe } from "effect/crypto/SecureRandom"
 import * as BoundedWrites from "./BoundedWrites.ts"
@@ -111,11 +111,14 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   const start = Effect.fnUntraced(function* (
     code: string,
     options: ExecutionOptions,
-    inline: InlineHandler | undefined
+    inline: InlineHandler | undefined,
+    origin: { readonly journal: ExecutionJournal; readonly fork: Fork.Fork } | undefined
   ) {
     if (closed) return yield* new ExecutionRefused({ field: "engine", message: "The engine is closed." })
-    const submission = yield* Submission.parse(code, options, limits)
-    const identity = mint(submission, yield* Clock.currentTimeMillis, leaseMs)
+    const parsed = yield* Submission.parse(code, options, limits)
+    const submission = origin === undefined ? parsed : Fork.marked(parsed)
+    const minted = mint(submission, yield* Clock.currentTimeMillis, leaseMs)
+    const identity = origin === undefined ? minted : { ...minted, ...Fork.inherited(origin.journal), fork: origin.fork }
     return yield* Idempotency.once(parts, identity, submission, (identity) =>
       lives.live(identity, submission, { inline, onStart: options.onStart })
     )
@@ -128,14 +131,12 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     return Effect.catchTag(lives.toEndOrPause(execution), "ExecutionInterrupted", () => elsewhere.toEndOrPause(id))
   }
 
-  /** Goes on with the execution that has a key, if nobody does, and waits for it. */
+  /** Waits for the execution that has a key. */
   const existing = (id: ExecutionId) =>
-    (executions.has(id) ? Effect.void : Effect.ignore(elsewhere.takeAbandoned(id))).pipe(
-      Effect.andThen(toEndOrPause(id)),
+    Effect.mapError(
+      toEndOrPause(id),
       // The row was there a moment ago: what fails now is the store.
-      Effect.mapError(
-        ({ message }) => new ExecutionRefused({ field: "idempotencyKey", message: `Its execution, ${id}: ${message}` })
-      )
+      ({ message }) => new ExecutionRefused({ field: "idempotencyKey", message: `Its execution, ${id}: ${message}` })
     )
 
   const existingToEnd = (id: ExecutionId): Effect.Effect<FinishedExecution, ExecutionRefused> =>
@@ -171,7 +172,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       const { onElicitation: handler, trigger } = options
       const inline = handler === undefined ? nobody : { handler, answeredBy: trigger?.kind ?? "sdk" }
       return yield* Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(start(code, options, inline), (started) =>
+        Effect.flatMap(start(code, options, inline, undefined), (started) =>
           restore<FinishedExecution, SubmissionError, never>(
             started._tag === "New" ? toEndOrGone(started.execution) : existingToEnd(started.id)
           )
@@ -179,7 +180,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       )
     }),
     executeWithPause: Effect.fn("ExecutionEngine.executeWithPause")(function* (code, options = {}) {
-      const started = yield* start(code, options, undefined)
+      const started = yield* start(code, options, undefined, undefined)
       return yield* started._tag === "New" ? lives.toEndOrPause(started.execution) : existing(started.id)
     }),
     resume: Effect.fn("ExecutionEngine.resume")(function* (executionId, answer) {
@@ -214,11 +215,8 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     fork: Effect.fn("ExecutionEngine.fork")(function* (executionId, code, options = {}) {
       const journal = yield* store.readJournal(scopeId, executionId)
       const fork = yield* Fork.make(journal, codeExecutor.build)
-      const submission = yield* Submission.parse(code, options, limits)
-      const minted = mint(submission, yield* Clock.currentTimeMillis, leaseMs)
-      const identity = { ...minted, seed: journal.execution.seed, parentExecutionId: executionId, fork }
-      const execution = yield* lives.live(identity, Fork.marked(submission), { onStart: options.onStart })
-      const outcome = yield* lives.toEndOrPause(execution)
+      const started = yield* start(code, options, undefined, { journal, fork })
+      const outcome = yield* started._tag === "New" ? lives.toEndOrPause(started.execution) : existing(started.id)
       return { outcome, report: fork.report() }
     }),
     previewFork: Effect.fn("ExecutionEngine.previewFork")(function* (executionId, code, options = {}) {

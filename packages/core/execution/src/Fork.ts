@@ -17,7 +17,7 @@ import { Deferred, Effect } from "effect"
 import type { CallShape, Divergence, ExecutionNotResumable, ForkReport } from "./ExecutionEngine.ts"
 import type { Outcome } from "./Outcomes.ts"
 import { divergenceOf, outcomeOf, shapeOf } from "./Recorded.ts"
-import { whyNotResumable } from "./Resumable.ts"
+import { whyNotEnded, whyNotResumable } from "./Resumable.ts"
 import type { Submission } from "./Submission.ts"
 
 /** What the old journal has for a call. */
@@ -43,7 +43,7 @@ export const make = Effect.fnUntraced(function* (
   build: string,
   own: ReadonlyArray<JournaledCall> = []
 ): Effect.fn.Return<Fork, ExecutionNotResumable> {
-  const problem = whyNotResumable(journal, build)
+  const problem = whyNotResumable(journal, build) ?? whyNotEnded(journal)
   if (problem !== undefined) return yield* problem
   const calls = new Map(journal.calls.map((journaled) => [journaled.call.seq, journaled]))
   const waiting = new Map<number, Deferred.Deferred<void>>()
@@ -97,6 +97,9 @@ export const make = Effect.fnUntraced(function* (
 /** Whether the code made other calls once it had been told of this one. */
 const wentOnAfter = (calls: ReadonlyArray<JournaledCall>, { call }: JournaledCall): boolean =>
   calls.some((other) => other.call.seq > call.seq && other.call.startedAt >= (call.completedAt ?? Infinity))
+
+/** What a fork has of the execution that it comes from. */
+export const inherited = ({ execution: { id, seed } }: ExecutionJournal) => ({ parentExecutionId: id, seed })
 
 /** A submission whose row says that its execution is a fork of its parent. */
 export const marked = (submission: Submission): Submission => ({

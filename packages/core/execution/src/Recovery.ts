@@ -48,20 +48,21 @@ export const make = (
   let quietUntil = 0
 
   const endAs = (id: ExecutionId, status: "cancelled" | "failed", name: string, message: string) =>
-    Effect.as(elsewhere.end(id, { status, name, message }), "ended" as const)
+    elsewhere.end(id, { status, name, message }).pipe(
+      Effect.as("ended" as const),
+      Effect.catchTag(["ExecutionNotFree", "ExecutionNotFound"], () => Effect.succeed("gone" as const))
+    )
 
   const lost =
     "The process that ran it ended without its end being recorded, and executions are not continued here. Look at what it did before you run the code again."
 
-  const recoverOne = (id: ExecutionId) =>
-    (options.recovery === "end"
-      ? endAs(id, "failed", "ProcessLost", lost)
-      : elsewhere.take(id).pipe(
-          Effect.tap((execution) => Effect.ignore(Effect.timeoutOption(options.toEndOrPause(execution), headStartMs))),
-          Effect.as("continued" as const),
-          Effect.catchTag("ExecutionNotResumable", ({ message }) => endAs(id, "failed", "NotResumable", message))
-        )
-    ).pipe(Effect.catchTag(["ExecutionNotFree", "ExecutionNotFound"], () => Effect.succeed("gone" as const)))
+  const recoverOne = Effect.fnUntraced(function* (id: ExecutionId) {
+    if (options.recovery === "end") return yield* endAs(id, "failed", "ProcessLost", lost)
+    const execution = yield* elsewhere.goOn(id)
+    if (typeof execution === "string") return execution
+    yield* Effect.ignore(Effect.timeoutOption(options.toEndOrPause(execution), headStartMs))
+    return "continued"
+  })
 
   const recoverAll = Effect.gen(function* () {
     const seen = new Set<ExecutionId>()
@@ -88,11 +89,7 @@ export const make = (
     for (;;) {
       const askedBefore = (yield* Clock.currentTimeMillis) - pauseExpiryMs
       const ids = yield* store.listExpired(scopeId, { askedBefore, limit: batch })
-      const ends = yield* Effect.forEach(ids, (id) =>
-        endAs(id, "cancelled", "PauseExpired", message).pipe(
-          Effect.catchTag(["ExecutionNotFree", "ExecutionNotFound"], () => Effect.succeed("gone" as const))
-        )
-      )
+      const ends = yield* Effect.forEach(ids, (id) => endAs(id, "cancelled", "PauseExpired", message))
       const now = ends.filter((end) => end === "ended").length
       expired += now
       if (now === 0) return expired

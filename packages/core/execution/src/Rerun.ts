@@ -11,7 +11,7 @@ import {
   type Limits,
   Settlement
 } from "@executor/kernel"
-import { type Execution, type ExecutionJournal, isTerminal } from "@executor/sdk"
+import type { Execution, ExecutionJournal } from "@executor/sdk"
 import { Deferred, Effect, Exit } from "effect"
 import { errorText } from "./Conclusion.ts"
 import {
@@ -24,7 +24,7 @@ import {
 } from "./ExecutionEngine.ts"
 import type { Fork } from "./Fork.ts"
 import * as Recorded from "./Recorded.ts"
-import { whyNotResumable } from "./Resumable.ts"
+import { whyNotEnded, whyNotResumable } from "./Resumable.ts"
 import * as Submission from "./Submission.ts"
 
 type Sandbox = CodeExecutor["Service"]
@@ -38,12 +38,8 @@ export const replay = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReplayReport, ExecutionNotResumable> {
   const { execution } = journal
   const executionId = execution.id
-  const problem = whyNotResumable(journal, sandbox.build, anyBuild)
+  const problem = whyNotResumable(journal, sandbox.build, anyBuild) ?? whyNotEnded(journal)
   if (problem !== undefined) return yield* problem
-  if (!isTerminal(execution.status)) {
-    const message = `Execution ${executionId} is ${execution.status}: there is no end to compare with yet.`
-    return yield* new ExecutionNotResumable({ executionId, reason: "not_ended", message })
-  }
   const submission = yield* Effect.mapError(
     Submission.restore(execution, journal.optionsJson, limits),
     ({ message }) => new ExecutionNotResumable({ executionId, reason: "options_invalid", message })

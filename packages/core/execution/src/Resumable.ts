@@ -1,7 +1,7 @@
 /**
  * Whether a journal can be run again: all of it was written, in the sandbox that is here.
  */
-import type { ExecutionJournal } from "@executor/sdk"
+import { type ExecutionJournal, isTerminal } from "@executor/sdk"
 import { ExecutionNotResumable } from "./ExecutionEngine.ts"
 
 /** Why a journal cannot be run again, if it cannot. */
@@ -20,3 +20,13 @@ export const whyNotResumable = (
   const message = `The journal of execution ${executionId} was made with another build of the sandbox (${made}) than this one (${build}), in which the same code may take another way.`
   return new ExecutionNotResumable({ executionId, reason: "other_build", message })
 }
+
+/** Why a journal is not all there yet, if it is not. */
+export const whyNotEnded = ({ execution: { id, status } }: ExecutionJournal): ExecutionNotResumable | undefined =>
+  isTerminal(status)
+    ? undefined
+    : new ExecutionNotResumable({
+        executionId: id,
+        reason: "not_ended",
+        message: `Execution ${id} is ${status}: its journal is not at its end. Wait until it has ended, or cancel it.`
+      })
