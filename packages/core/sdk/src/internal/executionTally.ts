@@ -88,42 +88,43 @@ export const tally = Effect.fnUntraced(function* (
   filters: Filters,
   keys: ReadonlyArray<TallyKey>
 ): Effect.fn.Return<ReadonlyArray<Tally>, DBError> {
-  const sums = new Sums()
-  const countRows = Effect.fnUntraced(function* (...conditions: ReadonlyArray<Where>) {
-    const groups = yield* adapter.countBy({
-      table: "execution",
-      where: { op: "and", conditions: [whereExecution(filters), ...conditions] },
-      by: keys.map((key): GroupBy =>
-        typeof key === "object"
-          ? { bucket: { column: "created_at", size: key.bucketMs } }
-          : key === "asked"
-            ? { notNull: "asked_at" }
-            : { column: key }
-      ),
-      sum: callSums
-    })
-    for (const { count, keys, sums: calls } of groups) sums.add(keys, [count, ...(calls ?? [])])
-  })
-  if (rollups === undefined || !isInRollups(filters)) {
-    yield* countRows()
-    return sums.tallies()
-  }
-
-  yield* countRows(hasNotEnded)
-  const { ends } = partsOf("execution_rollup", filters, bucketOf(keys))
-  for (const end of ends) yield* countRows(hasEnded, ...between("created_at", end))
+  const countRows = (...conditions: ReadonlyArray<Where>): Effect.Effect<Counts, DBError> =>
+    Effect.map(
+      adapter.countBy({
+        table: "execution",
+        where: { op: "and", conditions: [whereExecution(filters), ...conditions] },
+        by: keys.map((key): GroupBy =>
+          typeof key === "object"
+            ? { bucket: { column: "created_at", size: key.bucketMs } }
+            : key === "asked"
+              ? { notNull: "asked_at" }
+              : { column: key }
+        ),
+        sum: callSums
+      }),
+      (groups) => groups.map(({ count, keys, sums = [] }) => ({ keys, sums: [count, ...sums] }))
+    )
+  if (rollups === undefined || !isInRollups(filters)) return addUp([yield* countRows()])
 
   const groups = new Map(groupsUnder(filters, rollups.groups).map((group) => [group.id, group]))
-  for (const { query, sign } of rollupQueries(rollups, [...groups.values()], filters, keys)) {
-    for (const group of yield* adapter.countBy(query)) {
-      const found = keysOf(group, query.by, keys, groups)
-      sums.add(
-        found,
-        (group.sums ?? []).map((sum) => sign * sum)
-      )
-    }
-  }
-  return sums.tallies()
+  const countRollup = ({ query, sign }: RollupQuery): Effect.Effect<Counts, DBError> =>
+    Effect.map(adapter.countBy(query), (counted) =>
+      counted.map((group) => ({
+        keys: keysOf(group, query.by, keys, groups),
+        sums: (group.sums ?? []).map((sum) => sign * sum)
+      }))
+    )
+  const { ends } = partsOf("execution_rollup", filters, bucketOf(keys))
+  return addUp(
+    yield* Effect.all(
+      [
+        countRows(hasNotEnded),
+        ...ends.map((end) => countRows(hasEnded, ...between("created_at", end))),
+        ...rollupQueries(rollups, [...groups.values()], filters, keys).map(countRollup)
+      ],
+      { concurrency: "unbounded" }
+    )
+  )
 })
 
 interface RollupQuery {
@@ -208,23 +209,21 @@ const keysOf = (
   )
 }
 
-/** Adds up counts by their keys. */
-class Sums {
-  readonly #sums = new Map<string, { readonly keys: ReadonlyArray<Value>; readonly sums: Array<number> }>()
+/** What one query counted. */
+type Counts = ReadonlyArray<{ readonly keys: ReadonlyArray<Value>; readonly sums: ReadonlyArray<number> }>
 
-  add(keys: ReadonlyArray<Value>, sums: ReadonlyArray<number>): void {
+/** Adds up by the keys what several queries counted. */
+const addUp = (counts: ReadonlyArray<Counts>): ReadonlyArray<Tally> => {
+  const totals = new Map<string, { readonly keys: ReadonlyArray<Value>; readonly sums: Array<number> }>()
+  for (const { keys, sums } of counts.flat()) {
     const name = JSON.stringify(keys)
-    const known = this.#sums.get(name) ?? { keys, sums: [0, 0, 0, 0] }
-    this.#sums.set(name, known)
-    for (const [i, sum] of sums.entries()) known.sums[i] = (known.sums[i] ?? 0) + sum
+    const total = totals.get(name) ?? { keys, sums: [0, 0, 0, 0] }
+    totals.set(name, total)
+    for (const [i, sum] of sums.entries()) total.sums[i] = (total.sums[i] ?? 0) + sum
   }
-
-  tallies(): ReadonlyArray<Tally> {
-    return [...this.#sums.values()].flatMap(
-      ({ keys, sums: [count = 0, calls = 0, failedCalls = 0, inDoubtCalls = 0] }) =>
-        count > 0 ? [{ keys, count, calls, failedCalls, inDoubtCalls }] : []
-    )
-  }
+  return [...totals.values()].flatMap(({ keys, sums: [count = 0, calls = 0, failedCalls = 0, inDoubtCalls = 0] }) =>
+    count > 0 ? [{ keys, count, calls, failedCalls, inDoubtCalls }] : []
+  )
 }
 
 /** How many executions under the filters, which ask for no tools, called each tool, by the names of `execution_tool`. */
@@ -233,8 +232,12 @@ export const tallyTools = Effect.fnUntraced(function* (
   rollups: KnownRollups | undefined,
   filters: Filters
 ): Effect.fn.Return<ReadonlyMap<string, number>, DBError> {
-  const sums = new Sums()
-  const countRows = Effect.fnUntraced(function* (...conditions: ReadonlyArray<Where>) {
+  const byTool = (tallies: ReadonlyArray<Tally>) =>
+    new Map(tallies.map(({ count, keys }) => [String(keys[0]), count] as const))
+
+  const countRows = Effect.fnUntraced(function* (
+    ...conditions: ReadonlyArray<Where>
+  ): Effect.fn.Return<Counts, DBError> {
     const where: Where = { op: "and", conditions: [whereExecution(filters), ...conditions] }
     const few = yield* adapter.find({ table: "execution", select: ["id"], where, limit: maxIds + 1 })
     const values = few.map((row) => String(row["id"]))
@@ -245,34 +248,36 @@ export const tallyTools = Effect.fnUntraced(function* (
       where: { op: "and", conditions: [eq("scope_id", filters.scopeId), values.length <= maxIds ? ofFew : ofMany] },
       by: [{ column: "tool" }]
     })
-    for (const { count, keys } of groups) sums.add(keys, [count])
+    return groups.map(({ count, keys }) => ({ keys, sums: [count] }))
   })
-  if (rollups === undefined || !isInRollups(filters)) yield* countRows()
-  else {
-    const groups = groupsUnder(filters, rollups.groups)
-    const { ends, whole } = partsOf("tool_set_rollup", filters, undefined)
-    yield* countRows(hasNotEnded)
-    for (const end of ends) yield* countRows(hasEnded, ...between("created_at", end))
-    if (isOfAllTime(filters)) {
-      const by: ReadonlyArray<GroupBy> = [{ column: "tool" }]
-      const options = { table: "tool_rollup", where: ofGroups(groups), by, sum: ["executions"] }
-      for (const { keys, sums: counts } of yield* adapter.countBy(options)) sums.add(keys, counts ?? [])
-    } else {
-      for (const part of whole) {
-        const by: ReadonlyArray<GroupBy> = [{ column: "tool_set_id" }]
-        const options = { table: "tool_set_rollup", where: whereRollup(groups, part), by, sum: ["executions"] }
-        const bySet = yield* adapter.countBy(options)
-        const toolsOf = yield* findToolsOf(
-          adapter,
-          bySet.map(({ keys }) => Number(keys[0]))
-        )
-        for (const { keys, sums: counts } of bySet) {
-          for (const tool of toolsOf.get(Number(keys[0])) ?? []) sums.add([tool], counts ?? [])
-        }
-      }
-    }
-  }
-  return new Map(sums.tallies().map(({ count, keys }) => [String(keys[0]), count]))
+  if (rollups === undefined || !isInRollups(filters)) return byTool(addUp([yield* countRows()]))
+
+  const groups = groupsUnder(filters, rollups.groups)
+  const countAll = Effect.fnUntraced(function* (): Effect.fn.Return<Counts, DBError> {
+    const by: ReadonlyArray<GroupBy> = [{ column: "tool" }]
+    const counted = yield* adapter.countBy({ table: "tool_rollup", where: ofGroups(groups), by, sum: ["executions"] })
+    return counted.map(({ keys, sums = [] }) => ({ keys, sums }))
+  })
+  const countSets = Effect.fnUntraced(function* (part: RollupPart): Effect.fn.Return<Counts, DBError> {
+    const by: ReadonlyArray<GroupBy> = [{ column: "tool_set_id" }]
+    const where = whereRollup(groups, part)
+    const counted = yield* adapter.countBy({ table: "tool_set_rollup", where, by, sum: ["executions"] })
+    const ids = counted.map(({ keys }) => Number(keys[0]))
+    const toolsOf = yield* findToolsOf(adapter, ids)
+    return counted.flatMap(({ sums = [] }, i) =>
+      (toolsOf.get(ids[i] ?? NaN) ?? []).map((tool) => ({ keys: [tool], sums }))
+    )
+  })
+  const { ends, whole } = partsOf("tool_set_rollup", filters, undefined)
+  const counts = yield* Effect.all(
+    [
+      countRows(hasNotEnded),
+      ...ends.map((end) => countRows(hasEnded, ...between("created_at", end))),
+      ...(isOfAllTime(filters) ? [countAll()] : whole.map(countSets))
+    ],
+    { concurrency: "unbounded" }
+  )
+  return byTool(addUp(counts))
 })
 
 /** So many executions are named in a condition; more are described by one. */
