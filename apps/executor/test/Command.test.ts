@@ -187,9 +187,13 @@ describe("sources", () => {
       assert.deepStrictEqual([sum.code, sum.stderr], [0, ""])
       assert.include(sum.stdout, "42")
       const toggle = ["call", "everything.toggle-simulated-logging"]
-      const refused = yield* cli.run(toggle)
-      assert.deepStrictEqual([refused.code, refused.stdout], [1, ""])
-      assert.include(refused.stderr, "answered with cancel")
+      const waits = yield* cli.run(toggle)
+      assert.deepStrictEqual([waits.code, waits.stdout], [3, ""])
+      const [, id = ""] = /executor resume (\S+) .*--accept/.exec(waits.stderr) ?? []
+      assert.strictEqual((yield* cli.run(["resume", id, "--accept"])).code, 0)
+      const again = yield* cli.run(["resume", id, "--decline"])
+      assert.deepStrictEqual([again.code, again.stdout], [1, ""])
+      assert.include(again.stderr, "has ended (completed)")
       assert.strictEqual((yield* cli.run([...toggle, "--approve", "everything.*"])).code, 0)
       assert.strictEqual((yield* cli.run(["doctor", "--sources"])).code, 0)
       assert.strictEqual((yield* cli.run(["sources", "refresh", "everything"])).code, 0)

@@ -219,7 +219,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
     const [interaction] = interactions
     return interaction === undefined
       ? undefined
-      : ({ id, interaction, interactions, toolCallCount } satisfies PausedExecution)
+      : ({ id, interaction, interactions, toolCallCount, survives: true } satisfies PausedExecution)
   })
 
   const end: Elsewhere["end"] = Effect.fnUntraced(function* (id, { message, name, status }) {

@@ -65,6 +65,11 @@ export interface PausedExecution {
   /** All that wait, oldest first. */
   readonly interactions: ReadonlyArray<PendingInteraction>
   readonly toolCallCount: number
+  /**
+   * Whether it waits on when this engine closes. It does not where a tool that has begun asks, as its call cannot be taken up
+   * elsewhere, or where the journal is not complete.
+   */
+  readonly survives: boolean
 }
 
 /** An execution that has ended. */

@@ -178,8 +178,8 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
   }
 
   const parkIfPossible = (execution: LiveExecution): void => {
-    const { context, id, recorder, toolCalls } = execution
-    if (parking.has(id) || !recorder.complete() || !toolCalls.onlyAsk()) return
+    const { context, id } = execution
+    if (parking.has(id) || !survives(execution)) return
     const waiters = new Set<() => void>()
     parking.set(id, waiters)
     Effect.runForkWith(context)(park(execution)).addObserver(() => {
@@ -250,12 +250,21 @@ interface ProgramEnd {
 const withoutWallTime = (limits: Limits): Limits =>
   limits.wallTimeMs === null ? limits : new Limits({ ...limits, wallTimeMs: null })
 
-const pausedNow = ({ id, interactions, journal }: LiveExecution): ExecutionOutcome => {
+const survives = ({ recorder, toolCalls }: LiveExecution): boolean => recorder.complete() && toolCalls.onlyAsk()
+
+const pausedNow = (live: LiveExecution): ExecutionOutcome => {
+  const { id, interactions, journal } = live
   const pending = interactions.pending()
   const [interaction] = pending
   if (interaction === undefined) throw new Error(`execution ${id} waits, but asks nothing`)
   return {
     status: "paused",
-    execution: { id, interaction, interactions: pending, toolCallCount: journal.count() }
+    execution: {
+      id,
+      interaction,
+      interactions: pending,
+      toolCallCount: journal.count(),
+      survives: survives(live)
+    }
   }
 }

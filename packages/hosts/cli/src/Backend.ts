@@ -1,8 +1,8 @@
 /**
  * What the commands work on: the executor and the engine of this process over the data folder, or a server.
  *
- * Both are the same to a command. What differs is who outlives it: an execution that waits for a person waits in the process
- * that runs it, so it can be left waiting only on a server ({@link Backend.survives}).
+ * Both are the same to a command. An execution that waits for a person waits in the history, and can be left waiting wherever there
+ * is one ({@link Backend.survives}).
  */
 import type { FinishedExecution, InteractionAnswer, PausedExecution } from "@executor/execution"
 import type { Limits } from "@executor/kernel"

@@ -1,9 +1,9 @@
 /**
  * An execution from its submission to its end, with the questions it asks on the way.
  *
- * At a terminal each question is put to the person there and then. Elsewhere an execution on a server is left waiting and the
- * caller told how to go on; one in this process would end with it, so its question is answered `cancel`, and the person told
- * how to grant the tool beforehand.
+ * At a terminal each question is put to the person there and then. Elsewhere an execution is left waiting and the caller told how to
+ * go on. Where it would end with this process (a tool that has begun asks, or nothing is kept as the database cannot be used), the
+ * question is answered `cancel`, and the person told what to do instead.
  */
 import type { InteractionAnswer, PausedExecution } from "@executor/execution"
 import { Effect } from "effect"
@@ -19,19 +19,19 @@ const nobodyToAsk = (execution: PausedExecution): string => {
   const { request } = execution.interaction
   const advice =
     request.kind === "approval" && request.toolPath !== undefined
-      ? `Grant it beforehand with --approve '${request.toolPath}', keep standard input and stderr at a terminal to be asked, or use a server (--server) to answer later.`
-      : "Keep standard input and stderr at a terminal to be asked, or use a server (--server) to answer later."
+      ? `Grant it beforehand with --approve '${request.toolPath}', or keep standard input and stderr at a terminal to be asked.`
+      : "Keep standard input and stderr at a terminal to be asked."
   return `There is nobody to ask, so this question was answered with cancel: ${questionText(request)}\n${advice}`
 }
 
-/** Runs to the end, or to a question that has to wait on a server. */
+/** Runs to the end, or to a question that has to wait. */
 export const converse = Effect.fn("Conversation.converse")(function* (first: Effect.Effect<Outcome, Failure>) {
   const backend = yield* Backend
   const { canAsk, stderr } = yield* Output.Output
   const progress = withProgress(backend.activity)
   let outcome = yield* progress(first)
   while (outcome._tag === "Paused") {
-    if (!canAsk && backend.survives) return outcome
+    if (!canAsk && backend.survives && outcome.execution.survives) return outcome
     const { id, interaction } = outcome.execution
     const answered = (answer: InteractionAnswer) =>
       progress(backend.resume(id, { ...answer, interactionId: interaction.id }))

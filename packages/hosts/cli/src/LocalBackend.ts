@@ -76,7 +76,7 @@ export interface Caller {
  * Makes the backend over opened parts. Interrupting a submission or an answer cancels the execution, so that its row says that it was
  * stopped by whoever ran it, not by the end of this process.
  */
-export const make = ({ engine, executor }: LocalParts, caller: Caller): Backend["Service"] => {
+export const make = ({ engine, executor, keepsHistory }: LocalParts, caller: Caller): Backend["Service"] => {
   const scope = executor.scopes[0]
   const trigger = {
     kind: "cli",
@@ -86,7 +86,7 @@ export const make = ({ engine, executor }: LocalParts, caller: Caller): Backend[
     }
   }
   return {
-    survives: false,
+    survives: keepsHistory,
     submit: (code, { approve, limits }) =>
       Effect.flatMap(engine, (engine) =>
         Effect.suspend(() => {

@@ -75,6 +75,7 @@ export const report = Effect.fn("Report.report")(function* (
     readonly json: boolean
     readonly waitedMs: number
     readonly server: string | undefined
+    readonly dataDir: string | undefined
     readonly keepsHistory: boolean
   }
 ) {
@@ -83,7 +84,8 @@ export const report = Effect.fn("Report.report")(function* (
   if (options.json) yield* Output.json(outcomeJson(outcome, options.waitedMs))
   if (outcome._tag === "Paused") {
     const { id, interaction, interactions } = outcome.execution
-    const target = options.server === undefined ? "" : ` --server ${quote(options.server)}`
+    const named = [["--server", options.server] as const, ["--data-dir", options.dataDir] as const]
+    const target = named.map(([flag, value]) => (value === undefined ? "" : ` ${flag} ${quote(value)}`)).join("")
     const content = interaction.request.kind === "form" ? " --content '{...}'" : ""
     const others = interactions.length - 1
     const more =

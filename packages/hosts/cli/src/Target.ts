@@ -70,6 +70,8 @@ export interface Opened {
   readonly backend: Backend["Service"]
   /** The address to repeat in advice, where a server was named by flag. */
   readonly server: string | undefined
+  /** The folder to repeat in advice, where it was named by flag. */
+  readonly dataDir: string | undefined
   /** Changes to send along with a submission. */
   readonly limits: LimitChanges
   /** `false` where what runs here is not recorded. */
@@ -106,6 +108,7 @@ export const open = Effect.fn("Target.open")(function* (
     const opened: Opened = {
       backend: makeLocal(parts, caller),
       server: undefined,
+      dataDir: Option.getOrUndefined(flags.dataDir),
       limits: {},
       keepsHistory,
       logFile
@@ -118,7 +121,8 @@ export const open = Effect.fn("Target.open")(function* (
   const { make } = yield* Effect.promise(() => import("./RemoteBackend.ts"))
   const opened: Opened = {
     backend: yield* make({ url: url.href, token, caller }),
-    server: Option.isSome(flags.server) ? flags.server.value : undefined,
+    server: Option.getOrUndefined(flags.server),
+    dataDir: undefined,
     limits,
     keepsHistory: true,
     logFile

@@ -11,12 +11,23 @@ const run = (...[args, call]: Parameters<Command["Service"]["run"]>) =>
   Command.use((command) => command.run(args, call))
 
 layer(layerCommand, live)("questions", (it) => {
-  it.effect("are answered with cancel where nobody can be asked, and the person is told", () =>
+  it.effect("wait where nobody can be asked, and the person is told how to answer them", () =>
     Effect.gen(function* () {
-      const ended = yield* run(["call", "shop.order-now", "item=tea"])
-      assert.deepStrictEqual([ended.code, ended.stdout], [1, ""])
+      const waits = yield* run(["call", "shop.order-now", "item=tea"])
+      assert.deepStrictEqual([waits.code, waits.stdout], [3, ""])
+      const [, id] = /executor resume (\S+) --accept/.exec(waits.stderr) ?? []
+      if (id === undefined) return assert.fail(waits.stderr)
+      const ended = yield* run(["resume", id, "--accept", "--json"])
+      assert.deepStrictEqual(JSON.parse(ended.stdout).result, { ordered: { item: "tea" } })
+    })
+  )
+
+  it.effect("of a tool that has begun are answered with cancel there, as it would end with the process", () =>
+    Effect.gen(function* () {
+      const ended = yield* run(["call", "shop.ask"])
+      assert.strictEqual(ended.code, 0)
       assert.include(ended.stderr, "nobody to ask, so this question was answered with cancel")
-      assert.include(ended.stderr, "--approve 'shop.order-now'")
+      assert.deepStrictEqual(JSON.parse(ended.stdout), { action: "cancel" })
     })
   )
 

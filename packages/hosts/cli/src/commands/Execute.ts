@@ -41,8 +41,8 @@ const execute = Effect.fn("Execute.execute")(function* (
   const first = yield* start(opened)
   const started = performance.now()
   const outcome = yield* Effect.provideService(converse(first), Backend, opened.backend)
-  const { keepsHistory, server } = opened
-  yield* report(outcome, { json: input.json, waitedMs: performance.now() - started, server, keepsHistory })
+  const { dataDir, keepsHistory, server } = opened
+  yield* report(outcome, { json: input.json, waitedMs: performance.now() - started, server, dataDir, keepsHistory })
   yield* reportDropped(opened)
 }, Effect.scoped)
 
@@ -79,7 +79,7 @@ export const run = Command.make(
 ).pipe(
   Command.withDescription(
     "Run TypeScript that calls tools. The returned value goes to stdout, console output and errors to stderr. Exit code 0: " +
-      "completed, 1: failed or cancelled, 2: wrong usage, 3: waits for an answer (only on a server)."
+      "completed, 1: failed or cancelled, 2: wrong usage, 3: waits for an answer."
   ),
   Command.withShortDescription("Run a script"),
   Command.withExamples([
@@ -184,7 +184,7 @@ export const resume = Command.make(
   ),
   Command.withShortDescription("Answer a waiting execution"),
   Command.withExamples([
-    { command: "executor resume <id> --accept --server http://127.0.0.1:4788", description: "Approve" },
+    { command: "executor resume <id> --accept", description: "Approve" },
     { command: 'executor resume <id> --accept --content \'{"name":"Ann"}\'', description: "Fill in a form" }
   ])
 )
