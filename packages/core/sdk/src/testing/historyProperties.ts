@@ -159,7 +159,18 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
 
 const historyFilters = anyFilters({
   triggers: ["cli", "mcp", "unknown", "=unknown", "a,b", "=!cli", "!mcp", "!unknown"],
-  tools: ["github.*", "slack.*", "ping", "*.create", "github.issues.*", "*", "!github.*", "!ping", "slack.post"],
+  tools: [
+    "github.*",
+    "slack.*",
+    "ping",
+    "*.create",
+    "github.issues.*",
+    "*",
+    "*.none",
+    "!github.*",
+    "!ping",
+    "slack.post"
+  ],
   times: [...times, 2 * hour, 26 * hour, 48 * hour, 72 * hour],
   codes: ["RETURN", "%", "drop", "", "B\u0000", "needle", "STRA", "😀 f"],
   queries: [
