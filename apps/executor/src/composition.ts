@@ -4,10 +4,12 @@
 import {
   CommandFailed,
   type Composition,
+  type Durability,
   keepWithin,
   type LimitChanges,
   type LocalParts,
   makeOwner,
+  recoverForever,
   type Retention,
   type WithoutHistory
 } from "@executor/host-cli"
@@ -60,7 +62,7 @@ const openAdapter = Effect.fn("composition.openAdapter")(function* (options: Ope
 })
 
 const openParts = Effect.fn("composition.openParts")(function* (
-  options: OpenOptions & { readonly limits: LimitChanges }
+  options: OpenOptions & { readonly limits: LimitChanges; readonly durability?: Durability }
 ) {
   const scope = yield* Effect.scope
   const [{ createExecutor, ScopeId }, { mcpPlugin }, { adapter, keepsHistory }] = yield* Effect.all(
@@ -79,7 +81,13 @@ const openParts = Effect.fn("composition.openParts")(function* (
         { concurrency: "unbounded" }
       )
       const limits = Limits.with(options.limits)
-      return yield* createExecutionEngine({ executor, codeExecutor: sandbox(), limits, owner: makeOwner() })
+      return yield* createExecutionEngine({
+        ...options.durability,
+        executor,
+        codeExecutor: sandbox(),
+        limits,
+        owner: makeOwner()
+      })
     }).pipe(Scope.provide(scope))
   )
   const parts: LocalParts = { adapter, executor, engine, keepsHistory }
@@ -131,8 +139,9 @@ export const composition: Composition["Service"] = {
       const { HttpHost } = yield* load(() => import("@executor/host-http"))
       const { engine, executor, keepsHistory } = yield* openParts({ ...options, reads: "worker" })
       const { ownToken, token } = yield* serverToken(options, keepsHistory)
+      const running = yield* engine
       const host = yield* HttpHost.serve({
-        engine: yield* engine,
+        engine: running,
         executor,
         keepsHistory,
         token,
@@ -141,6 +150,7 @@ export const composition: Composition["Service"] = {
       })
       const retention = keepsHistory ? options.retention : { ...memoryRetention, ...options.retention }
       yield* Effect.forkScoped(keepWithin(executor, retention))
+      yield* Effect.forkScoped(recoverForever(running))
       yield* options.onListening(host.url, ownToken)
       return yield* Effect.never
     },

@@ -14,7 +14,8 @@ const withHistory = Effect.fnUntraced(function* () {
   assert.strictEqual(added.code, 0, added.stderr)
   const code = `await tools.everything["get-sum"]({ a: 1, b: 2 }); await tools.everything["toggle-simulated-logging"]({})`
   yield* cli.run(["run", "-e", code, "--approve", "everything.*"])
-  yield* cli.run(["run", "-e", code])
+  const waits = yield* cli.run(["run", "--json", "-e", code])
+  yield* cli.run(["resume", JSON.parse(waits.stdout).executionId, "--decline"])
   yield* cli.run(["run", "-e", "console.log('é😀'); return '\\u0000\\ud83d'.repeat(3)"])
   return cli
 })

@@ -4,6 +4,7 @@
  * The application provides it. Each member loads what it needs when it is used, so that `--help` does not wait for a database.
  */
 import { Context, type Effect, type Scope } from "effect"
+import type { Durability } from "./Durability.ts"
 import type { Failure } from "./Failure.ts"
 import type { LocalParts } from "./LocalBackend.ts"
 import type { Retention } from "./Retention.ts"
@@ -69,6 +70,7 @@ export class Composition extends Context.Service<
       readonly database: string
       readonly limits: LimitChanges
       readonly retention: Retention
+      readonly durability: Durability
       readonly host: string
       readonly port: number
       readonly auth: boolean

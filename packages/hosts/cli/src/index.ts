@@ -6,6 +6,7 @@
 export { type DefectReporter, runCli } from "./Cli.ts"
 export { Composition, type DatabaseReport, type WithoutHistory } from "./Composition.ts"
 export { dataFiles } from "./DataFolder.ts"
+export { type Durability, recoverForever } from "./Durability.ts"
 export * from "./Failure.ts"
 export { isKeyValue, parseKeyValues } from "./KeyValue.ts"
 export type { LocalParts } from "./LocalBackend.ts"

@@ -6,6 +6,7 @@ import { Command, Flag } from "effect/cli"
 import { Composition } from "../Composition.ts"
 import { locateDatabase } from "../DatabaseLocation.ts"
 import { ensure } from "../DataFolder.ts"
+import * as Durability from "../Durability.ts"
 import { exitCodes, ExitStatus, UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
@@ -57,6 +58,22 @@ export const serve = Command.make(
     ),
     port: Flags.textFlag("port", "port", `The port, 0 for any that is free (${defaultPort})`),
     noAuth: Flags.switchFlag("no-auth", "Want no token; on loopback addresses only"),
+    recovery: Flag.Literals("recovery", ["resume", "end"]).pipe(
+      Flag.withDescription("What becomes of executions whose process is gone: they go on here, or are ended (resume)"),
+      Flag.withDefault("resume")
+    ),
+    inDoubt: Flag.Literals("in-doubt", ["ask", "repeat", "fail"]).pipe(
+      Flag.withDescription(
+        "What becomes of their calls whose effect is not known and that are not safe to repeat: ask a person, call again, or end " +
+          "the execution (ask)"
+      ),
+      Flag.withDefault("ask")
+    ),
+    pauseExpiry: Flags.textFlag(
+      "pause-expiry",
+      "duration",
+      "Cancel executions that waited so long for an answer (never)"
+    ),
     ...Flags.limits,
     ...Flags.retention
   },
@@ -70,6 +87,7 @@ export const serve = Command.make(
     const limits = yield* resolveLimits({ ...places, flags: Flags.limitFlagsOf(input) })
     const database = yield* locateDatabase(env, dataFolder)
     const retention = yield* resolveRetention({ ...places, flags: Flags.retentionFlagsOf(input) })
+    const durability = yield* Durability.parse(input)
     const output = yield* Output.Output
     const say = (url: string, ownToken: string | undefined) =>
       Effect.gen(function* () {
@@ -82,6 +100,7 @@ export const serve = Command.make(
         database,
         limits,
         retention,
+        durability,
         host: input.host,
         port,
         auth: !input.noAuth,
