@@ -127,10 +127,15 @@ const repairs = (make: Effect.Effect<Damaged, never, Scope.Scope>): void => {
       const late = ExecutionId.make("e3")
       const end = { status: "completed", completedAt: 1, durationMs: 1 } as const
       yield* Effect.all([store.update(scope, late, end), memory.update(scope, late, end)])
-      assert.deepStrictEqual(
-        (yield* store.list(scope, { includeMeta: true })).meta,
-        (yield* memory.list(scope, { includeMeta: true })).meta
-      )
+      const lateCall = { executionId: late, scopeId: scope, seq: 9, argsJson: "{}", startedAt: 0 }
+      const call = { ...lateCall, id: ExecutionToolCallId.make(`${late}:9`), toolPath: "slack.post" }
+      yield* Effect.all([store.recordToolCall(call), memory.recordToolCall(call)])
+      for (const toolPathFilter of [[], ["slack.*", "*.post"]]) {
+        assert.deepStrictEqual(
+          (yield* store.list(scope, { toolPathFilter, includeMeta: true })).meta,
+          (yield* memory.list(scope, { toolPathFilter, includeMeta: true })).meta
+        )
+      }
     })
   )
 }

@@ -109,18 +109,26 @@ DROP FUNCTION "executor_note_change"(integer, "execution", text);
 --> statement-breakpoint
 ALTER TABLE "rollup_change" DROP COLUMN "only_tool";
 --> statement-breakpoint
-CREATE FUNCTION "executor_note_change"(change integer, e "execution", without_tool text) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION "executor_note_change"(change integer, e "execution", without_tools text[]) RETURNS void LANGUAGE sql AS $$
 	INSERT INTO "rollup_change" ("change", "tools", "scope_id", "status", "trigger_kind", "trigger_client", "asked_at", "created_at", "duration_bin", "calls", "failed_calls", "in_doubt_calls", "size")
-	SELECT change, ARRAY(SELECT t."tool" FROM "execution_tool" AS t WHERE t."execution_id" = e."id" AND t."tool" IS DISTINCT FROM without_tool ORDER BY t."tool"),
+	SELECT change, ARRAY(SELECT t."tool" FROM "execution_tool" AS t WHERE t."execution_id" = e."id" AND t."tool" <> ALL (coalesce(without_tools, '{}')) ORDER BY t."tool"),
 		e."scope_id", e."status", e."trigger_kind", e."trigger_client", e."asked_at", e."created_at", e."duration_bin", e."tool_call_count", e."failed_call_count", e."in_doubt_call_count", e."size"
 	WHERE e."status" IN ('completed', 'failed', 'cancelled')
 $$;
 --> statement-breakpoint
+DROP TRIGGER "execution_tool_rollup_insert" ON "execution_tool";
+--> statement-breakpoint
+-- Once for all tools of a statement: its triggers see all of them.
 CREATE OR REPLACE FUNCTION "executor_tool_called"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM executor_note_change(-1, e, NEW."tool"), executor_note_change(1, e, NULL) FROM "execution" AS e WHERE e."id" = NEW."execution_id";
-	RETURN NEW;
+	PERFORM executor_note_change(-1, e, a."tools"), executor_note_change(1, e, NULL)
+		FROM (SELECT "execution_id", array_agg("tool") AS "tools" FROM added GROUP BY 1) AS a JOIN "execution" AS e ON e."id" = a."execution_id"
+		WHERE e."status" IN ('completed', 'failed', 'cancelled');
+	RETURN NULL;
 END $$;
+--> statement-breakpoint
+CREATE TRIGGER "execution_tool_rollup_insert" AFTER INSERT ON "execution_tool"
+	REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION "executor_tool_called"();
 --> statement-breakpoint
 CREATE OR REPLACE FUNCTION "executor_apply_changes"() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
