@@ -1,7 +1,7 @@
 /**
  * The rows of a page, found along the index that leads to them.
  *
- * In the order of creation, executions are read along the index of a filter: by status, by trigger or by tool. Where the filter
+ * In the order of creation, executions are read along the index of a filter: by status, trigger, question or tool. Where the filter
  * has several values, each has a range of its own, in order, and the ranges are merged here: no more than a page of
  * each is read, however many executions there are. Of several such filters the one with the fewest executions leads,
  * and the others are checked row by row. In the order of duration, and without such a filter, one range has everything.
@@ -46,7 +46,7 @@ const sizesOf = Effect.fnUntraced(function* (
 const leadsOf = (adapter: Adapter, filters: Filters): ReadonlyArray<Lead> => {
   const { statuses, tools, triggers } = filters.values ?? {}
   const column = (
-    name: "status" | "trigger",
+    name: "status" | "trigger" | "elicitation",
     conditions: ReadonlyArray<Where>,
     isSelected: (group: RollupGroup) => boolean
   ): Lead => ({
@@ -70,6 +70,10 @@ const leadsOf = (adapter: Adapter, filters: Filters): ReadonlyArray<Lead> => {
     const ofKind = (kind: string | null): Where =>
       kind === null ? { op: "isNull", column: "trigger_kind" } : eq("trigger_kind", kind)
     leads.push(column("trigger", triggers.map(ofKind), ({ triggerKind }) => triggers.includes(triggerKind)))
+  }
+  // Few were asked something, and nearly all were not.
+  if (filters.elicitation !== undefined && !filters.accepts.asked(false)) {
+    leads.push(column("elicitation", [filters.elicitation], ({ asked }) => asked))
   }
   if (tools !== undefined) {
     leads.push({

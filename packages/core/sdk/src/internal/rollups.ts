@@ -99,7 +99,7 @@ export interface ToolSets {
 }
 
 /** The sets of tools under the filter of tools. */
-export const findToolSets = Effect.fnUntraced(function* (
+const findToolSets = Effect.fnUntraced(function* (
   adapter: Adapter,
   { scopeId, tools }: Filters
 ): Effect.fn.Return<ToolSets | undefined, DBError> {
