@@ -1,7 +1,7 @@
 /**
  * Executions that run to their end, and what is recorded of them.
  */
-import type { ExecutionRefused } from "@executor/execution"
+import type { SubmissionError } from "@executor/execution"
 import { CodeExecutionError, CodeExecutor } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { tool, ToolFailed } from "@executor/sdk"
@@ -267,9 +267,11 @@ layer(QuickJsExecutor.layer(), live)("execute", (it) => {
   it.effect("a submission that is none is refused whole: nothing runs, nothing is recorded", () =>
     Effect.gen(function* () {
       const { engine, history } = yield* engineOf([])
-      const refused = (effect: Effect.Effect<unknown, ExecutionRefused>) =>
-        Effect.map(Effect.flip(effect), ({ field, message }) => [field, message])
-      const cases: ReadonlyArray<readonly [string, RegExp, Effect.Effect<unknown, ExecutionRefused>]> = [
+      const refused = (effect: Effect.Effect<unknown, SubmissionError>) =>
+        Effect.map(Effect.flip(effect), (error) =>
+          error._tag === "ExecutionRefused" ? [error.field, error.message] : assert.fail(error.message)
+        )
+      const cases: ReadonlyArray<readonly [string, RegExp, Effect.Effect<unknown, SubmissionError>]> = [
         ["code", /empty/, engine.execute("  \n")],
         ["code", /sourceBytes/, engine.execute(`return "${"é".repeat(80)}"`, { limits: { sourceBytes: 100 } })],
         ["trigger", /kind/, engine.execute("return 1", { trigger: { kind: "Not A Kind" } })],

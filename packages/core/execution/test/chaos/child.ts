@@ -1,0 +1,61 @@
+/**
+ * A process that runs one program and is killed at the boundary it is told: before or after a write of the history, or an effect of a
+ * tool. It says what came of the program if it gets to its end.
+ */
+import { QuickJsExecutor } from "@executor/runtime-quickjs"
+import { DBAdapter } from "@executor/sdk"
+import { Effect } from "effect"
+import { makeEngine, openDatabase } from "./parts.ts"
+import { makeTools } from "./tools.ts"
+
+/** What a child is to do. */
+export interface Job {
+  readonly database: string
+  readonly scope: string
+  readonly effects: string
+  readonly code: string
+  /** The boundary at which it is killed, from 1; none if it is 0. */
+  readonly killAt: number
+}
+
+/** What came of a job whose child was not killed. */
+export interface Done {
+  readonly boundaries: number
+  readonly resultJson: string | undefined
+  readonly errorText: string | undefined
+}
+
+const run = Effect.fnUntraced(function* ({ code, database, effects, killAt, scope }: Job) {
+  let boundaries = 0
+  const tick = () => {
+    if (++boundaries === killAt) process.kill(process.pid, "SIGKILL")
+  }
+  const opened = yield* openDatabase(database)
+  const adapter = DBAdapter.of({
+    ...opened,
+    write: (operations) =>
+      Effect.suspend(() => {
+        tick()
+        return Effect.tap(opened.write(operations), () => Effect.sync(tick))
+      })
+  })
+  const sandbox = yield* QuickJsExecutor.make({ workers: 1 })
+  // Its leases have always run out: whoever recovers it need not wait.
+  const { engine } = yield* makeEngine(scope, adapter, sandbox, makeTools(effects, tick), { leaseMs: -60_000 })
+  let outcome = yield* engine.executeWithPause(code)
+  while (outcome.status === "paused") {
+    const { id, interaction } = outcome.execution
+    outcome = yield* engine.resume(id, { action: "accept", interactionId: interaction.id })
+  }
+  const { error, resultJson } = outcome
+  const done: Done = { boundaries, resultJson, errorText: error && `${error.name}: ${error.message}` }
+  return done
+})
+
+process.once("message", (job: Job) => {
+  void Effect.runPromise(Effect.scoped(run(job))).then((done) => {
+    process.send?.(done)
+    process.disconnect()
+  })
+})
+process.send?.("ready")

@@ -1,0 +1,47 @@
+/**
+ * What follows a crash: another engine takes the execution over, and a person answers its questions truly.
+ */
+import type { ExecutionEngine, InteractionAnswer } from "@executor/execution"
+import { type Execution, type ExecutionInteraction, type ExecutionStore, isTerminal, type ScopeId } from "@executor/sdk"
+import { Effect } from "effect"
+import { readEffects } from "./tools.ts"
+
+/** What is left of an execution. */
+export interface Left {
+  readonly execution: Execution
+  readonly openCalls: number
+  readonly openQuestions: number
+}
+
+/** A person looks whether the call had its effect. */
+const answerOf = (interaction: ExecutionInteraction, effects: string): InteractionAnswer => {
+  if (interaction.purpose !== "in_doubt") return { action: "accept", interactionId: interaction.id }
+  const seen = readEffects(effects).find(({ key }) => key === interaction.toolCallId)
+  const content = seen === undefined ? { outcome: "did_not_happen" } : { outcome: "happened", result: seen.resultJson }
+  return { action: "accept", content, interactionId: interaction.id }
+}
+
+/** Recovers what is in the scope to its end; nothing if the process was killed before it wrote anything. */
+export const recoverAll = Effect.fnUntraced(function* (
+  { engine, scopeId, store }: { engine: ExecutionEngine; scopeId: ScopeId; store: ExecutionStore["Service"] },
+  effects: string
+) {
+  yield* Effect.forkScoped(engine.recover)
+  for (;;) {
+    const { executions } = yield* store.list(scopeId)
+    const [listed] = executions
+    if (listed === undefined) return undefined
+    const { id, status } = listed.execution
+    const pending = yield* store.listPendingInteractions(scopeId)
+    if (isTerminal(status)) {
+      const { execution } = yield* store.get(scopeId, id)
+      const calls = yield* store.listToolCalls(scopeId, id)
+      const openCalls = calls.filter((call) => call.status === "running" || call.status === "in_doubt").length
+      return { execution, openCalls, openQuestions: pending.length } satisfies Left
+    }
+    for (const interaction of pending) {
+      yield* Effect.ignore(engine.resume(id, answerOf(interaction, effects)))
+    }
+    yield* Effect.sleep(5)
+  }
+})

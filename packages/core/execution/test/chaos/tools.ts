@@ -1,0 +1,76 @@
+/**
+ * Tools that count their effects in a file of their own, which survives whatever happens to the process. What they give depends on their
+ * input alone.
+ */
+import { type StaticTool, tool } from "@executor/sdk"
+import { Effect, Schema } from "effect"
+import { appendFileSync, existsSync, readFileSync } from "node:fs"
+
+/** One effect: the call that made it, and what it gave. */
+export interface Effects {
+  readonly key: string
+  readonly tool: string
+  readonly resultJson: string
+}
+
+/** The effects so far, in order. */
+export const readEffects = (file: string): ReadonlyArray<Effects> =>
+  existsSync(file)
+    ? readFileSync(file, "utf8")
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => JSON.parse(line) as Effects)
+    : []
+
+const Input = Schema.Struct({ n: Schema.Number })
+
+/** How long the loser of a race takes: far longer than the winner, also after a crash. */
+const slowMs = 500
+
+/** The tools; `tick` is called right before and right after each effect. */
+export const makeTools = (file: string, tick: () => void): ReadonlyArray<StaticTool> => {
+  const effect = (name: string, n: number, key: string | undefined) => {
+    const result = { [name]: n }
+    tick()
+    appendFileSync(file, `${JSON.stringify({ key, tool: name, resultJson: JSON.stringify(result) })}\n`)
+    tick()
+    return result
+  }
+  const made = (name: string, annotations: StaticTool["annotations"], requiresApproval = false) =>
+    tool({
+      name,
+      description: name,
+      annotations,
+      requiresApproval,
+      input: Input,
+      handler: ({ n }, { idempotencyKey }) => effect(name, n, idempotencyKey)
+    })
+  return [
+    made("write", {}),
+    made("guarded", {}, true),
+    made("read", { readOnly: true }),
+    made("put", { idempotent: true }),
+    tool({
+      name: "keyed",
+      description: "Does its effect once for each key.",
+      annotations: { acceptsIdempotencyKey: true },
+      input: Input,
+      handler: ({ n }, { idempotencyKey }) =>
+        readEffects(file).some(({ key }) => key === idempotencyKey) ? { keyed: n } : effect("keyed", n, idempotencyKey)
+    }),
+    tool({
+      name: "flaky",
+      description: "Fails where it is told to.",
+      input: Schema.Struct({ n: Schema.Number, fails: Schema.Boolean }),
+      handler: ({ fails, n }, { idempotencyKey }) =>
+        fails ? Effect.fail(new Error(`flaky ${n}`)) : effect("flaky", n, idempotencyKey)
+    }),
+    tool({
+      name: "slow",
+      description: "Loses every race.",
+      annotations: { readOnly: true },
+      input: Input,
+      handler: ({ n }) => Effect.as(Effect.sleep(slowMs), { slow: n })
+    })
+  ]
+}
