@@ -79,8 +79,8 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
 
   const go = Effect.fnUntraced(function* (before: ExecutionJournal, submission: Submission.Submission, epoch: number) {
     // Read again: it may have been taken and given up between the first reading and the claim.
-    const isCurrent = before.execution.epoch === epoch - 1
-    const { calls, execution, interactions } = isCurrent ? before : yield* journalOf(before.execution.id)
+    const { calls, execution, interactions } =
+      before.execution.epoch === epoch ? before : yield* journalOf(before.execution.id)
     const { id, parentExecutionId, seed, startedAt } = execution
     const fork = Fork.isMarked(before.optionsJson) ? yield* forkOf(before, calls) : undefined
     return yield* lives.live(
@@ -90,7 +90,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
         seed,
         parentExecutionId,
         epoch,
-        leaseUntil: 0,
+        leaseUntil: execution.leaseUntil ?? 0,
         isRowWritten: true,
         written: { calls, interactions },
         fork

@@ -50,6 +50,7 @@ export const make = Effect.fnUntraced(function* (options: {
     if (now >= renewAt) {
       renewAt = now + leaseMs * renewAfter
       yield* store.renewLeases(scopeId, owner, ids, now + leaseMs)
+      for (const execution of old) execution.prolonged(now + leaseMs)
     }
     for (const { cancelRequestedAt, epoch, id } of yield* store.heldExecutions(scopeId, ids)) {
       const execution = executions.get(id)

@@ -55,7 +55,7 @@ export interface Identity {
   readonly parentExecutionId: ExecutionId | null
   /** The epoch of the lease under which it runs here. */
   readonly epoch: number
-  /** Until when the lease is held, where the execution is new. */
+  /** Until when the lease is held, unless it is prolonged. */
   readonly leaseUntil: number
   /** What was recorded of it, where it is continued. */
   readonly written:
@@ -87,6 +87,8 @@ export interface LiveExecution extends Identity {
   readonly progress: Progress.Progress
   readonly toolCalls: ToolCalls.ToolCalls
   readonly wallTime: WallTime.WallTime
+  /** The lease was prolonged. */
+  readonly prolonged: (leaseUntil: number) => void
   /** The code had nothing left to run when it had received so many settlements. */
   readonly codeRests: (received: number) => void
   /** Milliseconds since the epoch; never goes backwards. */
@@ -216,6 +218,24 @@ export const make = (
     now,
     recorded: written?.interactions ?? []
   })
+  let { leaseUntil } = identity
+  /** Right before a call: a process that stood still may have lost its executions without having heard of it. */
+  const confirmLease = (): Effect.Effect<void> | undefined => {
+    const at = clock.currentTimeMillisUnsafe()
+    if (at < leaseUntil) return undefined
+    const { executions: store, scopes } = parts.executor
+    return Effect.gen(function* () {
+      yield* store.renewLeases(scopes[0], parts.owner, [id], at + parts.leaseMs)
+      const [held] = yield* store.heldExecutions(scopes[0], [id])
+      if (held === undefined || held.epoch === epoch) return (leaseUntil = at + parts.leaseMs)
+      leave("lease_lost")
+      return yield* Effect.interrupt
+    }).pipe(
+      // A history that cannot be reached does not stop the work.
+      Effect.catchTag("DBError", () => Effect.void),
+      Effect.asVoid
+    )
+  }
   const toolCalls = ToolCalls.make({
     executor: parts.executor,
     builtins: parts.builtins,
@@ -226,6 +246,7 @@ export const make = (
     recorder,
     limits,
     now,
+    confirmLease,
     recorded,
     fork,
     inDoubt: parts.inDoubt,
@@ -246,6 +267,7 @@ export const make = (
     submission,
     startedHereAt: clock.currentTimeMillisUnsafe(),
     context,
+    prolonged: (until) => (leaseUntil = until),
     codeRests: (received) => {
       progress.codeRests(received)
       const missing = recorded.missing(journal.count(), received)

@@ -44,6 +44,7 @@ export const outcomeOf = Effect.fnUntraced(function* (
   )
   const exit = yield* Effect.exit(written)
   if (exit._tag === "Success") return { _tag: "Success", json: exit.value }
+  if (Cause.hasInterruptsOnly(exit.cause)) return yield* Effect.interrupt
   const expected = Cause.findErrorOption(exit.cause)
   if (expected._tag === "Some") return yield* failure(rejectionOf(expected.value))
   yield* Effect.logError(`Tool call ${call.id} (${call.path}) died`, exit.cause)

@@ -44,6 +44,8 @@ export interface ToolCallsOptions {
   readonly recorder: Recorder
   readonly limits: Limits
   readonly now: () => number
+  /** Makes sure that the execution is still this process's, where that is not known. */
+  readonly confirmLease: () => Effect.Effect<void> | undefined
   readonly recorded: Recorded.Recorded
   /** The journal of another execution that results are taken from. */
   readonly fork: Fork | undefined
@@ -83,7 +85,8 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
         call.state = "started"
         call.tool = tool
         const { answered } = interactions.gatesOf(call)
-        return answered === 0 ? undefined : recorder.progressed(call.seq, { answersSeen: answered, status: "running" })
+        if (answered === 0) return options.confirmLease()
+        return recorder.progressed(call.seq, { answersSeen: answered, status: "running" })
       }
     })
   }

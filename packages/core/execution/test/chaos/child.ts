@@ -1,10 +1,10 @@
 /**
  * A process that runs one program and is killed at the boundary it is told: before or after a write of the history, or an effect of a
- * tool. It says what came of the program if it gets to its end.
+ * tool. It says what came of the program if it gets to its end, or with which error its engine gave the execution up.
  */
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { DBAdapter } from "@executor/sdk"
-import { Effect } from "effect"
+import { Effect, Logger } from "effect"
 import { makeEngine, openDatabase } from "./parts.ts"
 import { makeTools } from "./tools.ts"
 
@@ -16,6 +16,8 @@ export interface Job {
   readonly code: string
   /** The boundary at which it is killed, from 1; none if it is 0. */
   readonly killAt: number
+  /** `SIGSTOP` only stops it. */
+  readonly signal?: "SIGKILL" | "SIGSTOP"
 }
 
 /** What came of a job whose child was not killed. */
@@ -23,12 +25,14 @@ export interface Done {
   readonly boundaries: number
   readonly resultJson: string | undefined
   readonly errorText: string | undefined
+  /** Why the execution is not this process's any more. */
+  readonly interrupted?: string
 }
 
-const run = Effect.fnUntraced(function* ({ code, database, effects, killAt, scope }: Job) {
+const run = Effect.fnUntraced(function* ({ code, database, effects, killAt, scope, signal = "SIGKILL" }: Job) {
   let boundaries = 0
   const tick = () => {
-    if (++boundaries === killAt) process.kill(process.pid, "SIGKILL")
+    if (++boundaries === killAt) process.kill(process.pid, signal)
   }
   const opened = yield* openDatabase(database)
   const adapter = DBAdapter.of({
@@ -53,7 +57,10 @@ const run = Effect.fnUntraced(function* ({ code, database, effects, killAt, scop
 })
 
 process.once("message", (job: Job) => {
-  void Effect.runPromise(Effect.scoped(run(job))).then((done) => {
+  const given = Effect.catchTag(run(job), "ExecutionInterrupted", ({ reason }) =>
+    Effect.succeed<Done>({ boundaries: 0, resultJson: undefined, errorText: undefined, interrupted: reason })
+  )
+  void Effect.runPromise(Effect.scoped(given).pipe(Effect.provide(Logger.layer([])))).then((done) => {
     process.send?.(done)
     process.disconnect()
   })

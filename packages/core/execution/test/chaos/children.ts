@@ -11,7 +11,7 @@ const file = fileURLToPath(new URL("./child.ts", import.meta.url))
 /** Runs jobs. */
 export interface Children {
   /** What came of the job; nothing if its process was killed, which is waited for. */
-  readonly run: (job: Job) => Promise<Done | undefined>
+  readonly run: (job: Job, onStart?: (pid: number) => void) => Promise<Done | undefined>
 }
 
 /** Keeps so many processes waiting. */
@@ -38,7 +38,7 @@ export const make = (waiting: number, compileCache: string): Effect.Effect<Child
         })
       while (ready.length < waiting) ready.push(start())
       return {
-        run: async (job) => {
+        run: async (job, onStart) => {
           const child = await (ready.shift() ?? start())
           ready.push(start())
           return new Promise<Done | undefined>((resolve, reject) => {
@@ -49,6 +49,7 @@ export const make = (waiting: number, compileCache: string): Effect.Effect<Child
               else reject(new Error(`a child ended with ${code ?? signal}`))
             })
             child.send(job)
+            if (child.pid !== undefined) onStart?.(child.pid)
           })
         }
       }

@@ -110,8 +110,10 @@ export const makeToolCalls = (adapter: Adapter) => {
     const ofExecution: Where = { op: "and", conditions: [byId(scopeId, executionId), ...fence(epoch)] }
     const given = { table: "execution", where: { op: "and", conditions: [ofExecution, hasNotEnded] } } as const
     return Effect.catchTag(recordTools(input, [{ ...insert, given }]), "WriteConflict", () =>
-      Effect.catchTag(recordTools(input, [insert, recount(ofExecution, 1)]), "WriteConflict", () =>
-        fencedOr(adapter, scopeId, executionId, epoch, () => noExecution(scopeId, executionId))
+      Effect.catchTag(
+        recordTools(input, [{ ...insert, given: { table: "execution", where: ofExecution } }, recount(ofExecution, 1)]),
+        "WriteConflict",
+        () => fencedOr(adapter, scopeId, executionId, epoch, () => noExecution(scopeId, executionId))
       )
     )
   }
