@@ -53,3 +53,11 @@ export const triggerParameters: { readonly [name: string]: ParameterDocumentatio
   },
   traceparent: { description: "W3C trace context, recorded with the trigger. One that is malformed is left out." }
 }
+
+/** The header that has a submission done once. */
+export const idempotencyParameter: ParameterDocumentation = {
+  description:
+    "Has the submission done once: the same key and code give the same execution, running or finished; other code under the same key " +
+    "is a 409. 1 to 255 characters.",
+  schema: { type: "string", minLength: 1, maxLength: 255, examples: ["0b0e3d5c-2f1e-4f0e-9d7e-1a2b3c4d5e6f"] }
+}

@@ -7,8 +7,14 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
-import { documentation, executionIdParameter, type ParameterDocumentation, triggerParameters } from "./Documentation.ts"
-import { flag, listOf, moment, sort, TriggerHeaders, wholeNumber } from "./Parameters.ts"
+import {
+  documentation,
+  executionIdParameter,
+  idempotencyParameter,
+  type ParameterDocumentation,
+  triggerParameters
+} from "./Documentation.ts"
+import { flag, listOf, moment, sort, SubmissionHeaders, TriggerHeaders, wholeNumber } from "./Parameters.ts"
 import {
   AnswerInvalidProblem,
   ExecutionInterruptedProblem,
@@ -112,7 +118,7 @@ const filterParameters: { readonly [name: string]: ParameterDocumentation } = {
 }
 
 const create = HttpApiEndpoint.post("create", "/executions", {
-  headers: TriggerHeaders,
+  headers: SubmissionHeaders,
   payload: CreateExecutionPayload,
   success: [FinishedOutcome, PausedOutcome],
   error: [ExecutionRefusedProblem, IdempotencyConflictProblem, ExecutionInterruptedProblem]
@@ -122,7 +128,7 @@ const create = HttpApiEndpoint.post("create", "/executions", {
     description:
       "Runs TypeScript to its end, or to the first moment when nothing goes on but waiting for a person. A program that fails is " +
       "a 200 with the status `failed`. The execution goes on when the caller disconnects.",
-    parameters: triggerParameters
+    parameters: { ...triggerParameters, "idempotency-key": idempotencyParameter }
   })
 )
 

@@ -8,6 +8,7 @@ import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { SourcesApi, ToolsApi } from "./CatalogApi.ts"
 import { ExecutionsApi } from "./ExecutionsApi.ts"
+import { JournalsApi } from "./JournalsApi.ts"
 import { Authorization, RequestValidation } from "./Middleware.ts"
 import { EventsApi, SystemApi } from "./SystemApi.ts"
 
@@ -24,7 +25,7 @@ const nameProblems = (document: Record<string, unknown>): Record<string, unknown
 
 /** The contract. */
 export class ExecutorApi extends HttpApi.make("executor")
-  .add(ExecutionsApi, ToolsApi, SourcesApi, EventsApi)
+  .add(ExecutionsApi, JournalsApi, ToolsApi, SourcesApi, EventsApi)
   .middleware(RequestValidation)
   .middleware(Authorization)
   .add(SystemApi)

@@ -156,3 +156,10 @@ export const TriggerHeaders = {
   /** Recorded in the trigger's meta. As its specification says, one that is malformed is left out, not refused. */
   traceparent: Schema.optionalKey(Schema.String)
 }
+
+/** What a submission says beside its body. */
+export const SubmissionHeaders = {
+  ...TriggerHeaders,
+  /** Has it done once. */
+  "idempotency-key": Schema.optionalKey(Schema.String)
+}

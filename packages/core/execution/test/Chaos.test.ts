@@ -30,7 +30,7 @@ const databases = {
 }
 
 /** No call has had its effect twice, but for those that may be repeated. */
-const once = ["write", "guarded", "flaky", "keyed"]
+const once = new Set(["write", "guarded", "flaky", "keyed"])
 
 describe("a process that is killed at any step", () => {
   for (const [name, database] of Object.entries(databases)) {
@@ -89,7 +89,7 @@ describe("a process that is killed at any step", () => {
               const { execution, openCalls, openQuestions } = left
               assert.strictEqual(execution.resultJson ?? undefined, done.resultJson, `${what}: ${execution.errorText}`)
               assert.deepStrictEqual([openCalls, openQuestions], [0, 0], what)
-              const keys = seen.filter(({ tool }) => once.includes(tool)).map(({ key }) => key)
+              const keys = seen.filter(({ tool }) => once.has(tool)).map(({ key }) => key)
               assert.strictEqual(new Set(keys).size, keys.length, `${what}: ${keys.join(" ")}`)
             }),
             { concurrency: 3, discard: true }

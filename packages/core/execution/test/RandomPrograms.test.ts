@@ -2,6 +2,7 @@
  * Random programs whose calls depend on what came back before, and in which order: taken over by another engine at a random point, they
  * never leave their journal. `EXECUTOR_PROPERTY_RUNS` says how many programs, 1,000 by default.
  */
+import type { ExecutionEngine } from "@executor/execution"
 import { CodeExecutor } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { DBAdapter, MemoryAdapter, tool } from "@executor/sdk"
@@ -49,8 +50,18 @@ const codeOf = (lanes: unknown): string => `
   await Promise.all(${JSON.stringify(lanes)}.map(lane))
   return settled.length`
 
+/** One engine after the other loses the execution, at a write of its own: so many. A write takes some turns before it is done and after. */
+const takeover = fc.record({ atWrite: fc.integer({ min: 2, max: 30 }), isWritten: fc.boolean() })
+const turns = fc.integer({ min: 0, max: 5 })
 const cases = (count: number) =>
-  fc.sample(fc.record({ lanes: program, takenAt: fc.integer({ min: 2, max: 30 }) }), { numRuns: count, seed: 4 })
+  fc.sample(
+    fc.record({
+      lanes: program,
+      takeovers: fc.array(takeover, { minLength: 1, maxLength: 3 }),
+      delays: fc.array(fc.tuple(turns, turns), { minLength: 1, maxLength: 20 })
+    }),
+    { numRuns: count, seed: 4 }
+  )
 
 layer(QuickJsExecutor.layer(), { excludeTestServices: true })("random programs", (it) => {
   it.effect(
@@ -58,30 +69,44 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("random programs",
     () =>
       Effect.gen(function* () {
         let taken = 0
-        for (const { lanes, takenAt } of cases(programs)) {
+        for (const { delays, lanes, takeovers } of cases(programs)) {
           const code = codeOf(lanes)
           yield* Effect.scoped(
             Effect.gen(function* () {
               const memory = MemoryAdapter.make()
-              const other = yield* engineOf([work], { adapter: memory, recovery: "resume" })
-              let writes = 0
-              const adapter = DBAdapter.of({
-                ...memory,
-                write: (operations) =>
-                  Effect.suspend(() => {
-                    if (++writes !== takenAt) return memory.write(operations)
-                    taken++
-                    return Effect.andThen(Effect.orDie(other.engine.recover), memory.write(operations))
+              const last = yield* engineOf([work], { adapter: memory, recovery: "resume" })
+              let { engine } = last
+              let delayed = 0
+              for (const { atWrite, isWritten } of takeovers) {
+                const next = engine
+                let writes = 0
+                const adapter = DBAdapter.of({
+                  ...memory,
+                  write: Effect.fnUntraced(function* (operations) {
+                    const isLast = ++writes === atWrite
+                    const [before, after] = delays[delayed++ % delays.length]!
+                    if (isLast && !isWritten) yield* takeOver(next)
+                    for (let turn = 0; turn < before; turn++) yield* nextTurn
+                    const rows = yield* memory.write(operations)
+                    if (isLast && isWritten) yield* takeOver(next)
+                    for (let turn = 0; turn < after; turn++) yield* nextTurn
+                    return rows
                   })
-              })
-              const { engine } = yield* engineOf([work], { adapter, leaseMs: -60_000 })
+                })
+                engine = (yield* engineOf([work], { adapter, recovery: "resume", leaseMs: -60_000 })).engine
+              }
+              const takeOver = (next: ExecutionEngine) =>
+                Effect.andThen(
+                  Effect.sync(() => taken++),
+                  Effect.orDie(next.recover)
+                )
               yield* Effect.exit(engine.executeWithPause(code))
-              const look = Effect.andThen(nextTurn, other.history.rows)
+              const look = Effect.andThen(nextTurn, last.history.rows)
               const [row] = yield* Effect.repeat(look, { until: ([row]) => row?.status !== "running" })
               if (row === undefined) return assert.fail("it is not recorded")
-              assert.strictEqual(row.errorText, null, `${takenAt}: ${code}`)
+              assert.strictEqual(row.errorText, null, `${JSON.stringify({ takeovers, delays })}: ${code}`)
               assert.strictEqual(row.status, "completed")
-              const replayed = yield* other.engine.replay(row.id)
+              const replayed = yield* last.engine.replay(row.id)
               assert.isTrue(replayed.same, code)
             })
           )

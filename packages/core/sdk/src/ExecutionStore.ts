@@ -195,7 +195,10 @@ export class ExecutionStore extends Context.Service<
     /** All questions of a scope that wait for an answer, oldest first. */
     readonly listPendingInteractions: (
       scopeId: ScopeId,
-      options?: { readonly limit?: number | undefined; readonly after?: ExecutionInteraction | undefined }
+      options?: {
+        readonly limit?: number | undefined
+        readonly after?: Pick<ExecutionInteraction, "createdAt" | "id"> | undefined
+      }
     ) => Effect.Effect<ReadonlyArray<ExecutionInteraction>, DBError>
     readonly recordToolCall: (
       input: RecordToolCall,

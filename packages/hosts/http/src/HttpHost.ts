@@ -21,6 +21,7 @@ import { layerAuthorization } from "./Authorize.ts"
 import { withBoundary } from "./Boundary.ts"
 import { layerSourceHandlers, layerToolHandlers } from "./CatalogHandlers.ts"
 import { layerExecutionHandlers } from "./ExecutionHandlers.ts"
+import { layerJournalHandlers } from "./JournalHandlers.ts"
 import { isLoopback, makeGate } from "./Gate.ts"
 import { makeNodeServer } from "./NodeServer.ts"
 import { layerEventHandlers, layerSystemHandlers } from "./SystemHandlers.ts"
@@ -96,6 +97,7 @@ const cannotListen = (host: string, port: number, cause: unknown): HttpHostError
 const handlers = (options: HttpHostOptions, closing: Effect.Effect<void>) =>
   Layer.mergeAll(
     layerExecutionHandlers(options.engine, options.executor),
+    layerJournalHandlers(options.engine, options.executor),
     layerToolHandlers(options.executor),
     layerSourceHandlers(options.executor, { hasToken: options.token !== "none" }),
     layerSystemHandlers(options.engine, options.keepsHistory ?? true),

@@ -194,7 +194,7 @@ layer(TestServer.layer, { excludeTestServices: true })("executions over HTTP", (
 
       const over = yield* answer(interactions[0].id, "accept")
       assert.strictEqual(over.status, 409)
-      assert.strictEqual(over.json.type, "urn:executor:problem:execution-not-paused")
+      assert.strictEqual(over.json.type, "urn:executor:problem:interaction-already-resolved")
     })
   )
 

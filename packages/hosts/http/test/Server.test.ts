@@ -89,6 +89,10 @@ describe("a bug or a broken database", () => {
     executeWithPause: (code) => Effect.die(new Error(`secret of ${code}`)),
     resume: () => Effect.never,
     cancel: () => Effect.never,
+    recover: Effect.never,
+    fork: () => Effect.never,
+    previewFork: () => Effect.never,
+    replay: () => Effect.never,
     getDescription: Effect.succeed(""),
     events: Stream.never,
     droppedWrites: Effect.succeed(0)

@@ -285,7 +285,13 @@ export const listExpired = Effect.fnUntraced(function* (
 export const listPendingInteractions = (
   adapter: Adapter,
   scopeId: ScopeId,
-  { after, limit }: { readonly limit?: number | undefined; readonly after?: ExecutionInteraction | undefined } = {}
+  {
+    after,
+    limit
+  }: {
+    readonly limit?: number | undefined
+    readonly after?: Pick<ExecutionInteraction, "createdAt" | "id"> | undefined
+  } = {}
 ): Effect.Effect<ReadonlyArray<ExecutionInteraction>, DBError> =>
   Effect.flatMap(
     adapter.find({
