@@ -4,7 +4,14 @@
  * Both are the same to a command. An execution that waits for a person waits in the history, and can be left waiting wherever there
  * is one ({@link Backend.survives}).
  */
-import type { FinishedExecution, InteractionAnswer, PausedExecution } from "@executor/execution"
+import type {
+  FinishedExecution,
+  ForkReport,
+  InteractionAnswer,
+  PausedExecution,
+  ReplayOptions,
+  ReplayReport
+} from "@executor/execution"
 import type { Limits } from "@executor/kernel"
 import type {
   Execution,
@@ -30,6 +37,14 @@ export type Outcome =
 export interface SubmitOptions {
   readonly approve: ReadonlyArray<string>
   readonly limits: Partial<typeof Limits.Type>
+  /** Has the submission done once. */
+  readonly idempotencyKey?: string | undefined
+}
+
+/** A question that waits, and whose it is. */
+export interface Waiting {
+  readonly interaction: Interaction
+  readonly execution: Pick<ExecutionSummary, "id" | "codePreview" | "triggerKind" | "createdAt">
 }
 
 /** A question with its answer, without what the person typed: that may be personal, and no surface shows it again. */
@@ -66,6 +81,18 @@ export class Backend extends Context.Service<
     readonly survives: boolean
     readonly submit: (code: string, options: SubmitOptions) => Effect.Effect<Outcome, Failure>
     readonly resume: (id: ExecutionId, answer: InteractionAnswer) => Effect.Effect<Outcome, Failure>
+    /** Runs other code on the journal of an execution. */
+    readonly fork: (
+      id: ExecutionId,
+      code: string,
+      options: SubmitOptions
+    ) => Effect.Effect<{ readonly report: ForkReport; readonly outcome: Outcome }, Failure>
+    /** What a fork would take from the journal; nothing is called. */
+    readonly previewFork: (id: ExecutionId, code: string, options: SubmitOptions) => Effect.Effect<ForkReport, Failure>
+    /** Runs an execution again on its journal alone. */
+    readonly replay: (id: ExecutionId, options: ReplayOptions) => Effect.Effect<ReplayReport, Failure>
+    /** So many of the questions that wait, oldest first. */
+    readonly listWaiting: (limit: number) => Effect.Effect<ReadonlyArray<Waiting>, Failure>
     readonly cancel: (id: ExecutionId) => Effect.Effect<void, Failure>
     /** Writes of the history that failed while this command ran something itself; a server counts its own. */
     readonly droppedWrites: Effect.Effect<number, Failure>

@@ -8,6 +8,7 @@ import { describe, search, sources } from "./commands/Catalog.ts"
 import { doctor } from "./commands/Doctor.ts"
 import { call, cancel, resume, run } from "./commands/Execute.ts"
 import { executions } from "./commands/Executions.ts"
+import { fork, inbox, replay } from "./commands/Journals.ts"
 import { mcp, serve, token } from "./commands/Serve.ts"
 import type { Composition } from "./Composition.ts"
 import { CommandFailed, exitCodes, ExitStatus, type Failure, UsageError } from "./Failure.ts"
@@ -34,7 +35,7 @@ const command = Flags.root.pipe(
     { command: "executor executions list", description: "See what was done" }
   ]),
   Command.withSubcommands([
-    { group: "Do", commands: [run, call, resume, cancel] },
+    { group: "Do", commands: [run, call, inbox, resume, cancel, fork, replay] },
     { group: "Look", commands: [search, describe, sources, executions] },
     { group: "Serve and maintain", commands: [serve, mcp, token, doctor] }
   ])

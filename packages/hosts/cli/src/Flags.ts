@@ -25,6 +25,13 @@ export const repeatedFlag = (name: string, metavar: string, description: string)
 /** One JSON document on stdout. */
 export const json = switchFlag("json", "Print one JSON document, for programs")
 
+/** A submission that is done once. */
+export const idempotencyKey = textFlag(
+  "idempotency-key",
+  "key",
+  "Have it done once: the same key and code give the same execution, running or finished"
+)
+
 /** Approvals granted beforehand. */
 export const approve = repeatedFlag(
   "approve",

@@ -85,18 +85,46 @@ export const make = ({ engine, executor, keepsHistory }: LocalParts, caller: Cal
       ...(caller.user === undefined ? {} : { user: caller.user })
     }
   }
+  /** Runs something new, which is cancelled with the command. */
+  const running = <A, E extends { readonly _tag: string; readonly message: string }>(
+    run: (engine: ExecutionEngine, onStart: (id: ExecutionId) => void) => Effect.Effect<A, E>
+  ): Effect.Effect<A, Failure> =>
+    Effect.flatMap(engine, (engine) =>
+      Effect.suspend(() => {
+        let started: ExecutionId | undefined
+        return run(engine, (id) => void (started = id)).pipe(
+          Effect.mapError(toFailure),
+          Effect.onInterrupt(() => (started === undefined ? Effect.void : Effect.ignore(engine.cancel(started))))
+        )
+      })
+    )
   return {
     survives: keepsHistory,
-    submit: (code, { approve, limits }) =>
-      Effect.flatMap(engine, (engine) =>
-        Effect.suspend(() => {
-          let started: ExecutionId | undefined
-          const onStart = (id: ExecutionId): void => void (started = id)
-          return engine.executeWithPause(code, { trigger, approve, limits, onStart }).pipe(
-            Effect.mapBoth({ onSuccess: toOutcome, onFailure: toFailure }),
-            Effect.onInterrupt(() => (started === undefined ? Effect.void : Effect.ignore(engine.cancel(started))))
+    submit: (code, options) =>
+      running((engine, onStart) =>
+        Effect.map(engine.executeWithPause(code, { ...options, trigger, onStart }), toOutcome)
+      ),
+    fork: (id, code, options) =>
+      running((engine, onStart) =>
+        Effect.map(engine.fork(id, code, { ...options, trigger, onStart }), ({ outcome, report }) => ({
+          report,
+          outcome: toOutcome(outcome)
+        }))
+      ),
+    previewFork: (id, code, { limits }) =>
+      Effect.flatMap(engine, (engine) => Effect.mapError(engine.previewFork(id, code, { limits }), toFailure)),
+    replay: (id, options) => Effect.flatMap(engine, (engine) => Effect.mapError(engine.replay(id, options), toFailure)),
+    listWaiting: (limit) =>
+      executor.executions.listPendingInteractions(scope, { limit }).pipe(
+        Effect.flatMap((interactions) =>
+          Effect.forEach(interactions, (interaction) =>
+            Effect.map(executor.executions.getParts(scope, interaction.executionId, []), ({ execution }) => ({
+              interaction: withoutPrivate(interaction),
+              execution
+            }))
           )
-        })
+        ),
+        Effect.mapError(toFailure)
       ),
     resume: (id, answer) =>
       Effect.flatMap(engine, (engine) =>

@@ -5,19 +5,21 @@
  * from the answer; until then it is recognised in the history by the `traceparent` that this command gave it.
  */
 import {
+  type DivergenceRecord,
   type ExecutionOutcomeRecord,
   ExecutionWithInteractionRecord,
   type ExecutorClient,
+  type ForkReportRecord,
   makeClient,
   userName
 } from "@executor/api"
-import type { FinishedExecution } from "@executor/execution"
-import { ExecutionId, type ExportOptions } from "@executor/sdk"
+import type { Divergence, FinishedExecution, ForkReport } from "@executor/execution"
+import { ExecutionId, type ExportOptions, maxListLimit } from "@executor/sdk"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Effect, Predicate, Schedule, Schema, Stream } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { randomBytes } from "node:crypto"
-import type { Backend, Outcome } from "./Backend.ts"
+import type { Backend, Outcome, SubmitOptions } from "./Backend.ts"
 import { CommandFailed, type Failure, UsageError } from "./Failure.ts"
 import type { Caller } from "./LocalBackend.ts"
 
@@ -93,6 +95,21 @@ const toOutcome = (record: ExecutionOutcomeRecord): Outcome => {
   }
 }
 
+const toDivergence = (record: DivergenceRecord | undefined): Divergence | undefined =>
+  record && { recorded: record.recorded, made: record.made }
+
+const toReport = ({ divergence, recorded, reused }: ForkReportRecord): ForkReport => ({
+  recorded,
+  reused,
+  divergence: toDivergence(divergence)
+})
+
+const payloadOf = (code: string, { approve, limits }: Omit<SubmitOptions, "idempotencyKey">) => ({
+  code,
+  ...(approve.length === 0 ? {} : { approve }),
+  ...(Object.keys(limits).length === 0 ? {} : { limits })
+})
+
 /** A trace of its own for a submission, in the form of the W3C's Trace Context. */
 const makeTraceparent = (): string => `00-${randomBytes(16).toString("hex")}-${randomBytes(8).toString("hex")}-01`
 
@@ -137,17 +154,13 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
   const backend: Backend["Service"] = {
     survives: true,
     droppedWrites: Effect.succeed(0),
-    submit: (code, { approve, limits }) =>
+    submit: (code, { idempotencyKey, ...options }) =>
       Effect.suspend(() => {
         const traceparent = makeTraceparent()
         return client.executions
           .create({
-            headers: { traceparent },
-            payload: {
-              code,
-              ...(approve.length === 0 ? {} : { approve }),
-              ...(Object.keys(limits).length === 0 ? {} : { limits })
-            }
+            headers: clean({ traceparent, "idempotency-key": idempotencyKey }),
+            payload: payloadOf(code, options)
           })
           .pipe(
             Effect.map(toOutcome),
@@ -175,6 +188,40 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
           mapped,
           Effect.onInterrupt(() => giveUp(client.executions.cancel({ params: { id } })))
         ),
+    fork: (id, code, options) =>
+      mapped(
+        Effect.flatMap(
+          client.journals.fork({ params: { id }, headers: {}, payload: payloadOf(code, options) }),
+          ({ outcome, report }) =>
+            outcome === undefined
+              ? Effect.die("a fork without an outcome")
+              : Effect.succeed({ report: toReport(report), outcome: toOutcome(outcome) })
+        )
+      ),
+    previewFork: (id, code, options) =>
+      mapped(
+        Effect.map(
+          client.journals.fork({ params: { id }, headers: {}, payload: { ...payloadOf(code, options), dryRun: true } }),
+          ({ report }) => toReport(report)
+        )
+      ),
+    replay: (id, options) =>
+      mapped(
+        Effect.map(
+          client.journals.replay({ params: { id }, payload: { anyBuild: options.anyBuild === true } }),
+          (replayed) => ({
+            ...replayed,
+            divergence: toDivergence(replayed.divergence)
+          })
+        )
+      ),
+    listWaiting: (limit) =>
+      mapped(
+        Effect.map(
+          client.journals.inbox({ query: { limit: Math.min(limit, maxListLimit) } }),
+          (page) => page.interactions
+        )
+      ),
     cancel: (id) => mapped(client.executions.cancel({ params: { id } })),
     activity: Stream.empty,
     searchTools: (query) =>

@@ -31,7 +31,7 @@ const reportDropped = Effect.fnUntraced(function* ({ backend, logFile }: Opened)
  * Opens the backend, runs what `start` makes of it to its end, and reports. `isNew` tells a new execution, which needs no history, from
  * one that goes on.
  */
-const execute = Effect.fn("Execute.execute")(function* (
+export const execute = Effect.fn("Execute.execute")(function* (
   input: { readonly json: boolean; readonly [flag: string]: unknown },
   isNew: boolean,
   start: (opened: Opened) => Effect.Effect<Effect.Effect<Outcome, Failure>, Failure, Process>
@@ -45,6 +45,11 @@ const execute = Effect.fn("Execute.execute")(function* (
   yield* report(outcome, { json: input.json, waitedMs: performance.now() - started, server, dataDir, keepsHistory })
   yield* reportDropped(opened)
 }, Effect.scoped)
+
+const submitOptions = (input: {
+  readonly approve: ReadonlyArray<string>
+  readonly idempotencyKey: Option.Option<string>
+}) => ({ approve: input.approve, idempotencyKey: Option.getOrUndefined(input.idempotencyKey) })
 
 const readCode = Effect.fnUntraced(function* (file: Option.Option<string>, eval_: Option.Option<string>) {
   if (Option.isSome(eval_)) {
@@ -68,12 +73,13 @@ export const run = Command.make(
     eval: Flags.textFlag("eval", "code", "Run this code").pipe(Flag.withAlias("e")),
     json: Flags.json,
     approve: Flags.approve,
+    idempotencyKey: Flags.idempotencyKey,
     ...Flags.limits
   },
   Effect.fn(function* (input) {
     const code = yield* readCode(input.file, input.eval)
     yield* execute(input, true, ({ backend, limits }) =>
-      Effect.succeed(backend.submit(code, { approve: input.approve, limits }))
+      Effect.succeed(backend.submit(code, { ...submitOptions(input), limits }))
     )
   })
 ).pipe(
@@ -110,6 +116,7 @@ export const call = Command.make(
     ),
     json: Flags.json,
     approve: Flags.approve,
+    idempotencyKey: Flags.idempotencyKey,
     ...Flags.limits
   },
   Effect.fn(function* (input) {
@@ -122,7 +129,7 @@ export const call = Command.make(
       Effect.fnUntraced(function* ({ backend, limits }) {
         const args = yield* ToolArguments.read(input.tool, input.arguments, backend.describeTool(input.tool))
         const code = ToolArguments.program(input.tool, args)
-        return backend.submit(code, { approve: input.approve, limits: withRoomFor(code, limits) })
+        return backend.submit(code, { ...submitOptions(input), limits: withRoomFor(code, limits) })
       })
     )
   })
@@ -142,7 +149,7 @@ export const call = Command.make(
   ])
 )
 
-const executionId = Argument.String("id").pipe(Argument.withDescription("The execution's id"))
+export const executionId = Argument.String("id").pipe(Argument.withDescription("The execution's id"))
 
 /** An id as it was typed. */
 export const parseId = (text: string): Effect.Effect<ExecutionId, UsageError> =>

@@ -1,0 +1,148 @@
+/**
+ * The commands about journals: `fork`, `replay`, and `inbox`, which lists everything that waits for a person.
+ */
+import type { CallShape, Divergence, ForkReport } from "@executor/execution"
+import { type ElicitationRequest, maxListLimit } from "@executor/sdk"
+import { Effect } from "effect"
+import { Command, Flag } from "effect/cli"
+import type { Waiting } from "../Backend.ts"
+import { exitCodes, ExitStatus } from "../Failure.ts"
+import * as Flags from "../Flags.ts"
+import { readText } from "../Input.ts"
+import * as Output from "../Output.ts"
+import { Process } from "../Process.ts"
+import { questionText } from "../Report.ts"
+import { printTable } from "../Table.ts"
+import { open } from "../Target.ts"
+import { neutraliseLine, truncate } from "../Text.ts"
+import { parseLimit } from "./Catalog.ts"
+import { execute, executionId, parseId } from "./Execute.ts"
+
+/** Arguments in a line of text. */
+const maxArguments = 200
+
+const callText = (call: CallShape | undefined): string =>
+  call === undefined ? "nothing" : `${call.path}(${truncate(neutraliseLine(call.argsJson ?? ""), maxArguments)})`
+
+const divergenceText = ({ made, recorded }: Divergence): string =>
+  `call ${made?.seq ?? recorded?.seq ?? 0}: recorded was ${callText(recorded)}, made was ${callText(made)}`
+
+const reportText = ({ divergence, recorded, reused }: ForkReport, does: "went" | "would go"): string => {
+  const taken = `${reused} of ${recorded} calls ${does === "went" ? "were" : "would be"} reused`
+  return divergence === undefined ? `${taken}.` : `${taken}; it ${does} live at ${divergenceText(divergence)}.`
+}
+
+/** `executor fork`. */
+export const fork = Command.make(
+  "fork",
+  {
+    id: executionId,
+    code: Flag.String("code").pipe(
+      Flag.withMetavar("file"),
+      Flag.withDescription("The TypeScript file that is to run instead; - for standard input")
+    ),
+    dryRun: Flags.switchFlag("dry-run", "Only say what would be reused; nothing is called"),
+    json: Flags.json,
+    approve: Flags.approve,
+    ...Flags.limits
+  },
+  Effect.fn(function* (input) {
+    const id = yield* parseId(input.id)
+    const code = yield* readText(input.code)
+    if (input.dryRun) {
+      const { env } = yield* Process
+      const { backend, limits } = yield* open(yield* Flags.target, env, { limitFlags: Flags.limitFlagsOf(input) })
+      const preview = yield* backend.previewFork(id, code, { approve: input.approve, limits })
+      return yield* input.json ? Output.json(JSON.stringify(preview)) : Output.result(reportText(preview, "would go"))
+    }
+    const output = yield* Output.Output
+    yield* execute(input, false, ({ backend, limits }) =>
+      Effect.succeed(
+        Effect.flatMap(backend.fork(id, code, { approve: input.approve, limits }), ({ outcome, report }) =>
+          Output.notice(reportText(report, "went")).pipe(
+            Effect.provideService(Output.Output, output),
+            Effect.as(outcome)
+          )
+        )
+      )
+    )
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription(
+    "Run corrected code on the journal of an execution that has ended. Calls that are the same take their recorded results; from the " +
+      "first that is not, all are made. So a script that failed at its last step does not repeat its writes."
+  ),
+  Command.withShortDescription("Fix and continue"),
+  Command.withExamples([
+    { command: "executor fork <id> --code fixed.ts --dry-run", description: "See what would be reused" },
+    { command: "executor fork <id> --code fixed.ts", description: "Run it" }
+  ])
+)
+
+/** `executor replay`. */
+export const replay = Command.make(
+  "replay",
+  {
+    id: executionId,
+    anyBuild: Flags.switchFlag("any-build", "Try it even though another version of the sandbox wrote the journal"),
+    json: Flags.json
+  },
+  Effect.fn(function* (input) {
+    const { env } = yield* Process
+    const { backend } = yield* open(yield* Flags.target, env)
+    const replayed = yield* backend.replay(yield* parseId(input.id), { anyBuild: input.anyBuild })
+    if (!replayed.same) yield* (yield* ExitStatus).set(exitCodes.failed)
+    if (input.json) return yield* Output.json(JSON.stringify(replayed))
+    if (replayed.same) return yield* Output.result(`same: ${replayed.calls} calls, ${replayed.recorded.status}`)
+    if (replayed.divergence !== undefined) {
+      return yield* Output.result(`different: at ${divergenceText(replayed.divergence)}`)
+    }
+    const endText = ({ errorText, resultJson, status }: typeof replayed.recorded) =>
+      `${status} ${neutraliseLine(errorText ?? resultJson ?? "")}`.trim()
+    yield* Output.result(`different\nrecorded: ${endText(replayed.recorded)}\nreplayed: ${endText(replayed.replayed)}`)
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription(
+    "Run an execution that has ended again on its journal alone, and compare the ends. Nothing is called and nothing recorded. Exit " +
+      "code 0: the same, 1: different."
+  ),
+  Command.withShortDescription("Run again for free, and compare"),
+  Command.withExamples([{ command: "executor replay <id>", description: "Test a script with its own history" }])
+)
+
+const questionOf = ({ interaction }: Waiting): string =>
+  questionText(JSON.parse(interaction.payloadJson) as ElicitationRequest)
+
+const toolOf = ({ interaction }: Waiting): string =>
+  (JSON.parse(interaction.payloadJson) as ElicitationRequest).toolPath ?? ""
+
+/** `executor inbox`. */
+export const inbox = Command.make(
+  "inbox",
+  {
+    limit: Flags.textFlag("limit", "count", `How many at most, up to ${maxListLimit} (${maxListLimit})`),
+    json: Flags.json
+  },
+  Effect.fn(function* ({ json, limit }) {
+    const { env } = yield* Process
+    const { backend } = yield* open(yield* Flags.target, env)
+    const waiting = yield* backend.listWaiting((yield* parseLimit(limit, maxListLimit)) ?? maxListLimit)
+    if (json) return yield* Output.json(JSON.stringify({ interactions: waiting }))
+    if (waiting.length === 0) return yield* Output.notice("Nothing waits for a person.")
+    yield* printTable<Waiting>(
+      [
+        { header: "EXECUTION", value: ({ execution }) => execution.id },
+        { header: "QUESTION", value: ({ interaction }) => interaction.id, dispensable: 1 },
+        { header: "ASKED", value: ({ interaction }) => new Date(interaction.createdAt).toISOString(), dispensable: 2 },
+        { header: "TOOL", value: toolOf, dispensable: 3 },
+        { header: "ASKS", value: questionOf, flexible: true }
+      ],
+      waiting
+    )
+    yield* Output.notice("Answer one with: executor resume <execution> --interaction <question> --accept")
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription("List everything that waits for a person, over all executions, oldest first."),
+  Command.withShortDescription("List what waits for a person"),
+  Command.withExamples([{ command: "executor inbox --json", description: "For programs" }])
+)
