@@ -98,7 +98,7 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("random programs",
               const takeOver = (next: ExecutionEngine) =>
                 Effect.andThen(
                   Effect.sync(() => taken++),
-                  Effect.orDie(next.recover)
+                  Effect.uninterruptible(Effect.orDie(next.recover))
                 )
               yield* Effect.exit(engine.executeWithPause(code))
               const look = Effect.andThen(nextTurn, last.history.rows)
