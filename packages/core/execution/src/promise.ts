@@ -12,7 +12,7 @@
  * Everything else of `@executor/execution` is exported here too. What an effect would fail with, the promise rejects with: the
  * same error classes, told apart by `instanceof` or `_tag`. A program that fails is no rejection: look at `status` and `error`.
  */
-import { CodeExecutor, type Limits } from "@executor/kernel"
+import { CodeExecutor } from "@executor/kernel"
 import {
   type ExecutionId,
   type PromiseElicitationHandler,
@@ -20,25 +20,28 @@ import {
   runPromise
 } from "@executor/sdk/promise"
 import { Effect, Exit, Layer, Scope, Stream } from "effect"
-import { createExecutionEngine as createEffectEngine } from "./Engine.ts"
+import { createExecutionEngine as createEffectEngine, type ExecutionEngineOptions } from "./Engine.ts"
 import type {
   ExecutionEngine,
   ExecutionEvent,
   ExecutionOptions,
   ExecutionOutcome,
   FinishedExecution,
-  InteractionAnswer
+  ForkOutcome,
+  ForkReport,
+  InteractionAnswer,
+  RecoveryReport,
+  ReplayOptions,
+  ReplayReport
 } from "./ExecutionEngine.ts"
 
 export * from "./index.ts"
 
 /** What an engine is made of. */
-export interface PromiseExecutionEngineOptions {
+export interface PromiseExecutionEngineOptions extends Omit<ExecutionEngineOptions, "executor" | "codeExecutor"> {
   readonly executor: PromiseExecutor
   /** The sandbox, such as `QuickJsExecutor.layer()`. It is closed with the engine. */
   readonly codeExecutor: Layer.Layer<CodeExecutor>
-  /** The limits of executions that do not change them. */
-  readonly limits?: Limits | undefined
 }
 
 /** Options of `execute`. */
@@ -59,13 +62,25 @@ export interface PromiseExecutionEngine {
   readonly resume: (executionId: ExecutionId, answer: InteractionAnswer) => Promise<ExecutionOutcome>
   /** See `ExecutionEngine.cancel`. */
   readonly cancel: (executionId: ExecutionId) => Promise<void>
+  /** See `ExecutionEngine.recover`. */
+  readonly recover: () => Promise<RecoveryReport>
+  /** See `ExecutionEngine.fork`. */
+  readonly fork: (executionId: ExecutionId, code: string, options?: ExecutionOptions) => Promise<ForkOutcome>
+  /** See `ExecutionEngine.previewFork`. */
+  readonly previewFork: (
+    executionId: ExecutionId,
+    code: string,
+    options?: Pick<ExecutionOptions, "limits">
+  ) => Promise<ForkReport>
+  /** See `ExecutionEngine.replay`. */
+  readonly replay: (executionId: ExecutionId, options?: ReplayOptions) => Promise<ReplayReport>
   /** What an agent is told before it writes code. */
   readonly getDescription: () => Promise<string>
   /** What happens from now on. A reader that lags loses the oldest events. */
   readonly events: () => AsyncIterable<ExecutionEvent>
   /** History writes that failed or took too long since the engine was made. */
   readonly droppedWrites: () => Promise<number>
-  /** Ends what runs or waits, as `cancelled`, and closes the sandbox. The executor stays open. */
+  /** Hands over or cancels what runs, as the engine was made, and closes the sandbox. The executor stays open. */
   readonly close: () => Promise<void>
   readonly [Symbol.asyncDispose]: () => Promise<void>
   /** The same engine for code that uses Effect. */
@@ -80,7 +95,7 @@ export const createExecutionEngine = async (
   const make = Effect.gen(function* () {
     const context = yield* Layer.build(options.codeExecutor)
     const codeExecutor = yield* Effect.provide(CodeExecutor, context)
-    return yield* createEffectEngine({ executor: options.executor.effect, codeExecutor, limits: options.limits })
+    return yield* createEffectEngine({ ...options, executor: options.executor.effect, codeExecutor })
   })
   const engine = await runPromise(
     Effect.onError(Scope.provide(make, scope), (cause) => Scope.close(scope, Exit.failCause(cause)))
@@ -98,6 +113,10 @@ export const createExecutionEngine = async (
     executeWithPause: (code, options) => runPromise(engine.executeWithPause(code, options)),
     resume: (executionId, answer) => runPromise(engine.resume(executionId, answer)),
     cancel: (executionId) => runPromise(engine.cancel(executionId)),
+    recover: () => runPromise(engine.recover),
+    fork: (executionId, code, options) => runPromise(engine.fork(executionId, code, options)),
+    previewFork: (executionId, code, options) => runPromise(engine.previewFork(executionId, code, options)),
+    replay: (executionId, options) => runPromise(engine.replay(executionId, options)),
     getDescription: () => runPromise(engine.getDescription),
     events: () => Stream.toAsyncIterable(engine.events),
     droppedWrites: () => runPromise(engine.droppedWrites),

@@ -81,6 +81,17 @@ describe("an engine with promises", () => {
     assert.strictEqual(executions[0]?.execution.status, "cancelled")
   })
 
+  it("runs journals again", async () => {
+    await using made = await make()
+    const { executionId } = await made.engine.execute("throw new Error(String(await tools.search({ query: 'x' })))")
+    assert.isTrue((await made.engine.replay(executionId)).same)
+    const fixed = "return (await tools.search({ query: 'x' })).length"
+    assert.deepInclude(await made.engine.previewFork(executionId, fixed), { reused: 1, recorded: 1 })
+    const { outcome } = await made.engine.fork(executionId, fixed)
+    assert.strictEqual(outcome.status, "completed")
+    assert.deepStrictEqual(await made.engine.recover(), { continued: 0, ended: 0, expired: 0 })
+  })
+
   it("leaves what waits for a person waiting when it is closed", async () => {
     const made = await make()
     const paused = await made.engine.executeWithPause("return await tools.local.remove()")

@@ -242,10 +242,11 @@ const askLegacy = (exchange: Exchange) => (interaction: PendingInteraction) =>
   exchange.caller.era === "legacy" ? elicit(exchange, interaction) : Option.none()
 
 /** Runs code. */
-export const execute = (exchange: Exchange, code: string) =>
+export const execute = (exchange: Exchange, code: string, idempotencyKey: string | undefined) =>
   run(
     exchange,
-    ({ onStart }) => exchange.engine.executeWithPause(code, { trigger: exchange.caller.trigger, onStart }),
+    ({ onStart }) =>
+      exchange.engine.executeWithPause(code, { trigger: exchange.caller.trigger, idempotencyKey, onStart }),
     { answer: askLegacy(exchange) }
   )
 

@@ -77,7 +77,8 @@ const callTool = (
   if (params.name === "execute") {
     return Result.match(decodeArguments("execute", ExecuteArguments, params.arguments), {
       onFailure: (message) => Effect.succeed(ToolResult.refused(message)),
-      onSuccess: ({ code }) => (state === undefined ? Exchange.execute(exchange, code) : proceed())
+      onSuccess: ({ code, idempotencyKey }) =>
+        state === undefined ? Exchange.execute(exchange, code, idempotencyKey) : proceed()
     })
   }
   return Result.match(decodeArguments("resume", ResumeArguments, params.arguments), {

@@ -12,7 +12,14 @@ import { Result, Schema, SchemaIssue } from "effect"
 export const ExecuteArguments = Schema.Struct({
   code: Schema.String.annotate({
     description: "TypeScript to run. Top-level await and return work; what is returned is the result."
-  })
+  }),
+  idempotencyKey: Schema.optionalKey(
+    Schema.NonEmptyString.annotate({
+      description:
+        "Has the code run once: the same key and code give the same execution, running or finished. Use a new one for each task, and the " +
+        "same one to try again when an answer was lost."
+    })
+  )
 })
 
 /** The arguments of `resume`. */

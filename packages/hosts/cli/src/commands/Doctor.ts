@@ -1,8 +1,8 @@
 /**
  * The command that looks whether everything is as it should be: `doctor`.
  */
-import type { ExecutionStatus, Source } from "@executor/sdk"
-import { Effect, Result } from "effect"
+import type { ExecutionStatus, Source, ExecutionSummary, Where } from "@executor/sdk"
+import { Clock, Effect, Result } from "effect"
 import { Command } from "effect/cli"
 import { access, constants, readFile, stat, statfs } from "node:fs/promises"
 import { dirname } from "node:path"
@@ -72,10 +72,11 @@ const checkSettings = (folder: string, env: Environment) =>
 
 const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`
 
-/** Rows that say that they go on, and whose process is gone. They are read in pages, oldest work being rare. */
+/** Rows that say that they run, and whose process is gone. They are read in pages, oldest work being rare. */
 const countAbandoned = Effect.fnUntraced(function* ({ executor }: LocalParts) {
   const scope = executor.scopes[0]
-  const statusFilter: ReadonlyArray<ExecutionStatus> = ["pending", "running", "waiting_for_interaction"]
+  const statusFilter: ReadonlyArray<ExecutionStatus> = ["pending", "running"]
+  const now = yield* Clock.currentTimeMillis
   let abandoned = 0
   let cursor: string | undefined
   do {
@@ -84,10 +85,45 @@ const countAbandoned = Effect.fnUntraced(function* ({ executor }: LocalParts) {
       limit: 100,
       ...(cursor === undefined ? {} : { cursor })
     })
-    abandoned += page.executions.filter(({ execution }) => isGone(execution.owner)).length
+    abandoned += page.executions.filter(({ execution }) => isStuck(execution, now)).length
     cursor = page.nextCursor
   } while (cursor !== undefined)
   return abandoned
+})
+
+/** Nobody runs it: its lease has run out, or its process is known to be gone. */
+const isStuck = ({ leaseUntil, owner }: ExecutionSummary, now: number): boolean =>
+  (leaseUntil ?? 0) <= now || isGone(owner)
+
+/** What waits for a person, and how much of it is about calls whose effect is not known. */
+const checkWaiting = Effect.fnUntraced(function* ({ adapter, executor }: LocalParts) {
+  const scope = executor.scopes[0]
+  const pending: Where = {
+    op: "and",
+    conditions: [
+      { op: "eq", column: "scope_id", value: scope },
+      { op: "eq", column: "status", value: "pending" }
+    ]
+  }
+  const table = "execution_interaction"
+  const waiting = yield* adapter.count({ table, where: pending })
+  const inDoubt = yield* adapter.count({
+    table,
+    where: { op: "and", conditions: [pending, { op: "eq", column: "purpose", value: "in_doubt" }] }
+  })
+  const [oldest] = yield* executor.executions.listPendingInteractions(scope, { limit: 1 })
+  const since = oldest === undefined ? "" : `, the oldest since ${new Date(oldest.createdAt).toISOString()}`
+  return [
+    waiting === 0
+      ? ok("waiting", "nothing waits for a person")
+      : note("waiting", `${plural(waiting, "question waits", "questions wait")} for a person${since}: executor inbox`),
+    inDoubt === 0
+      ? ok("in doubt", "none")
+      : problem(
+          "in doubt",
+          `of ${plural(inDoubt, "call", "calls")} nobody knows the effect: look, and answer in executor inbox`
+        )
+  ]
 })
 
 /** What the log tells of executions whose history could not be written, perhaps not even their row. */
@@ -143,8 +179,10 @@ const checkHistory = Effect.fnUntraced(function* (parts: LocalParts) {
       ? ok("abandoned executions", "none")
       : problem(
           "abandoned executions",
-          `${plural(abandoned, "execution says that it goes on, but its process is", "executions say that they go on, but their processes are")} gone`
-        )
+          `${plural(abandoned, "execution says that it goes on, but its process is", "executions say that they go on, but their processes are")} gone: ` +
+            "executor serve goes on with them"
+        ),
+    ...(yield* checkWaiting(parts))
   ]
 })
 
