@@ -60,9 +60,10 @@ process.once("message", (job: Job) => {
   const given = Effect.catchTag(run(job), "ExecutionInterrupted", ({ reason }) =>
     Effect.succeed<Done>({ boundaries: 0, resultJson: undefined, errorText: undefined, interrupted: reason })
   )
-  void Effect.runPromise(Effect.scoped(given).pipe(Effect.provide(Logger.layer([])))).then((done) => {
+  const told = Effect.map(Effect.scoped(given), (done) => {
     process.send?.(done)
     process.disconnect()
   })
+  void Effect.runPromise(Effect.provide(told, Logger.layer([])))
 })
 process.send?.("ready")

@@ -35,9 +35,10 @@ const race = Effect.fnUntraced(function* ({ database, effects, ids, number, scop
 
 process.once("message", (message: Race) => {
   // On a busy machine a write may take longer than it may: what matters is what was done.
-  void Effect.runPromise(Effect.scoped(race(message)).pipe(Effect.provide(Logger.layer([])))).then(() => {
+  const told = Effect.map(Effect.scoped(race(message)), () => {
     process.send?.("done")
     process.disconnect()
   })
+  void Effect.runPromise(Effect.provide(told, Logger.layer([])))
 })
 process.send?.("ready")
