@@ -197,7 +197,7 @@ describe("approval", () => {
           assert.deepStrictEqual(started, [])
           return answer({ action: "accept" })(request)
         },
-        onStart: (tool) => started.push(tool.path)
+        onStart: (tool) => void started.push(tool.path)
       })
       assert.strictEqual(result, "removed")
       assert.deepStrictEqual(started, ["local.remove"])

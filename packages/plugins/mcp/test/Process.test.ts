@@ -289,7 +289,7 @@ describe("time", () => {
           {},
           {
             onElicitation: () => Effect.succeed({ action: "accept" }),
-            onStart: () => Deferred.doneUnsafe(started, Exit.void)
+            onStart: () => void Deferred.doneUnsafe(started, Exit.void)
           }
         )
       )

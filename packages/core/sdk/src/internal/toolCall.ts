@@ -55,7 +55,7 @@ export const callTool = (
           const run = Effect.suspend(() => {
             const run = () => entry.run(validation.value, context)
             const first = options?.onStart?.(entry.tool)
-            return first === undefined ? run() : Effect.flatMap(first, run)
+            return Effect.isEffect(first) ? Effect.flatMap(first, run) : run()
           })
           return entry.tool.requiresApproval ? Effect.andThen(askApproval(context), run) : run
         }
