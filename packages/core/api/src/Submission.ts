@@ -60,6 +60,9 @@ export const ResumeExecutionPayload = Schema.Struct({
   ),
   interactionId: Schema.optionalKey(
     ExecutionInteractionId.annotate({ description: "Which question, when several wait; the oldest without it." })
+  ),
+  anyBuild: Schema.optionalKey(
+    Schema.Boolean.annotate({ description: "Goes on even though another build of the sandbox wrote the journal." })
   )
 }).annotate({ identifier: "ResumeExecution" })
 export type ResumeExecutionPayload = typeof ResumeExecutionPayload.Type

@@ -132,9 +132,12 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
       Effect.catchTag(["ExecutionNotFree", "ExecutionNotFound"], () => Effect.succeed("gone" as const))
     )
 
-  const restore = (journal: ExecutionJournal): Effect.Effect<Submission.Submission, ExecutionNotResumable> =>
+  const restore = (
+    journal: ExecutionJournal,
+    anyBuild = false
+  ): Effect.Effect<Submission.Submission, ExecutionNotResumable> =>
     Effect.suspend(() => {
-      const problem = whyNotResumable(journal, codeExecutor.build)
+      const problem = whyNotResumable(journal, codeExecutor.build, anyBuild)
       if (problem !== undefined) return problem
       return Effect.mapError(
         Submission.restore(journal.execution, journal.optionsJson, limits),
@@ -153,29 +156,30 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
     const response = content === undefined ? { action } : { action, content }
     const problem = yield* answerProblem(request, response, question.purpose)
     if (problem !== undefined) return yield* new AnswerInvalid({ executionId: id, message: problem })
-    const submission = yield* restore(journal)
     const written = { id: question.id, resolution: resolutionOf(response, given.resolvedBy ?? null) }
     // A holder may give it up, and somebody take it, between two tries; hardly twice.
     for (let attempt = 0; ; attempt++) {
-      const claimed = yield* Effect.result(claimNow(id, written))
-      if (Result.isSuccess(claimed)) {
-        const at = yield* Clock.currentTimeMillis
-        parts.events.publish({
-          _tag: "InteractionResolved",
-          executionId: id,
-          interactionId: question.id,
-          action,
-          at
-        })
-        return yield* go(yield* journalOf(id), submission, claimed.success)
-      }
-      const error = claimed.failure
-      if (error._tag !== "ExecutionNotFree") return yield* error
-      if (error.reason === "ended") return yield* notPaused((yield* store.get(scopeId, id)).execution)
       const at = yield* Clock.currentTimeMillis
       const told = yield* Effect.result(store.answerHeld(scopeId, id, written, at))
       if (Result.isSuccess(told)) return undefined
-      if (told.failure._tag !== "ExecutionNotFree" || attempt === 3) return yield* told.failure
+      const error = told.failure
+      if (error._tag !== "ExecutionNotFree" || attempt === 3) return yield* error
+      if (error.reason === "ended") return yield* notPaused((yield* store.get(scopeId, id)).execution)
+      // Nobody holds it, so it goes on here, if it can.
+      const submission = yield* restore(journal, given.anyBuild)
+      const claimed = yield* Effect.result(claimNow(id, written))
+      if (Result.isFailure(claimed)) {
+        if (claimed.failure._tag === "ExecutionNotFree") continue
+        return yield* claimed.failure
+      }
+      parts.events.publish({
+        _tag: "InteractionResolved",
+        executionId: id,
+        interactionId: question.id,
+        action,
+        at
+      })
+      return yield* go(yield* journalOf(id), submission, claimed.success)
     }
   })
 

@@ -98,6 +98,8 @@ export interface InteractionAnswer {
   readonly interactionId?: ExecutionInteractionId | undefined
   /** Who answers: recorded with the interaction. */
   readonly resolvedBy?: string | undefined
+  /** Goes on even though another build of the sandbox wrote the journal: the code may take another way, and fail as `Diverged`. */
+  readonly anyBuild?: boolean | undefined
 }
 
 /** What `recover` did. */

@@ -5,7 +5,7 @@
 import { type ExecutionEngineOptions, type ExecutionOutcome } from "@executor/execution"
 import { CodeExecutor } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
-import { type DBAdapter, type StaticTool, tool } from "@executor/sdk"
+import { DBAdapter, DBError, MemoryAdapter, type StaticTool, tool } from "@executor/sdk"
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Schema, Scope, Stream } from "effect"
 import { engineOf, paused, quietly, sqlite } from "./support/harness.ts"
@@ -265,8 +265,40 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("durable execution
       const refused = yield* Effect.flip(b.engine.resume(id, { action: "accept" }))
       assert.strictEqual(refused._tag === "ExecutionNotResumable" && refused.reason, "other_build")
       assert.strictEqual((yield* a.history.interactions(id))[0]?.status, "pending")
-      assert.strictEqual(finished(yield* a.engine.resume(id, { action: "accept" })).resultJson, `{"guarded":1}`)
+      const told = finished(yield* b.engine.resume(id, { action: "accept", anyBuild: true }))
+      assert.strictEqual(told.resultJson, `{"guarded":1}`)
     })
+  )
+
+  it.effect(
+    "stay where they are when a part of their journal is lost: others can answer them, but not take them over",
+    () =>
+      Effect.gen(function* () {
+        const memory = MemoryAdapter.make()
+        let lost = false
+        const failing = DBAdapter.of({
+          ...memory,
+          write: (operations) => {
+            if (lost || !operations.some(({ table }) => table === "execution_tool_call"))
+              return memory.write(operations)
+            lost = true
+            return Effect.fail(new DBError({ message: "the disk is full", reason: "full" }))
+          }
+        })
+        const { done, tools } = makeTools()
+        const a = yield* closable(failing, tools)
+        const { id, survives } = paused(yield* a.engine.executeWithPause(twoGuarded))
+        assert.isFalse(survives)
+        const b = yield* closable(memory, tools)
+        const pausedAgain = paused(yield* b.engine.resume(id, { action: "accept" }))
+        assert.strictEqual(pausedAgain.interactions.length, 1)
+        const end = finished(yield* b.engine.resume(id, { action: "accept" }))
+        assert.deepStrictEqual([end.status, done], ["completed", ["write 1", "guarded 2", "guarded 3"]])
+        const row = yield* b.history.row(id)
+        assert.deepStrictEqual([row.journalComplete, row.epoch], [false, 0])
+        const refused = yield* Effect.flip(b.engine.replay(id))
+        assert.strictEqual(refused._tag === "ExecutionNotResumable" && refused.reason, "journal_incomplete")
+      }).pipe(quietly)
   )
 
   it.effect("are handed over by an engine that closes: short calls end, and the rest goes on elsewhere", () =>

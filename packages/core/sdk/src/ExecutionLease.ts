@@ -72,7 +72,7 @@ export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", {
   executionId: Schema.String
 }) {}
 
-/** The execution is held by a process that lives, or has ended. Nothing was written. */
+/** The execution is not in the state for it: it is held by a process that lives, or by nobody, or has ended. Nothing was written. */
 export class ExecutionNotFree extends Schema.TaggedError<ExecutionNotFree>()("ExecutionNotFree", {
   message: Schema.String,
   executionId: Schema.String,

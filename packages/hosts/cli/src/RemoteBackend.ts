@@ -180,7 +180,8 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
             ...(answer.content === undefined
               ? {}
               : { content: answer.content as { readonly [key: string]: Schema.Json } }),
-            ...(answer.interactionId === undefined ? {} : { interactionId: answer.interactionId })
+            ...(answer.interactionId === undefined ? {} : { interactionId: answer.interactionId }),
+            ...(answer.anyBuild === true ? { anyBuild: true } : {})
           }
         })
         .pipe(

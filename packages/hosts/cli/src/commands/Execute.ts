@@ -165,6 +165,7 @@ export const resume = Command.make(
     cancel: Flags.switchFlag("cancel", "Walk away from the question"),
     content: Flags.textFlag("content", "json", "With --accept: what a form asked for, as a JSON object"),
     interaction: Flags.textFlag("interaction", "id", "Which question, when several wait; the oldest without it"),
+    anyBuild: Flags.switchFlag("any-build", "Go on even though another version of the sandbox wrote its journal"),
     json: Flags.json
   },
   Effect.fn(function* (input) {
@@ -182,7 +183,7 @@ export const resume = Command.make(
       ? ExecutionInteractionId.make(input.interaction.value)
       : undefined
     yield* execute(input, false, ({ backend }) =>
-      Effect.succeed(backend.resume(id, { action, content, interactionId }))
+      Effect.succeed(backend.resume(id, { action, content, interactionId, anyBuild: input.anyBuild }))
     )
   })
 ).pipe(
