@@ -63,6 +63,8 @@ export interface JournalOptions {
 export interface Journal {
   /** Calls made so far. */
   readonly count: () => number
+  /** Takes the numbers from recorded outcomes that the code has not seen; done before the program starts. */
+  readonly unnumber: Effect.Effect<void>
   /** Takes a call in, in the order of `seq`. */
   readonly open: (invocation: ToolInvocation) => Call
   /** Writes the intent. */
@@ -97,6 +99,14 @@ export const make = ({ executionId, recorder, events, now, recorded }: JournalOp
 
   return {
     count: () => nextSeq,
+    unnumber: Effect.forEach(
+      recorded.behindGap,
+      ({ call: { completedAt, durationMs, errorText, id, resultJson, startedAt, status } }) => {
+        const times = { completedAt: completedAt ?? startedAt, durationMs: durationMs ?? 0 }
+        return recorder.outcome(id, { status, settleSeq: null, ...times, resultJson, errorText })
+      },
+      { concurrency: "unbounded", discard: true }
+    ),
     open: (invocation) => {
       const seq = invocation.seq ?? nextSeq
       if (seq !== nextSeq) throw new Error(`call ${seq} reached the journal where ${nextSeq} was expected`)

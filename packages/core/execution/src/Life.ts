@@ -17,7 +17,7 @@
  */
 import { type CodeExecutionError, type ExecuteResult, Limits, type LogEntry } from "@executor/kernel"
 import type { ExecutionId } from "@executor/sdk"
-import { Effect, Exit, Fiber } from "effect"
+import { Cause, Effect, Exit, Fiber } from "effect"
 import { conclude } from "./Conclusion.ts"
 import type { ExecutionInterrupted, ExecutionOutcome, FinishedExecution } from "./ExecutionEngine.ts"
 import type { InlineHandler } from "./Interactions.ts"
@@ -71,14 +71,20 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
     options.onStart?.(execution.id)
     executions.set(execution.id, execution)
     leases.watch()
-    const life = Effect.catchCause(run(execution), (bug) => finish(execution, Exit.failCause(bug)))
+    // A write that is refused as the lease is lost ends what it was to precede, which may be the life.
+    const life = Effect.catchCause(run(execution), (cause) =>
+      execution.left() !== undefined && Cause.hasInterruptsOnly(cause)
+        ? depart(execution, [])
+        : finish(execution, Exit.failCause(cause))
+    )
     fibers.set(execution, Effect.runForkWith(context)(life, { uninterruptible: true }))
     return execution
   })
 
   const run = Effect.fnUntraced(function* (execution: LiveExecution) {
-    const { id: executionId, recorder, startedHereAt, submission, written } = execution
+    const { id: executionId, journal, recorder, startedHereAt, submission, written } = execution
     yield* recorder.begin
+    yield* journal.unnumber
     events.publish(
       written === undefined
         ? { _tag: "ExecutionStarted", executionId, trigger: submission.trigger, at: startedHereAt }

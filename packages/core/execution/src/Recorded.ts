@@ -7,7 +7,8 @@
  * take another way.
  *
  * Outcomes count as told up to the first gap in `settleSeq`. One behind a gap, or without a number, is known, but the code had not
- * seen it: it is numbered anew.
+ * seen it: it is numbered anew. Its old number is taken from it before the code runs: another outcome gets that number, and should this
+ * process be lost as well, the journal would have two of it.
  */
 import { Settlement, type ToolInvocation, type ToolRejection } from "@executor/kernel"
 import type { JournaledCall } from "@executor/sdk"
@@ -22,6 +23,8 @@ export interface Recorded {
   readonly told: number
   /** The time of the last of them; 0 if there is none. */
   readonly toldAt: number
+  /** Calls whose outcome has a number behind a gap. */
+  readonly behindGap: ReadonlyArray<JournaledCall>
   /** What the code was told of a call. */
   readonly settlementOf: (call: JournaledCall) => Settlement | undefined
   /** The call whose outcome comes next, if code that rests has not made it: it has made so many, and received so many outcomes. */
@@ -43,6 +46,7 @@ export const make = (calls: ReadonlyArray<JournaledCall>): Recorded => {
   return {
     at: (seq) => bySeq.get(seq),
     told,
+    behindGap: calls.filter(({ call }) => call.settleSeq !== null && call.settleSeq >= told),
     toldAt: order[told - 1]?.call.completedAt ?? 0,
     settlementOf: ({ call }) => {
       const { completedAt, settleSeq } = call
