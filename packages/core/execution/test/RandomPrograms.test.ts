@@ -13,25 +13,30 @@ import { engineOf } from "./support/harness.ts"
 
 const programs = Number(process.env["EXECUTOR_PROPERTY_RUNS"] ?? 1000)
 
-const Work = Schema.Struct({ turns: Schema.Int, fails: Schema.Boolean, after: Schema.Array(Schema.Int) })
+const Work = Schema.Struct({ id: Schema.Int, fails: Schema.Boolean, after: Schema.Array(Schema.Int) })
 
 const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
-/** Takes some turns of the event loop, so that calls overtake each other. */
-const work = tool({
-  name: "work",
-  description: "Works.",
-  annotations: { readOnly: true },
-  input: Work,
-  handler: ({ after, fails, turns }) =>
-    Effect.gen(function* () {
-      for (let turn = 0; turn < turns; turn++) yield* nextTurn
-      return fails ? yield* Effect.fail(new Error("fails")) : { turns, of: after.length }
-    })
+const rest = Effect.fnUntraced(function* (turns: number) {
+  for (let turn = 0; turn < turns; turn++) yield* nextTurn
 })
 
+/** Takes some turns of the event loop, another time others, so that calls overtake each other. */
+const makeWork = (turns: () => number) =>
+  tool({
+    name: "work",
+    description: "Works.",
+    annotations: { readOnly: true },
+    input: Work,
+    handler: ({ after, fails, id }) =>
+      Effect.gen(function* () {
+        yield* rest(turns())
+        return fails ? yield* Effect.fail(new Error("fails")) : { id, of: after.length }
+      })
+  })
+
 /** Lanes run beside each other, the calls of a lane one after the other; some race. */
-const call = fc.record({ turns: fc.integer({ min: 0, max: 6 }), fails: fc.boolean() })
+const call = fc.record({ fails: fc.boolean() })
 const group = fc.record({ races: fc.boolean(), calls: fc.array(call, { minLength: 1, maxLength: 3 }) })
 const program = fc.array(fc.array(group, { minLength: 1, maxLength: 3 }), { minLength: 2, maxLength: 4 })
 
@@ -42,7 +47,7 @@ const codeOf = (lanes: unknown): string => `
   const one = (each) => {
     const id = next++
     const note = () => settled.push(id)
-    return tools.t.work({ ...each, after: settled.slice(-4) }).then(note, note)
+    return tools.t.work({ ...each, id, after: settled.slice(-4) }).then(note, note)
   }
   const lane = async (groups) => {
     for (const { calls, races } of groups) await (races ? Promise.race(calls.map(one)) : Promise.all(calls.map(one)))
@@ -50,15 +55,15 @@ const codeOf = (lanes: unknown): string => `
   await Promise.all(${JSON.stringify(lanes)}.map(lane))
   return settled.length`
 
-/** One engine after the other loses the execution, at a write of its own: so many. A write takes some turns before it is done and after. */
+/** One engine after the other loses the execution, before or after a write of its own. */
 const takeover = fc.record({ atWrite: fc.integer({ min: 2, max: 30 }), isWritten: fc.boolean() })
-const turns = fc.integer({ min: 0, max: 5 })
 const cases = (count: number) =>
   fc.sample(
     fc.record({
       lanes: program,
       takeovers: fc.array(takeover, { minLength: 1, maxLength: 3 }),
-      delays: fc.array(fc.tuple(turns, turns), { minLength: 1, maxLength: 20 })
+      // What a call takes, and a write before it is done and after.
+      turns: fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 40 })
     }),
     { numRuns: count, seed: 4 }
   )
@@ -69,14 +74,16 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("random programs",
     () =>
       Effect.gen(function* () {
         let taken = 0
-        for (const { delays, lanes, takeovers } of cases(programs)) {
+        for (const { lanes, takeovers, turns } of cases(programs)) {
           const code = codeOf(lanes)
           yield* Effect.scoped(
             Effect.gen(function* () {
+              let turn = 0
+              const nextTurns = () => turns[turn++ % turns.length] ?? 0
+              const work = makeWork(nextTurns)
               const memory = MemoryAdapter.make()
               const last = yield* engineOf([work], { adapter: memory, recovery: "resume" })
               let { engine } = last
-              let delayed = 0
               for (const { atWrite, isWritten } of takeovers) {
                 const next = engine
                 let writes = 0
@@ -84,12 +91,11 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("random programs",
                   ...memory,
                   write: Effect.fnUntraced(function* (operations) {
                     const isLast = ++writes === atWrite
-                    const [before, after] = delays[delayed++ % delays.length]!
                     if (isLast && !isWritten) yield* takeOver(next)
-                    for (let turn = 0; turn < before; turn++) yield* nextTurn
+                    yield* rest(nextTurns())
                     const rows = yield* memory.write(operations)
                     if (isLast && isWritten) yield* takeOver(next)
-                    for (let turn = 0; turn < after; turn++) yield* nextTurn
+                    yield* rest(nextTurns())
                     return rows
                   })
                 })
@@ -104,7 +110,7 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("random programs",
               const look = Effect.andThen(nextTurn, last.history.rows)
               const [row] = yield* Effect.repeat(look, { until: ([row]) => row?.status !== "running" })
               if (row === undefined) return assert.fail("it is not recorded")
-              assert.strictEqual(row.errorText, null, `${JSON.stringify({ takeovers, delays })}: ${code}`)
+              assert.strictEqual(row.errorText, null, `${JSON.stringify({ takeovers, turns })}: ${code}`)
               assert.strictEqual(row.status, "completed")
               const replayed = yield* last.engine.replay(row.id)
               assert.isTrue(replayed.same, code)
@@ -121,9 +127,10 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("random programs",
       const sandbox = yield* CodeExecutor
       let diverged = 0
       const tried = cases(50)
-      for (const { lanes } of tried) {
+      for (const { lanes, turns } of tried) {
+        let turn = 0
         const code = codeOf(lanes)
-        const { engine, history } = yield* engineOf([work])
+        const { engine, history } = yield* engineOf([makeWork(() => turns[turn++ % turns.length] ?? 0)])
         const { executionId } = yield* engine.execute(code)
         const calls = yield* history.calls(executionId)
         const { seed } = yield* history.row(executionId)
