@@ -70,6 +70,9 @@ export interface Identity {
   readonly fork: Fork | undefined
 }
 
+/** How long a call waits to hear whether the lease is still held, when it may not be. */
+const confirmWaitMs = 500
+
 /** Why an execution is here no more, although it has not ended. */
 export type Departure = "parked" | "handed_over" | "lease_lost"
 
@@ -219,22 +222,26 @@ export const make = (
     recorded: written?.interactions ?? []
   })
   let { leaseUntil } = identity
-  /** Right before a call: a process that stood still may have lost its executions without having heard of it. */
+  /**
+   * Right before a call: a process that stood still may have lost its executions without having heard of it. A history that cannot be
+   * reached does not stop the work: it is asked again a lease later.
+   */
   const confirmLease = (): Effect.Effect<void> | undefined => {
     const at = clock.currentTimeMillisUnsafe()
     if (at < leaseUntil) return undefined
     const { executions: store, scopes } = parts.executor
-    return Effect.gen(function* () {
+    let lost = false
+    const confirm = Effect.gen(function* () {
       yield* store.renewLeases(scopes[0], parts.owner, [id], at + parts.leaseMs)
       const [held] = yield* store.heldExecutions(scopes[0], [id])
-      if (held === undefined || held.epoch === epoch) return (leaseUntil = at + parts.leaseMs)
+      lost = held !== undefined && held.epoch !== epoch
+    })
+    const confirmed = parts.writes.run(confirm, confirmWaitMs, () => (leaseUntil = at + parts.leaseMs))
+    return Effect.flatMap(confirmed, () => {
+      if (!lost) return Effect.void
       leave("lease_lost")
-      return yield* Effect.interrupt
-    }).pipe(
-      // A history that cannot be reached does not stop the work.
-      Effect.catchTag("DBError", () => Effect.void),
-      Effect.asVoid
-    )
+      return Effect.interrupt
+    })
   }
   const toolCalls = ToolCalls.make({
     executor: parts.executor,

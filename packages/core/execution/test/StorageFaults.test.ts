@@ -178,6 +178,30 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
     })
   )
 
+  for (const fault of ["fail", "die", "throw", "hang", "hangUninterruptibly"] as const satisfies ReadonlyArray<Fault>) {
+    it.effect(`does nothing but ${fault} for longer than a lease stops no call`, () =>
+      Effect.gen(function* () {
+        const store = faultyAdapter()
+        const breakForLong = tool({
+          name: "breakForLong",
+          description: "",
+          handler: () =>
+            Effect.suspend(() => {
+              store.fault = fault
+              return TestClock.adjust("31 seconds")
+            })
+        })
+        const { engine } = yield* engineOf([double, breakForLong], { adapter: store.adapter })
+        const running = yield* Effect.forkChild(
+          engine.execute("await tools.t.breakForLong(); return await tools.t.double({ n: 2 })"),
+          { startImmediately: true }
+        )
+        const finished = yield* passTimeUntilDone(running, () => store.fault !== "none")
+        assert.deepStrictEqual([finished.error, finished.result], [undefined, 4])
+      })
+    )
+  }
+
   describe("hangs while the caller goes away", () => {
     it.effect("does not keep the caller longer than its bounded time", () =>
       Effect.gen(function* () {
