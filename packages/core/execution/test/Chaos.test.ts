@@ -1,8 +1,8 @@
 /**
- * Processes that are killed with SIGKILL between any two of their steps, and another that goes on: on SQLite and on Postgres. Each
- * effect happens once, and the result is that of the undisturbed run.
+ * Processes that are killed with SIGKILL between any two of their steps, and another that goes on, which may be killed as well: on SQLite
+ * and on Postgres. Each effect happens once, and the end is that of the undisturbed run.
  *
- * `EXECUTOR_CHAOS_KILLS` says how many are killed in all, 500 by default.
+ * `EXECUTOR_CHAOS_KILLS` says how many are killed in all, 500 by default. Between them the databases come to each boundary of each program.
  */
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { freshDatabase } from "@executor/storage-drizzle/testing"
@@ -12,6 +12,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Children from "./chaos/children.ts"
+import type { Job } from "./chaos/child.ts"
 import { makeEngine, openDatabase } from "./chaos/parts.ts"
 import { programs } from "./chaos/programs.ts"
 import { recoverAll } from "./chaos/recover.ts"
@@ -29,8 +30,21 @@ const databases = {
   Postgres: freshDatabase
 }
 
-/** No call has had its effect twice, but for those that may be repeated. */
+/** Tools whose calls must have their effect once; the others may repeat it. */
 const once = new Set(["write", "guarded", "flaky", "keyed"])
+
+/** The calls whose effect must happen once, each as often as it did. */
+const onceIn = (effects: string): ReadonlyArray<string> =>
+  readEffects(effects)
+    .filter(({ tool }) => once.has(tool))
+    .map(({ key, tool }) => `${tool} ${key?.split(":")[1]}`)
+    .toSorted()
+
+/** A process that recovers is killed at one of its first boundaries. */
+const recoveryKills = 16
+
+/** How many processes that recover are killed, before one may come to the end. */
+const recoveriesOf = (turn: number): number => (turn % 9 === 8 ? 2 : turn % 3 === 2 ? 1 : 0)
 
 describe("a process that is killed at any step", () => {
   for (const [name, database] of Object.entries(databases)) {
@@ -51,50 +65,57 @@ describe("a process that is killed at any step", () => {
                 const effects = join(scratch, `${program}.undisturbed`)
                 const done = await children.run({ database: url, scope: program, effects, code, killAt: 0 })
                 if (done === undefined) throw new Error(`${program} was killed`)
-                return { program, code, done, effects: readEffects(effects).length }
+                const { boundaries, end } = done
+                return { program, code, boundaries, end, effects: onceIn(effects) }
               }),
             { concurrency: 2 }
           )
 
-          const each = Math.ceil(kills / 2)
-          let killed = 0
-          const turns = Array.from({ length: each }, (_, turn) => turn)
-          yield* Effect.forEach(
-            turns,
-            Effect.fnUntraced(function* (turn) {
-              const chosen = undisturbed[turn % undisturbed.length]!
-              const { code, done, program } = chosen
-              const killAt = (Math.floor(turn / undisturbed.length) % done.boundaries) + 1
-              const scope = `${program}-${turn}`
-              const effects = join(scratch, scope)
-              const what = `${program} killed at boundary ${killAt} of ${done.boundaries}`
-              const survived = yield* Effect.promise(() =>
-                children.run({ database: url, scope, effects, code, killAt })
-              )
-              if (survived === undefined) killed++
-              const left = yield* Effect.scoped(
-                Effect.flatMap(
-                  makeEngine(
-                    scope,
-                    adapter,
-                    sandbox,
-                    makeTools(effects, () => {}),
-                    { recovery: "resume" }
-                  ),
-                  (parts) => recoverAll(parts, effects)
-                )
-              ).pipe(Effect.timeout("20 seconds"), Effect.orDie)
-              const seen = readEffects(effects)
-              if (left === undefined) return assert.strictEqual(seen.length, 0, what)
-              const { execution, openCalls, openQuestions } = left
-              assert.strictEqual(execution.resultJson ?? undefined, done.resultJson, `${what}: ${execution.errorText}`)
-              assert.deepStrictEqual([openCalls, openQuestions], [0, 0], what)
-              const keys = seen.filter(({ tool }) => once.has(tool)).map(({ key }) => key)
-              assert.strictEqual(new Set(keys).size, keys.length, `${what}: ${keys.join(" ")}`)
-            }),
-            { concurrency: 3, discard: true }
+          const points = undisturbed.flatMap((undisturbed) =>
+            Array.from({ length: undisturbed.boundaries }, (_, boundary) => ({ ...undisturbed, killAt: boundary + 1 }))
           )
-          assert.isAbove(killed, each * 0.9)
+          // The databases begin elsewhere: between them, few kills come to all boundaries too.
+          const first = name === "SQLite" ? 0 : Math.floor(points.length / 2)
+          const done = { turns: 0, kills: 0 }
+          const kill = (job: Job) =>
+            Effect.map(
+              Effect.promise(() => children.run(job)),
+              (survived) => {
+                if (survived === undefined) done.kills++
+              }
+            )
+          const disturb = Effect.fnUntraced(function* (turn: number) {
+            const { code, effects: happened, end, killAt, program } = points[(turn + first) % points.length]!
+            const scope = `${program}-${turn}`
+            const effects = join(scratch, scope)
+            const what = `${program}, killed at boundary ${killAt}`
+            yield* kill({ database: url, scope, effects, code, killAt })
+            for (let recoveries = recoveriesOf(turn); recoveries > 0; recoveries--) {
+              const killAt = 1 + (Math.floor(turn / 3) % recoveryKills)
+              yield* kill({ database: url, scope, effects, code: undefined, killAt })
+            }
+            const left = yield* Effect.scoped(
+              Effect.flatMap(
+                makeEngine(
+                  scope,
+                  adapter,
+                  sandbox,
+                  makeTools(effects, () => {}),
+                  { recovery: "resume" }
+                ),
+                (parts) => recoverAll(parts, effects)
+              )
+            ).pipe(Effect.timeout("20 seconds"), Effect.orDie)
+            if (left === undefined) return assert.deepStrictEqual(readEffects(effects), [], what)
+            assert.deepStrictEqual(left.end, end, what)
+            assert.deepStrictEqual([left.openCalls, left.openQuestions], [0, 0], what)
+            assert.deepStrictEqual(onceIn(effects), happened, what)
+          })
+          const each = Math.ceil(kills / 2)
+          const lane = Effect.gen(function* () {
+            while (done.kills < each) yield* disturb(done.turns++)
+          })
+          yield* Effect.all([lane, lane, lane], { concurrency: "unbounded", discard: true })
         }),
       Math.max(300_000, kills * 1000)
     )

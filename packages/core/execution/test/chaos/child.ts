@@ -1,11 +1,12 @@
 /**
- * A process that runs one program and is killed at the boundary it is told: before or after a write of the history, or an effect of a
- * tool. It says what came of the program if it gets to its end, or with which error its engine gave the execution up.
+ * A process that runs one program, or recovers it, and is killed at the boundary it is told: before or after a write of the history, or an
+ * effect of a tool. It says what came of the program if it gets to its end, or with which error its engine gave the execution up.
  */
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { DBAdapter } from "@executor/sdk"
 import { Effect, Logger } from "effect"
 import { makeEngine, openDatabase } from "./parts.ts"
+import { type End, endOf, recoverAll } from "./recover.ts"
 import { makeTools } from "./tools.ts"
 
 /** What a child is to do. */
@@ -13,7 +14,8 @@ export interface Job {
   readonly database: string
   readonly scope: string
   readonly effects: string
-  readonly code: string
+  /** Runs it; without code, what the scope has is recovered. */
+  readonly code: string | undefined
   /** The boundary at which it is killed, from 1; none if it is 0. */
   readonly killAt: number
   /** `SIGSTOP` only stops it. */
@@ -23,8 +25,8 @@ export interface Job {
 /** What came of a job whose child was not killed. */
 export interface Done {
   readonly boundaries: number
-  readonly resultJson: string | undefined
-  readonly errorText: string | undefined
+  /** How the execution ended, if there was one. */
+  readonly end?: End | undefined
   /** Why the execution is not this process's any more. */
   readonly interrupted?: string
 }
@@ -45,20 +47,27 @@ const run = Effect.fnUntraced(function* ({ code, database, effects, killAt, scop
   })
   const sandbox = yield* QuickJsExecutor.make({ workers: 1 })
   // Its leases have always run out: whoever recovers it need not wait.
-  const { engine } = yield* makeEngine(scope, adapter, sandbox, makeTools(effects, tick), { leaseMs: -60_000 })
+  const parts = yield* makeEngine(scope, adapter, sandbox, makeTools(effects, tick), {
+    leaseMs: -60_000,
+    recovery: "resume"
+  })
+  if (code === undefined) {
+    const left = yield* recoverAll(parts, effects)
+    return { boundaries, end: left?.end } satisfies Done
+  }
+  const { engine } = parts
   let outcome = yield* engine.executeWithPause(code)
   while (outcome.status === "paused") {
     const { id, interaction } = outcome.execution
     outcome = yield* engine.resume(id, { action: "accept", interactionId: interaction.id })
   }
-  const { error, resultJson } = outcome
-  const done: Done = { boundaries, resultJson, errorText: error && `${error.name}: ${error.message}` }
-  return done
+  const { execution } = yield* parts.store.get(parts.scopeId, outcome.executionId)
+  return { boundaries, end: endOf(execution) } satisfies Done
 })
 
 process.once("message", (job: Job) => {
   const given = Effect.catchTag(run(job), "ExecutionInterrupted", ({ reason }) =>
-    Effect.succeed<Done>({ boundaries: 0, resultJson: undefined, errorText: undefined, interrupted: reason })
+    Effect.succeed<Done>({ boundaries: 0, interrupted: reason })
   )
   const told = Effect.map(Effect.scoped(given), (done) => {
     process.send?.(done)

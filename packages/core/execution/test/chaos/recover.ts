@@ -2,13 +2,32 @@
  * What follows a crash: another engine takes the execution over, and a person answers its questions truly.
  */
 import type { ExecutionEngine, InteractionAnswer } from "@executor/execution"
+import type { LogEntry } from "@executor/kernel"
 import { type Execution, type ExecutionInteraction, type ExecutionStore, isTerminal, type ScopeId } from "@executor/sdk"
 import { Effect } from "effect"
 import { readEffects } from "./tools.ts"
 
+/** How an execution ended, as its row says it. */
+export interface End {
+  readonly status: Execution["status"]
+  readonly resultJson: string | null
+  readonly errorText: string | null
+  /** Messages alone: their times are those of the run. */
+  readonly logs: ReadonlyArray<string>
+}
+
+/** The end of a row. */
+export const endOf = ({ errorText, logsJson, resultJson, status }: Execution): End => ({
+  status,
+  resultJson,
+  errorText,
+  logs: (JSON.parse(logsJson ?? "[]") as ReadonlyArray<LogEntry>).map(({ message }) => message)
+})
+
 /** What is left of an execution. */
 export interface Left {
   readonly execution: Execution
+  readonly end: End
   readonly openCalls: number
   readonly openQuestions: number
 }
@@ -37,7 +56,7 @@ export const recoverAll = Effect.fnUntraced(function* (
       const { execution } = yield* store.get(scopeId, id)
       const calls = yield* store.listToolCalls(scopeId, id)
       const openCalls = calls.filter((call) => call.status === "running" || call.status === "in_doubt").length
-      return { execution, openCalls, openQuestions: pending.length } satisfies Left
+      return { execution, end: endOf(execution), openCalls, openQuestions: pending.length } satisfies Left
     }
     for (const interaction of pending) {
       yield* Effect.ignore(engine.resume(id, answerOf(interaction, effects)))
