@@ -115,17 +115,20 @@ export const make = ({ engine, executor, keepsHistory }: LocalParts, caller: Cal
       Effect.flatMap(engine, (engine) => Effect.mapError(engine.previewFork(id, code, { limits }), toFailure)),
     replay: (id, options) => Effect.flatMap(engine, (engine) => Effect.mapError(engine.replay(id, options), toFailure)),
     listWaiting: (limit) =>
-      executor.executions.listPendingInteractions(scope, { limit }).pipe(
-        Effect.flatMap((interactions) =>
-          Effect.forEach(interactions, (interaction) =>
-            Effect.map(executor.executions.getParts(scope, interaction.executionId, []), ({ execution }) => ({
+      Effect.gen(function* () {
+        const found = yield* executor.executions.listPendingInteractions(scope, { limit: limit + 1 })
+        const interactions = yield* Effect.forEach(found.slice(0, limit), (interaction) =>
+          executor.executions.getParts(scope, interaction.executionId, []).pipe(
+            Effect.map(({ execution }) => ({
               interaction: withoutPrivate(interaction),
-              execution
-            }))
+              execution: Struct.pick(execution, ["id", "codePreview", "triggerKind", "createdAt"])
+            })),
+            // It was removed meanwhile, and waits no more.
+            Effect.catchTag("ExecutionNotFound", () => Effect.undefined)
           )
-        ),
-        Effect.mapError(toFailure)
-      ),
+        )
+        return { interactions: interactions.filter((each) => each !== undefined), hasMore: found.length > limit }
+      }).pipe(Effect.mapError(toFailure)),
     resume: (id, answer) =>
       Effect.flatMap(engine, (engine) =>
         engine.resume(id, { ...answer, resolvedBy: caller.user ?? "cli" }).pipe(

@@ -151,25 +151,31 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
   const giveUp = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<void> =>
     effect.pipe(Effect.timeout(cancelTimeout), Effect.ignore)
 
+  /** Runs something new, which is cancelled with the command. */
+  const running = <A, E>(send: (traceparent: string) => Effect.Effect<A, E>): Effect.Effect<A, Failure> =>
+    Effect.suspend(() => {
+      const traceparent = makeTraceparent()
+      return send(traceparent).pipe(
+        mapped,
+        // The client would put a trace of its own in the place of this one.
+        Effect.provideService(HttpClient.TracerPropagationEnabled, false),
+        Effect.onInterrupt(() => giveUp(cancelByTrace(client, traceparent)))
+      )
+    })
+
   const backend: Backend["Service"] = {
     survives: true,
     droppedWrites: Effect.succeed(0),
     submit: (code, { idempotencyKey, ...options }) =>
-      Effect.suspend(() => {
-        const traceparent = makeTraceparent()
-        return client.executions
-          .create({
+      running((traceparent) =>
+        Effect.map(
+          client.executions.create({
             headers: clean({ traceparent, "idempotency-key": idempotencyKey }),
             payload: payloadOf(code, options)
-          })
-          .pipe(
-            Effect.map(toOutcome),
-            mapped,
-            // The client would put a trace of its own in the place of this one.
-            Effect.provideService(HttpClient.TracerPropagationEnabled, false),
-            Effect.onInterrupt(() => giveUp(cancelByTrace(client, traceparent)))
-          )
-      }),
+          }),
+          toOutcome
+        )
+      ),
     resume: (id, answer) =>
       client.executions
         .resume({
@@ -190,9 +196,9 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
           Effect.onInterrupt(() => giveUp(client.executions.cancel({ params: { id } })))
         ),
     fork: (id, code, options) =>
-      mapped(
+      running((traceparent) =>
         Effect.flatMap(
-          client.journals.fork({ params: { id }, headers: {}, payload: payloadOf(code, options) }),
+          client.journals.fork({ params: { id }, headers: { traceparent }, payload: payloadOf(code, options) }),
           ({ outcome, report }) =>
             outcome === undefined
               ? Effect.die("a fork without an outcome")
@@ -220,7 +226,7 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
       mapped(
         Effect.map(
           client.journals.inbox({ query: { limit: Math.min(limit, maxListLimit) } }),
-          (page) => page.interactions
+          ({ interactions, nextCursor }) => ({ interactions, hasMore: nextCursor !== undefined })
         )
       ),
     cancel: (id) => mapped(client.executions.cancel({ params: { id } })),

@@ -56,8 +56,14 @@ layer(layerCommand, { excludeTestServices: true })("journals", (it) => {
         interactions.map((each: { interaction: { id: string } }) => each.interaction.id),
         [interaction.id]
       )
-      yield* run(["resume", executionId, "--interaction", interaction.id, "--accept"])
-      assert.deepStrictEqual(JSON.parse((yield* run(["inbox", "--json"])).stdout), { interactions: [] })
+      const second = JSON.parse((yield* run(["call", "shop.order-now", "item=milk", "--json"])).stdout)
+      const short = yield* run(["inbox", "--limit", "1"])
+      assert.include(short.stderr, "There are more")
+      assert.notInclude(short.stdout, second.executionId)
+      for (const each of [{ executionId, interaction }, second]) {
+        yield* run(["resume", each.executionId, "--interaction", each.interaction.id, "--accept"])
+      }
+      assert.deepStrictEqual(JSON.parse((yield* run(["inbox", "--json"])).stdout), { interactions: [], hasMore: false })
     })
   )
 })

@@ -126,9 +126,10 @@ export const inbox = Command.make(
   Effect.fn(function* ({ json, limit }) {
     const { env } = yield* Process
     const { backend } = yield* open(yield* Flags.target, env)
-    const waiting = yield* backend.listWaiting((yield* parseLimit(limit, maxListLimit)) ?? maxListLimit)
-    if (json) return yield* Output.json(JSON.stringify({ interactions: waiting }))
-    if (waiting.length === 0) return yield* Output.notice("Nothing waits for a person.")
+    const found = yield* backend.listWaiting((yield* parseLimit(limit, maxListLimit)) ?? maxListLimit)
+    if (json) return yield* Output.json(JSON.stringify(found))
+    const { hasMore, interactions } = found
+    if (interactions.length === 0) return yield* Output.notice("Nothing waits for a person.")
     yield* printTable<Waiting>(
       [
         { header: "EXECUTION", value: ({ execution }) => execution.id },
@@ -137,8 +138,9 @@ export const inbox = Command.make(
         { header: "TOOL", value: toolOf, dispensable: 3 },
         { header: "ASKS", value: questionOf, flexible: true }
       ],
-      waiting
+      interactions
     )
+    if (hasMore) yield* Output.notice("There are more: these have waited the longest.")
     yield* Output.notice("Answer one with: executor resume <execution> --interaction <question> --accept")
   }, Effect.scoped)
 ).pipe(
