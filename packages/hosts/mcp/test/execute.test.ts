@@ -112,6 +112,20 @@ for (const kind of kinds) {
           })
         )
 
+        it.effect("has code with an idempotency key run once, and is told when the key was used for other code", () =>
+          Effect.gen(function* () {
+            const { call } = yield* Connection
+            const send = (code: string) => call("execute", { code, idempotencyKey: "order-7" })
+            const first = yield* send("return Math.random()")
+            const second = yield* send("return Math.random()")
+            assert.strictEqual(outcomeOf(second).executionId, outcomeOf(first).executionId)
+            assert.strictEqual(resultOf(second), resultOf(first))
+            const other = yield* send("return 2")
+            assert.strictEqual(other.isError, true)
+            assert.include(textOf(other), "was used for other code")
+          })
+        )
+
         it.effect("sees progress, rising, while tools are called", () =>
           Effect.gen(function* () {
             const { call } = yield* Connection

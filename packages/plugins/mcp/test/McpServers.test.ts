@@ -37,6 +37,8 @@ layer(Catalog.layer)("servers from npm", (it) => {
       const list = yield* executor.tools.schema("files.list_directory")
       assert.isFalse(list.requiresApproval)
       assert.deepInclude(list.annotations, { readOnly: true })
+      const write = yield* executor.tools.schema("files.write_file")
+      assert.deepInclude(write.annotations, { readOnly: false, idempotent: true })
       assert.include(list.signature, "tools.files.list_directory(input: { path: string }")
     })
   )
