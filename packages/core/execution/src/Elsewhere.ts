@@ -115,6 +115,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
 
   const journalOf = (id: ExecutionId) => store.readJournal(scopeId, id)
 
+  /** Whoever asked for it may go away, but not leave what is taken to nobody. */
   const take = Effect.fnUntraced(function* (id: ExecutionId): Effect.fn.Return<LiveExecution, TakeError> {
     const journal = yield* journalOf(id)
     const submission = yield* restore(journal)
@@ -122,7 +123,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
       Effect.catchTag(["InteractionNotFound", "InteractionAlreadyResolved"], Effect.die)
     )
     return yield* go(journal, submission, epoch)
-  })
+  }, Effect.uninterruptible)
 
   const goOn: Elsewhere["goOn"] = (id) =>
     take(id).pipe(
@@ -132,19 +133,20 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
       Effect.catchTag(["ExecutionNotFree", "ExecutionNotFound"], () => Effect.succeed("gone" as const))
     )
 
-  const restore = (
+  /** What was submitted, if it can be gone on with: asked before an execution is taken, as nobody else could go on with it then. */
+  const restore = Effect.fnUntraced(function* (
     journal: ExecutionJournal,
     anyBuild = false
-  ): Effect.Effect<Submission.Submission, ExecutionNotResumable> =>
-    Effect.suspend(() => {
-      const problem = whyNotResumable(journal, codeExecutor.build, anyBuild)
-      if (problem !== undefined) return problem
-      return Effect.mapError(
-        Submission.restore(journal.execution, journal.optionsJson, limits),
-        ({ message }) =>
-          new ExecutionNotResumable({ executionId: journal.execution.id, reason: "options_invalid", message })
-      )
-    })
+  ): Effect.fn.Return<Submission.Submission, ExecutionNotResumable | DBError> {
+    const problem = whyNotResumable(journal, codeExecutor.build, anyBuild)
+    if (problem !== undefined) return yield* problem
+    if (Fork.isMarked(journal.optionsJson)) yield* forkOf(journal, journal.calls)
+    return yield* Effect.mapError(
+      Submission.restore(journal.execution, journal.optionsJson, limits),
+      ({ message }) =>
+        new ExecutionNotResumable({ executionId: journal.execution.id, reason: "options_invalid", message })
+    )
+  })
 
   const answer: Elsewhere["answer"] = Effect.fnUntraced(function* (id, given) {
     const journal = yield* journalOf(id)
@@ -243,7 +245,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
       )
       .pipe(Effect.catchTag(["LeaseLost", "PayloadTooLarge"], Effect.die))
     parts.events.publish({ _tag: "ExecutionFinished", executionId: id, status, at: now })
-  })
+  }, Effect.uninterruptible)
 
   return { goOn, answer, toEndOrPause, end }
 }

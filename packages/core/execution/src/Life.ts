@@ -132,12 +132,15 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
   const depart = Effect.fnUntraced(function* (execution: LiveExecution, logs: ReadonlyArray<LogEntry>) {
     const { epoch, id, recorder, toolCalls } = execution
     const handsOver = execution.left() === "handed_over"
+    const goesOn = !toolCalls.onlyAsk()
     yield* toolCalls.leave(handsOver ? handOverMs : 0)
     // What it has logged so far, should it never go on. Whoever goes on has it from the program again.
     if (logs.length > 0) {
       yield* Effect.ignore(store.update(scopeId, id, { logsJson: JSON.stringify(logs) }, epoch))
     }
     if (handsOver && recorder.complete()) {
+      // One that waits for a person and for a timer is not to wait for the person alone.
+      if (goesOn) yield* Effect.ignore(store.update(scopeId, id, { status: "running" }, epoch))
       yield* Effect.ignore(store.release(scopeId, id, epoch))
     }
     executions.delete(id)

@@ -3,7 +3,8 @@
  *
  * An execution is **abandoned** when it should run and its lease has run out, or it was handed over. It goes on here, or is ended, as
  * the engine is made. One that cannot go on (its journal is not complete, another build of the sandbox wrote it) is ended as `failed`,
- * with the reason. One that waits for a person is not abandoned, whoever held it: it waits on.
+ * with the reason. One that waits for a person is not abandoned: it waits on. But if its holder is gone, which had kept it as a timer was
+ * running, it is taken, so that the timer runs on; where executions are ended, it waits for its answer.
  *
  * When the store could not be reached, others could not prolong their leases either: nothing is taken until they had a lease's time to
  * do so.
@@ -70,7 +71,7 @@ export const make = (
     let ended = 0
     while (!options.isClosed()) {
       const at = yield* Clock.currentTimeMillis
-      const found = yield* store.listAbandoned(scopeId, { at, limit: batch })
+      const found = yield* store.listAbandoned(scopeId, { at, limit: batch, waiting: options.recovery === "resume" })
       const fresh = found.filter((id) => !seen.has(id) && !options.isHere(id))
       if (fresh.length === 0) break
       for (const id of fresh) seen.add(id)

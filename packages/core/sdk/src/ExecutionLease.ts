@@ -13,7 +13,8 @@
  *   answer is never left without somebody who goes on.
  * - `waiting_for_interaction` and held: its process waits with it. An answer by another process sets it `running`, in the same write: if
  *   the holder is gone before it sees the answer, recovery finds it. The holder gives it up only while it is still
- *   `waiting_for_interaction`.
+ *   `waiting_for_interaction`. It keeps it while a timer runs as well: if it is gone then, `leaseUntil` is there and has passed, and recovery
+ *   goes on with the timer; a holder that hands it over sets it `running`.
  *
  * Used by the engine. All times are milliseconds since the epoch, by the clocks of the processes; they may be apart by far less than
  * a lease.

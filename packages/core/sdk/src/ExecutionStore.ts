@@ -258,10 +258,13 @@ export class ExecutionStore extends Context.Service<
     ) => Effect.Effect<void, DBError | LeaseLost>
     /** Asks whoever holds the execution to cancel it. */
     readonly requestCancel: (scopeId: ScopeId, id: ExecutionId, at: number) => Effect.Effect<void, DBError>
-    /** Executions that should run and that nobody runs, oldest first. */
+    /**
+     * Executions that should run and that nobody runs, oldest first; with `waiting` also those that wait for a person, and whose holder is
+     * gone, as it may have waited for something else too.
+     */
     readonly listAbandoned: (
       scopeId: ScopeId,
-      options: { readonly at: number; readonly limit: number }
+      options: { readonly at: number; readonly limit: number; readonly waiting?: boolean }
     ) => Effect.Effect<ReadonlyArray<ExecutionId>, DBError>
     /** Waiting executions that nobody holds, and whose oldest question was asked before a time. */
     readonly listExpired: (

@@ -212,12 +212,17 @@ const shouldRun = (at: number): Where => ({
   conditions: [{ op: "in", column: "status", values: ["pending", "running"] }, isFree(at)]
 })
 
+/** Its holder is gone, which waited with it: a timer was running. */
+const wasHeld = (at: number): Where => ({
+  op: "and",
+  conditions: [eq("status", "waiting_for_interaction"), { op: "lte", column: "lease_until", value: at }]
+})
+
 /** Its holder said that it waits, and was gone before it saw that the last question was answered. */
 const wasAnswered = (at: number): Where => ({
   op: "and",
   conditions: [
-    eq("status", "waiting_for_interaction"),
-    { op: "lte", column: "lease_until", value: at },
+    wasHeld(at),
     {
       op: "not",
       condition: {
@@ -235,13 +240,13 @@ const wasAnswered = (at: number): Where => ({
 export const listAbandoned = (
   adapter: Adapter,
   scopeId: ScopeId,
-  { at, limit }: { readonly at: number; readonly limit: number }
+  { at, limit, waiting = false }: { readonly at: number; readonly limit: number; readonly waiting?: boolean }
 ): Effect.Effect<ReadonlyArray<ExecutionId>, DBError> =>
   Effect.map(
     adapter.find({
       table: execution,
       select: ["id"],
-      where: inScope(scopeId, { op: "or", conditions: [shouldRun(at), wasAnswered(at)] }),
+      where: inScope(scopeId, { op: "or", conditions: [shouldRun(at), waiting ? wasHeld(at) : wasAnswered(at)] }),
       orderBy: [
         { column: "created_at", direction: "asc" },
         { column: "id", direction: "asc" }
