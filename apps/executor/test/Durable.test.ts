@@ -3,7 +3,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schedule } from "effect"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { fileURLToPath } from "node:url"
 import { type Cli, everythingServer, makeCli, serve } from "./support.ts"
+
+/** An MCP server with a tool that never answers, and says nothing of being safe to repeat. */
+const rawServer = fileURLToPath(new URL("../../../packages/plugins/mcp/test/fixtures/raw-server.ts", import.meta.url))
 
 /** Looks again until it is as wanted. */
 const until = <A>(look: Effect.Effect<A>, wanted: (value: A) => boolean) =>
@@ -14,6 +20,30 @@ const statuses = (cli: Cli) =>
     const { executions }: { executions: ReadonlyArray<{ execution: { id: string; status: string } }> } =
       JSON.parse(stdout)
     return executions.map(({ execution }) => execution)
+  })
+
+/** Has the leases of processes that are gone run out now: another process waits for that, half a minute in all. */
+const endLeases = ({ folder }: Cli) =>
+  Effect.sync(() => {
+    const database = new DatabaseSync(join(folder, "executor.db"))
+    database.exec("UPDATE execution SET lease_until = 0 WHERE lease_until > 0")
+    database.close()
+  })
+
+/** What `inbox` lists. */
+const inbox = (run: Cli["run"]) =>
+  Effect.map(run(["inbox", "--json"]), ({ stdout }) => {
+    const {
+      interactions
+    }: { interactions: ReadonlyArray<{ execution: { id: string }; interaction: { id: string } }> } = JSON.parse(stdout)
+    return interactions
+  })
+
+/** What `doctor` says, by the name of the check. */
+const checks = (cli: Cli) =>
+  Effect.map(cli.run(["doctor", "--json"]), ({ stdout }) => {
+    const { checks }: { checks: ReadonlyArray<{ name: string; detail: string }> } = JSON.parse(stdout)
+    return Object.fromEntries(checks.map(({ detail, name }) => [name, detail]))
   })
 
 const only = (cli: Cli) => Effect.map(statuses(cli), ([execution]) => execution)
@@ -60,6 +90,72 @@ describe("executions", () => {
       const ended = yield* server.run(["resume", executionId, "--accept", "--json"])
       assert.strictEqual(ended.code, 0, ended.stderr)
       assert.strictEqual(JSON.parse(ended.stdout).toolCallCount, 2)
+    })
+  )
+
+  it.live(
+    "whose process was killed in a call are stuck until a server asks a person about the call",
+    () =>
+      Effect.gen(function* () {
+        const cli = yield* makeCli()
+        yield* cli.run(["sources", "add", "mcp", "raw", "--", process.execPath, rawServer])
+        const killed = yield* cli.start(["run", "--approve", "raw.*", "-e", "await tools.raw.hang({})"])
+        yield* until(only(cli), (execution) => execution?.status === "running")
+        const id = (yield* only(cli))?.id ?? ""
+        yield* until(cli.run(["executions", "tool-calls", id, "--json"]), ({ stdout }) => stdout.includes('"running"'))
+        killed.child.kill("SIGKILL")
+        yield* killed.ended
+        yield* endLeases(cli)
+        assert.include((yield* checks(cli))["abandoned executions"], "executor serve goes on with them")
+
+        const server = yield* serve(cli)
+        const asked = yield* until(inbox(server.run), ({ length }) => length > 0)
+        assert.deepStrictEqual(
+          asked.map(({ execution }) => execution.id),
+          [id]
+        )
+        const found = yield* checks(cli)
+        assert.strictEqual(found["abandoned executions"], "none")
+        assert.match(found["waiting"] ?? "", /^1 question waits for a person, the oldest since 20/)
+        assert.include(found["in doubt"], "of 1 call nobody knows the effect")
+
+        const ended = yield* server.run(["resume", id, "--interaction", asked[0]?.interaction.id ?? "", "--cancel"])
+        assert.strictEqual(ended.code, 1)
+        assert.deepStrictEqual(yield* inbox(cli.run), [])
+        assert.deepInclude(yield* checks(cli), { waiting: "nothing waits for a person", "in doubt": "none" })
+      }),
+    60_000
+  )
+
+  it.live("are done once, run again and forked on a server", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const server = yield* serve(cli)
+      const code = `const { length } = await tools.search({ query: "anything" }); throw new Error("at " + length)`
+      const send = server.run(["run", "--json", "--idempotency-key", "order-7", "-e", code])
+      const { executionId } = JSON.parse((yield* send).stdout)
+      assert.strictEqual(JSON.parse((yield* send).stdout).executionId, executionId)
+      const replayed = yield* server.run(["replay", executionId])
+      assert.deepStrictEqual([replayed.code, replayed.stdout], [0, "same: 1 calls, failed\n"])
+      const fixed = { stdin: `const { length } = await tools.search({ query: "anything" }); return length` }
+      const preview = yield* server.run(["fork", executionId, "--code", "-", "--dry-run"], fixed)
+      assert.strictEqual(preview.stdout, "1 of 1 calls would be reused.\n", preview.stderr)
+      const forked = yield* server.run(["fork", executionId, "--code", "-"], fixed)
+      assert.deepStrictEqual([forked.code, forked.stderr], [0, "1 of 1 calls were reused.\n"])
+    })
+  )
+
+  it.live("that are forks end on the server with the command that asked for them", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const server = yield* serve(cli)
+      const { executionId } = JSON.parse((yield* server.run(["run", "--json", "-e", "return 1"])).stdout)
+      const endless = "await new Promise((done) => setTimeout(done, 600_000))"
+      const fork = yield* cli.start(["fork", executionId, "--code", "-", "--server", server.url], { stdin: endless })
+      yield* until(only(cli), (execution) => execution?.status === "running")
+      fork.child.kill("SIGINT")
+      assert.strictEqual((yield* fork.ended).code, 130)
+      yield* until(only(cli), (execution) => execution?.status === "cancelled")
     })
   )
 })
