@@ -23,7 +23,7 @@ const residentMb = () => {
 /** Measures in a file of the folder. */
 export const measure = Effect.fnUntraced(function* (folder: string) {
   const adapter = yield* SqliteAdapter.make({ file: join(folder, "pauses.sqlite") })
-  const { engine } = yield* engineOf(adapter, yield* QuickJsExecutor.make())
+  const { engine } = yield* engineOf(adapter, yield* QuickJsExecutor.make({ idleWorkerMs: 200 }))
   const run = (code: string, count: number) =>
     Effect.forEach(Array.from({ length: count }), () => engine.executeWithPause(code), {
       concurrency: 16,
@@ -33,7 +33,10 @@ export const measure = Effect.fnUntraced(function* (folder: string) {
   // Sandboxes, heap and caches have the size that the work itself takes, whether anything waits after it or not.
   yield* run("await tools.t.kilobyte({ n: 1 })", waiting)
   yield* run(pausing, waiting / 10)
+  // Workers that a burst of work has started end when they are idle.
+  yield* Effect.sleep(3000)
   const before = residentMb()
   yield* run(pausing, waiting)
+  yield* Effect.sleep(3000)
   report({ what: "10,000 paused executions, more memory than none", value: residentMb() - before, unit: "MB", aim: 50 })
 })
