@@ -33,7 +33,7 @@ export const insertText = (
   if (given !== undefined) {
     const other = aliased(sql, AdapterSchema.tableOf(sql.tables, given.table))
     const where = condition(sql, other, given.where)
-    text += ` WHERE EXISTS (SELECT 1 FROM "${other.table.name}" AS ${other.alias} WHERE ${where})`
+    text += ` WHERE EXISTS (SELECT 1 FROM "${other.table.name}" AS ${other.alias} WHERE ${where}${sql.dialect.related})`
   }
   if (onConflict === undefined) return text
   const key = table.schema.primaryKey

@@ -95,7 +95,7 @@ const exactCondition = (sql: Sql, from: Aliased, where: Where): string => {
       const other = { ...aliased(sql, AdapterSchema.tableOf(sql.tables, where.table)), related: true }
       const link = `${reference(other, where.foreign)} = ${reference(from, where.local)}`
       const inner = where.where === undefined ? "" : ` AND (${condition(sql, other, where.where)})`
-      return `EXISTS (SELECT 1 FROM "${other.table.name}" AS ${other.alias} WHERE ${link}${inner})`
+      return `EXISTS (SELECT 1 FROM "${other.table.name}" AS ${other.alias} WHERE ${link}${inner}${sql.dialect.related})`
     }
     default:
       return `${operand(sql, from, where.column)} ${comparisons[where.op]} ${compared(sql, from, where.column, where.value)}`

@@ -42,6 +42,8 @@ export interface Dialect {
     name: string,
     values: ReadonlyArray<string | number | boolean>
   ) => string
+  /** What is added to a look whether there is a related row. */
+  readonly related: string
   /** A column whose index must not be preferred to another way to the row. */
   readonly unindexed: (name: string) => string
   readonly limit: (sql: Sql, limit: number) => string

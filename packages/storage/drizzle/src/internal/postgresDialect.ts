@@ -44,6 +44,7 @@ export const postgresDialect: Dialect = {
     return `lower(${column}) LIKE ${add(sql, `%${pattern}%`)}`
   },
   mayContain: () => "TRUE",
+  related: "",
   endsWith: (sql, column, text) => {
     const stored = encodeText(text)
     return `right(${column}, ${add(sql, Array.from(stored).length)}) = ${add(sql, stored)}`
@@ -53,3 +54,9 @@ export const postgresDialect: Dialect = {
   limit: (_sql, limit) => String(limit),
   nullsFirst: "desc"
 }
+
+/**
+ * The SQL of what is written on a condition about other rows: they hold still until it is committed. Without that, a write that begins
+ * while another transaction changes such a row would go by what the row was before, and be committed after it.
+ */
+export const postgresWriteDialect: Dialect = { ...postgresDialect, related: " FOR NO KEY UPDATE" }

@@ -6,7 +6,7 @@ import { AdapterSchema, type Row, type Value, type WriteConflict, type WriteOper
 import type { QueryResult } from "pg"
 import { deleteText, insertText, type Operation, updateText, writeConflict } from "./changes.ts"
 import { type Parameter, type Sql, startSql } from "./dialect.ts"
-import { array, columnTypes, postgresDialect } from "./postgresDialect.ts"
+import { array, columnTypes, postgresDialect, postgresWriteDialect } from "./postgresDialect.ts"
 import { isServerError } from "./postgresErrors.ts"
 
 interface Statement {
@@ -33,7 +33,8 @@ export interface Step extends Statement {
 export const stepsOf = (tables: AdapterSchema.Tables, unit: ReadonlyArray<WriteOperation>): ReadonlyArray<Step> =>
   unit.flatMap((operation, index) => {
     if (operation.op === "insert") return insertSteps(tables, operation, index)
-    const sql = startSql(postgresDialect, tables)
+    // What is deleted may have many related rows.
+    const sql = startSql(operation.op === "update" ? postgresWriteDialect : postgresDialect, tables)
     const text = operation.op === "update" ? updateText(sql, operation) : deleteText(sql, operation)
     return [stepOf(sql, text, operation, index, 1)]
   })
@@ -80,7 +81,7 @@ const insertSteps = (tables: AdapterSchema.Tables, insert: Operation<"insert">, 
     return table.written.map((column) => AdapterSchema.storable(column, row[column.name]))
   })
   const step = (source: (sql: Sql) => string, row: Row, steps: number): Step => {
-    const sql = startSql(postgresDialect, tables)
+    const sql = startSql(postgresWriteDialect, tables)
     return stepOf(sql, insertText(sql, table, source(sql), row, insert), insert, index, steps)
   }
   const arrays = (rows: ReadonlyArray<ReadonlyArray<Value>>) => (sql: Sql) => {

@@ -7,7 +7,7 @@
  *
  * Transactions are READ COMMITTED: a statement sees what others have committed before it, waits for rows that others are
  * changing, and looks at them again before it changes them. So a condition on the row that is changed (an epoch, a
- * status) is never fulfilled twice. A deadlock is undone by the server and run again.
+ * status) is never fulfilled twice. A row that is only looked at, to see whether another may be written, is locked for that. A deadlock is undone by the server and run again.
  *
  * A unit that cannot be sent waits for the server for a while. When the connection is lost after it was sent, it may
  * have been committed: it fails, and is not sent again.

@@ -27,6 +27,7 @@ export const sqliteDialect: Dialect = {
   payload: unpackedText,
   contains: (sql, column, value) => `instr(lower(${column}), ${parameter(sql, value)}) > 0`,
   mayContain: () => "TRUE",
+  related: "",
   endsWith: (sql, column, value) => {
     // As bytes, because SQLite's length of a text ends at a NUL.
     const length = parameter(sql, -new TextEncoder().encode(value).length)
