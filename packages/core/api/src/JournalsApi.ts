@@ -5,6 +5,7 @@ import { ExecutionId, ExecutionStatus, maxListLimit } from "@executor/sdk"
 import { Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { documentation, executionIdParameter, triggerParameters } from "./Documentation.ts"
 import { TriggerHeaders, wholeNumber } from "./Parameters.ts"
@@ -37,10 +38,12 @@ export type DivergenceRecord = typeof DivergenceRecord.Type
 export const ForkReportRecord = Schema.Struct({
   reused: Schema.Int.annotate({ description: "Calls whose recorded result was taken." }),
   recorded: Schema.Int.annotate({ description: "Calls in the old journal." }),
-  divergence: Schema.optionalKey(
-    DivergenceRecord.annotate({ description: "The first call that was made anew; absent if none was." })
-  )
-}).annotate({ identifier: "ForkReport" })
+  divergence: Schema.optionalKey(DivergenceRecord)
+}).annotate({
+  identifier: "ForkReport",
+  description:
+    "How much of the journal was used. `divergence` is the first call that was made anew; absent if none was."
+})
 export type ForkReportRecord = typeof ForkReportRecord.Type
 
 /** The body of `POST /executions/:id/fork`. */
@@ -52,14 +55,18 @@ export const ForkPayload = Schema.Struct({
 }).annotate({ identifier: "ForkExecution" })
 export type ForkPayload = typeof ForkPayload.Type
 
-/** What a fork came to. */
+/** What a fork came to that has ended, or what one would take. */
 export const ForkRecord = Schema.Struct({
   report: ForkReportRecord,
-  outcome: Schema.optionalKey(
-    Schema.Union([FinishedOutcome, PausedOutcome]).annotate({ description: "Absent after a dry run." })
-  )
-}).annotate({ identifier: "Fork" })
+  outcome: Schema.optionalKey(FinishedOutcome)
+}).annotate({ identifier: "Fork", description: "What the fork came to. `outcome` is absent after a dry run." })
 export type ForkRecord = typeof ForkRecord.Type
+
+/** A fork that waits for a person: a 202, as when it had been started without a journal. */
+export const PausedForkRecord = Schema.Struct({ report: ForkReportRecord, outcome: PausedOutcome })
+  .pipe(HttpApiSchema.status(202))
+  .annotate({ identifier: "PausedFork", description: "The fork waits for a person." })
+export type PausedForkRecord = typeof PausedForkRecord.Type
 
 const EndRecord = Schema.Struct({
   status: ExecutionStatus,
@@ -116,7 +123,7 @@ const fork = HttpApiEndpoint.post("fork", "/executions/:id/fork", {
   params,
   headers: TriggerHeaders,
   payload: ForkPayload,
-  success: ForkRecord,
+  success: [ForkRecord, PausedForkRecord],
   error: [
     ExecutionNotFoundProblem,
     ExecutionNotResumableProblem,
@@ -129,7 +136,7 @@ const fork = HttpApiEndpoint.post("fork", "/executions/:id/fork", {
     summary: "Run other code on the journal of an execution",
     description:
       "Calls that are the same as the recorded ones, in their order, take the recorded results; from the first that is not, all are " +
-      "made. A new execution, whose parent is the old one.",
+      "made. A new execution, whose parent is the old one. Waits as starting one does.",
     parameters: { id: executionIdParameter, ...triggerParameters }
   })
 )

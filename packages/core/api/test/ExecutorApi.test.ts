@@ -85,6 +85,17 @@ describe("the OpenAPI document", () => {
     assert.sameMembers(Object.keys(types), names)
   })
 
+  it("tells of idempotency keys, and that an execution or a fork may wait", () => {
+    const named = (wanted: string) => operations.find(({ name }) => name === wanted)!.operation
+    const create = named("POST /executions")
+    const key = create.parameters.find(({ name }) => name === "idempotency-key")
+    assert.deepInclude(key, { in: "header", required: false })
+    assert.deepInclude(key?.schema, { minLength: 1, maxLength: 255 })
+    for (const operation of [create, named("POST /executions/{id}/fork")]) {
+      assert.includeMembers(Object.keys(operation.responses), ["200", "202", "409"])
+    }
+  })
+
   it("declares every failure as a problem document", () => {
     for (const { name, operation } of operations) {
       for (const [status, response] of Object.entries(operation.responses)) {
@@ -99,6 +110,15 @@ describe("the OpenAPI document", () => {
     for (const [, name] of text.matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
       assert.property(document.components.schemas, name!)
     }
+  })
+
+  it("describes an outcome and a divergence once", () => {
+    const names = Object.keys(document.components.schemas)
+    assert.includeMembers(names, ["FinishedExecution", "Divergence"])
+    assert.deepStrictEqual(
+      names.filter((name) => /^(FinishedExecution|PausedExecution|Divergence)_/.test(name)),
+      []
+    )
   })
 
   it("has no place for what a person typed in answer", () => {

@@ -1,8 +1,14 @@
 /**
  * The endpoints that run executions again from their journals, and the one that lists what waits for a person.
  */
-import { BadRequestProblem, ExecutorApi, type ForkRecord, type ForkReportRecord } from "@executor/api"
-import type { Divergence, ExecutionEngine, ExecutionOutcome, ForkReport } from "@executor/execution"
+import {
+  BadRequestProblem,
+  ExecutorApi,
+  type ForkRecord,
+  type ForkReportRecord,
+  type PausedForkRecord
+} from "@executor/api"
+import type { Divergence, ExecutionEngine, ForkOutcome, ForkReport } from "@executor/execution"
 import { type ExecutionInteraction, ExecutionInteractionId, type Executor, maxListLimit } from "@executor/sdk"
 import { Effect, Result, Schema } from "effect"
 import * as Base64Url from "effect/encoding/Base64Url"
@@ -17,16 +23,17 @@ const divergence = ({ made, recorded }: Divergence) => withoutUndefined({ made, 
 const report = ({ divergence: at, recorded, reused }: ForkReport): ForkReportRecord =>
   withoutUndefined({ reused, recorded, divergence: at && divergence(at) })
 
-const outcome = (outcome: ExecutionOutcome): NonNullable<ForkRecord["outcome"]> => {
-  if (outcome.status !== "paused") return finished(outcome)
+const forkBody = ({ outcome, report: made }: ForkOutcome) => {
+  if (outcome.status !== "paused") return jsonBody<ForkRecord>({ report: report(made), outcome: finished(outcome) })
   const { id, interaction, interactions, toolCallCount } = outcome.execution
-  return {
+  const paused: PausedForkRecord["outcome"] = {
     executionId: id,
     status: "waiting_for_interaction",
     interaction: pending(interaction),
     interactions: interactions.map(pending),
     toolCallCount
   }
+  return jsonBody<PausedForkRecord>({ report: report(made), outcome: paused }, 202)
 }
 
 const Cursor = Schema.fromJsonString(Schema.Tuple([Schema.Int, ExecutionInteractionId]))
@@ -68,9 +75,7 @@ export const layerJournalHandlers = (engine: ExecutionEngine, executor: Executor
             )
           }
           const options = { trigger: triggerOf(headers), approve, limits }
-          return Effect.map(asProblems(outside(engine.fork(params.id, code, options))), (forked) =>
-            jsonBody<ForkRecord>({ report: report(forked.report), outcome: outcome(forked.outcome) })
-          )
+          return Effect.map(asProblems(outside(engine.fork(params.id, code, options))), forkBody)
         },
         replay: ({ params, payload }) =>
           Effect.map(asProblems(engine.replay(params.id, payload)), ({ divergence: at, ...replayed }) =>

@@ -106,12 +106,13 @@ export const streamBody = <E>(
 
 /**
  * The value itself, for its endpoint to encode; or, when it is large, a response that writes it in pieces. The value must be as it
- * goes out: what its endpoint's schema would leave out or change must not be in it.
+ * goes out: what its endpoint's schema would leave out or change must not be in it. `status` is the
+ * one that the schema has.
  */
-export const jsonBody = <A>(value: A): A | HttpServerResponse.HttpServerResponse =>
+export const jsonBody = <A>(value: A, status = 200): A | HttpServerResponse.HttpServerResponse =>
   isLarge(value)
     ? streamBody(
         lazily(() => toChunks(jsonPieces(value))),
-        { contentType: "application/json" }
+        { contentType: "application/json", status }
       )
     : value

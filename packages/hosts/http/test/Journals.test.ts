@@ -18,8 +18,10 @@ layer(TestServer.layer, { excludeTestServices: true })("journals", (it) => {
       assert.strictEqual(second.json.resultJson, first.json.resultJson)
       const other = yield* send("return 2", "order-1")
       assert.deepStrictEqual([other.status, other.json.executionId], [409, first.json.executionId])
-      const wrong = yield* send("return 2", "x".repeat(256))
-      assert.deepStrictEqual([wrong.status, wrong.json.field], [400, "idempotencyKey"])
+      for (const key of ["", "x".repeat(256)]) {
+        const wrong = yield* send("return 2", key)
+        assert.deepStrictEqual([wrong.status, wrong.json.field], [400, "idempotencyKey"])
+      }
     })
   )
 
@@ -46,6 +48,77 @@ layer(TestServer.layer, { excludeTestServices: true })("journals", (it) => {
     })
   )
 
+  it.effect("a fork that waits for a person is a 202, however large its question", () =>
+    Effect.gen(function* () {
+      const server = yield* TestServer
+      const { executionId } = (yield* server.run("await tools.shop.echo({ a: 1 }); throw new Error('no')")).json
+      for (const more of ["{}", "{ text: 'x'.repeat(100_000) }"]) {
+        const code = `await tools.shop.echo({ a: 1 }); return await tools.shop.orders.pay({ order: 7, ...${more} })`
+        const forked = yield* server.send(`/executions/${executionId}/fork`, { method: "POST", body: { code } })
+        assert.strictEqual(forked.status, 202)
+        const { outcome, report } = forked.json
+        assert.deepInclude(report, { reused: 1, recorded: 1 })
+        assert.strictEqual(report.divergence.made.path, "shop.orders.pay")
+        assert.strictEqual(outcome.status, "waiting_for_interaction")
+        const answered = yield* server.send(`/executions/${outcome.executionId}/resume`, {
+          method: "POST",
+          body: { action: "accept" }
+        })
+        assert.deepStrictEqual([answered.status, answered.json.resultJson], [200, '{"paid":7}'])
+      }
+    })
+  )
+
+  it.effect("what cannot be run again is refused by name", () =>
+    Effect.gen(function* () {
+      const server = yield* TestServer
+      const { executionId } = (yield* server.run("return await tools.shop.echo({ a: 1 })")).json
+      const post = (path: string, body: object) => server.send(`/executions/${path}`, { method: "POST", body })
+      for (const missing of [yield* post("nothing/fork", { code: "return 1" }), yield* post("nothing/replay", {})]) {
+        assert.deepStrictEqual([missing.status, missing.json.executionId], [404, "nothing"])
+      }
+      for (const dryRun of [true, false]) {
+        const empty = yield* post(`${executionId}/fork`, { code: " ", dryRun })
+        assert.deepStrictEqual([empty.status, empty.json.field], [400, "code"])
+      }
+      const misspelled = yield* post(`${executionId}/replay`, { anybuild: true })
+      assert.deepStrictEqual(misspelled.json.errors[0].path, ["payload", "anybuild"])
+      const other = yield* post(`${executionId}/fork`, { code: "await tools.shop.echo({ a: 2 })", dryRun: true })
+      assert.deepStrictEqual(other.json.report.divergence, {
+        recorded: { seq: 0, path: "shop.echo", argsJson: '{"a":1}' },
+        made: { seq: 0, path: "shop.echo", argsJson: '{"a":2}' }
+      })
+    })
+  )
+
+  it.effect("the derived client knows all of it", () =>
+    Effect.gen(function* () {
+      const { client } = yield* TestServer
+      const once = { payload: { code: "throw new Error('no')" }, headers: { "idempotency-key": "client-1" } }
+      const { executionId: id } = yield* client.executions.create(once)
+      assert.strictEqual((yield* client.executions.create(once)).executionId, id)
+      const conflict = yield* Effect.flip(client.executions.create({ ...once, payload: { code: "return 2" } }))
+      assert(conflict._tag === "IdempotencyConflict")
+      assert.strictEqual(conflict.executionId, id)
+
+      const params = { id }
+      assert.isTrue((yield* client.journals.replay({ params, payload: {} })).same)
+      const pays = { code: "return await tools.shop.orders.pay({ order: 9 })" }
+      const preview = yield* client.journals.fork({ params, payload: { ...pays, dryRun: true }, headers: {} })
+      assert.isUndefined(preview.outcome)
+      const forked = yield* client.journals.fork({ params, payload: pays, headers: {} })
+      const { outcome } = forked
+      assert(outcome?.status === "waiting_for_interaction")
+      const granted = yield* client.journals.fork({ params, payload: { ...pays, approve: ["shop.*"] }, headers: {} })
+      assert.strictEqual(granted.outcome?.status, "completed")
+
+      const { interactions } = yield* client.journals.inbox({ query: { status: "pending" } })
+      const waiting = interactions.find(({ execution }) => execution.id === outcome.executionId)
+      assert.strictEqual(waiting?.interaction.id, outcome.interaction.id)
+      assert.strictEqual(waiting?.execution.triggerKind, "test")
+    })
+  )
+
   it.effect("everything that waits is listed page by page", () =>
     Effect.gen(function* () {
       const server = yield* TestServer
@@ -64,8 +137,10 @@ layer(TestServer.layer, { excludeTestServices: true })("journals", (it) => {
       } while (cursor !== "")
       assert.isAtLeast(seen.length, 3)
       assert.strictEqual(new Set(seen).size, seen.length)
-      assert.strictEqual((yield* server.send("/interactions?status=resolved")).status, 400)
-      assert.strictEqual((yield* server.send("/interactions?cursor=x")).status, 400)
+      for (const name of ["status", "cursor", "limit"]) {
+        const wrong = yield* server.send(`/interactions?${name}=resolved`)
+        assert.deepStrictEqual([wrong.status, wrong.json.errors[0].path], [400, ["query", name]])
+      }
     })
   )
 })
