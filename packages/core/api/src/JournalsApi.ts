@@ -7,8 +7,8 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
-import { documentation, executionIdParameter, triggerParameters } from "./Documentation.ts"
-import { TriggerHeaders, wholeNumber } from "./Parameters.ts"
+import { documentation, executionIdParameter, idempotencyParameter, triggerParameters } from "./Documentation.ts"
+import { SubmissionHeaders, wholeNumber } from "./Parameters.ts"
 import {
   ExecutionInterruptedProblem,
   ExecutionNotFoundProblem,
@@ -121,7 +121,7 @@ export type InboxQuery = typeof InboxQuery.Type
 
 const fork = HttpApiEndpoint.post("fork", "/executions/:id/fork", {
   params,
-  headers: TriggerHeaders,
+  headers: SubmissionHeaders,
   payload: ForkPayload,
   success: [ForkRecord, PausedForkRecord],
   error: [
@@ -137,7 +137,7 @@ const fork = HttpApiEndpoint.post("fork", "/executions/:id/fork", {
     description:
       "Calls that are the same as the recorded ones, in their order, take the recorded results; from the first that is not, all are " +
       "made. A new execution, whose parent is the old one. Waits as starting one does.",
-    parameters: { id: executionIdParameter, ...triggerParameters }
+    parameters: { id: executionIdParameter, ...triggerParameters, "idempotency-key": idempotencyParameter }
   })
 )
 

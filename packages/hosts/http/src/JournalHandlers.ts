@@ -74,7 +74,7 @@ export const layerJournalHandlers = (engine: ExecutionEngine, executor: Executor
               jsonBody<ForkRecord>({ report: report(previewed) })
             )
           }
-          const options = { trigger: triggerOf(headers), approve, limits }
+          const options = { trigger: triggerOf(headers), approve, limits, idempotencyKey: headers["idempotency-key"] }
           return Effect.map(asProblems(outside(engine.fork(params.id, code, options))), forkBody)
         },
         replay: ({ params, payload }) =>
