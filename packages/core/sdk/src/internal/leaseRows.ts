@@ -276,7 +276,8 @@ export const listExpired = Effect.fnUntraced(function* (
         foreign: "id",
         where: {
           op: "and",
-          conditions: [eq("status", "waiting_for_interaction"), { op: "isNull", column: "lease_until" }]
+          // A lease that had run out by then has not been prolonged since.
+          conditions: [eq("status", "waiting_for_interaction"), isFree(askedBefore)]
         }
       }
     ),
