@@ -18,22 +18,19 @@ import { Logs } from "./Logs.ts"
 import {
   cell,
   type CallMessage,
-  type CompiledModules,
   type Ending,
   type FromWorker,
-  type GuestConstants,
-  type PlainLimits,
   type Repetition,
   type SettleMessage,
   type SharedState,
   type ToWorker
 } from "./Protocol.ts"
-import { type GuestHost, Sandbox } from "./Sandbox.ts"
+import type { GuestHost, Sandbox } from "./Sandbox.ts"
+import type { Sandboxes } from "./Sandboxes.ts"
 
 /** What a slot needs of its worker. */
 export interface SlotEnvironment {
-  readonly modules: CompiledModules
-  readonly constants: GuestConstants
+  readonly sandboxes: Sandboxes
   readonly shared: SharedState
   /** Queues a message; it goes at the end of the turn, or at {@link SlotEnvironment.flush}. */
   readonly post: (message: FromWorker) => void
@@ -71,9 +68,9 @@ const flushAfterMs = 5
 export class Slot {
   private readonly index: number
   private readonly environment: SlotEnvironment
+  private readonly host: GuestHost
+  /** Where the execution runs. */
   private sandbox: Sandbox | undefined
-  /** The next sandbox, when the last one was dropped. */
-  private prepared: Promise<Sandbox> | undefined
   private run: Run | undefined
   /** The execution whose code runs at this moment. */
   private inside: Run | undefined
@@ -81,6 +78,7 @@ export class Slot {
   constructor(index: number, environment: SlotEnvironment) {
     this.index = index
     this.environment = environment
+    this.host = this.makeHost()
   }
 
   /** Whether an execution is here. */
@@ -107,13 +105,19 @@ export class Slot {
     const { cells, cpu } = this.environment.shared
     if (Atomics.load(cells, cell.stop(this.index)) === message.runId) return this.abort(message.runId)
     cpu[this.index] = 0
-    if (this.sandbox?.begin(message.limits, message.startTime) !== true) {
-      const sandbox = await this.takeSandbox(message.limits)
-      this.sandbox = sandbox
-      if (this.run !== run) return
+    const { sandboxes } = this.environment
+    const { limits, startTime } = message
+    let sandbox = sandboxes.take(this.host, limits, startTime)
+    if (sandbox === undefined) {
+      sandbox = await sandboxes.make(this.host, limits, startTime)
+      if (this.run !== run) return sandboxes.leave(sandbox, limits)
     }
-    const { sandbox } = this
-    if (sandbox === undefined) return
+    this.sandbox = sandbox
+    await this.begin(run, sandbox)
+  }
+
+  private async begin(run: Run, sandbox: Sandbox): Promise<void> {
+    const message = run.start
     let strip = false
     this.enter(
       run,
@@ -249,15 +253,12 @@ export class Slot {
       ending,
       logs: run.logs.close(this.sandbox?.now ?? run.start.startTime)
     })
-    const clean = undisturbed || ending._tag === "Done" || ending._tag === "Failed"
-    if (!clean || this.sandbox?.restore() !== true) {
-      this.sandbox = undefined
-      // Made ahead, since nobody waits for it now. If it fails, so does the next start, which can report it.
-      this.prepared = this.makeSandbox(run.start.limits)
-      this.prepared.catch(() => {
-        this.prepared = undefined
-      })
-    }
+    const { sandbox } = this
+    this.sandbox = undefined
+    if (sandbox === undefined) return
+    const { sandboxes } = this.environment
+    if (undisturbed || ending._tag === "Done" || ending._tag === "Failed") sandboxes.leave(sandbox, run.start.limits)
+    else sandboxes.replace(run.start.limits)
   }
 
   private send(run: Run, message: CallMessage): void {
@@ -265,23 +266,12 @@ export class Slot {
     this.environment.post(message)
   }
 
-  /** A fresh sandbox that enforces these limits. */
-  private async takeSandbox(limits: PlainLimits): Promise<Sandbox> {
-    const prepared = await this.prepared
-    this.prepared = undefined
-    const { startTime } = this.run?.start ?? { startTime: 0 }
-    if (prepared?.begin(limits, startTime) === true) return prepared
-    const sandbox = await this.makeSandbox(limits)
-    sandbox.begin(limits, startTime)
-    return sandbox
-  }
-
-  private makeSandbox(limits: PlainLimits): Promise<Sandbox> {
+  private makeHost(): GuestHost {
     const { environment, index } = this
     const ended = (ending: Ending): void => {
       if (this.run !== undefined) this.run.ending ??= ending
     }
-    const host: GuestHost = {
+    return {
       call: (path, argsJson) => {
         const { run } = this
         if (run === undefined || run.ending !== undefined) return -1
@@ -346,7 +336,6 @@ export class Slot {
         return false
       }
     }
-    return Sandbox.make(environment.modules, host, environment.constants, limits)
   }
 }
 

@@ -5,6 +5,7 @@
  * arrive as one message, and the loop of the host must stay free between them.
  */
 import { Worker } from "node:worker_threads"
+import { BriefAwake } from "./BriefAwake.ts"
 import { pack, type Packed, unpack } from "./Packing.ts"
 import {
   cell,
@@ -42,6 +43,7 @@ export class WorkerThread {
   /** Nothing is sent before the modules. */
   private flushing = true
   private exited = false
+  private readonly awake = new BriefAwake()
 
   constructor(options: WorkerThreadOptions) {
     this.onMessage = options.onMessage
@@ -102,9 +104,11 @@ export class WorkerThread {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
     this.worker.postMessage(pack(batch))
     Atomics.add(this.shared.cells, cell.sent, 1)
+    this.awake.expect()
   }
 
   private receive(batch: Array<FromWorker>): void {
+    this.awake.received()
     const busy = this.next < this.inbox.length
     if (busy) {
       for (const message of batch) this.inbox.push(message)

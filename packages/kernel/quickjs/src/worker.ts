@@ -7,6 +7,7 @@ import { parentPort, receiveMessageOnPort, workerData } from "node:worker_thread
 import { BriefWait } from "./BriefWait.ts"
 import { pack, type Packed, unpack } from "./Packing.ts"
 import { cell, type CompiledModules, type FromWorker, type ToWorker, type WorkerData } from "./Protocol.ts"
+import { Sandboxes } from "./Sandboxes.ts"
 import { Slot, type SlotEnvironment } from "./Slot.ts"
 
 const port = parentPort
@@ -28,12 +29,19 @@ const flush = (): void => {
   port.postMessage(pack(batch))
 }
 
+/** The host goes on with what it is told while the next sandbox is made fresh. */
+const endTurn = (): void => {
+  flush()
+  environment?.sandboxes.tidy()
+}
+
 const post = (message: FromWorker): void => {
   outbox.push(message)
 }
 
 const ready = (modules: CompiledModules): void => {
-  environment = { modules, constants, shared, post, flush }
+  const sandboxes = new Sandboxes(modules, constants)
+  environment = { sandboxes, shared, post, flush }
   post({ _tag: "ready" })
 }
 
@@ -45,7 +53,7 @@ const start = async (slot: Slot, message: Extract<ToWorker, { readonly _tag: "st
     slot.broken(message.runId)
   }
   slot.tellIdle()
-  flush()
+  endTurn()
 }
 
 const handle = (message: ToWorker): void => {
@@ -68,7 +76,7 @@ const take = (packed: Packed): boolean => {
   for (const message of batch) handle(message)
   for (const message of batch) if (message._tag !== "modules") slots[message.slot]?.tellIdle()
   const hasCalled = outbox.some(({ _tag }) => _tag === "call")
-  flush()
+  endTurn()
   return (
     hasCalled && batch.every(({ _tag }) => _tag === "settle") && slots.filter((slot) => slot?.isOccupied).length === 1
   )
