@@ -1,7 +1,7 @@
 /**
  * Writing on SQLite: the operations of a unit of work as prepared statements.
  */
-import { AdapterSchema, type Row, type WriteOperation } from "@executor/sdk"
+import { AdapterSchema, type Row, type Where, type WriteOperation } from "@executor/sdk"
 import { deleteText, insertText, type Operation, updateText, writeConflict } from "./changes.ts"
 import { type Dialect, startSql } from "./dialect.ts"
 import type { PackedTexts } from "./packedText.ts"
@@ -38,9 +38,11 @@ export const isOneStatement = (tables: AdapterSchema.Tables, operations: Readonl
 }
 
 const changesAtMostOne = (tables: AdapterSchema.Tables, { table, where }: Operation<"update" | "delete">): boolean => {
-  const conditions = where.op === "and" ? where.conditions : [where]
-  const pins = (name: string) => conditions.some((condition) => condition.op === "eq" && condition.column === name)
-  return tables.get(table)?.schema.primaryKey.every(pins) ?? false
+  const pins = (name: string, condition: Where = where): boolean =>
+    condition.op === "and"
+      ? condition.conditions.some((part) => pins(name, part))
+      : condition.op === "eq" && condition.column === name
+  return tables.get(table)?.schema.primaryKey.every((name) => pins(name)) ?? false
 }
 
 const runOperation = (statements: Statements, operation: WriteOperation, dialect: Dialect): number => {
