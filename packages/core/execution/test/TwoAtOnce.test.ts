@@ -101,7 +101,7 @@ for (const [name, database] of Object.entries(databases)) {
               id
             )
           }
-          assert.deepStrictEqual(yield* store.listPendingInteractions(scopeId), [])
+          assert.deepStrictEqual((yield* store.inbox(scopeId)).interactions, [])
         }),
       180_000
     )

@@ -24,6 +24,7 @@ import {
   updateExecutionRow
 } from "./internal/executionRows.ts"
 import { sweepExecutions } from "./internal/executionSweep.ts"
+import { listInbox } from "./internal/inbox.ts"
 import { pendingInteractions, recordInteraction, resolveInteraction } from "./internal/interactionRows.ts"
 import * as Leases from "./internal/leaseRows.ts"
 import { readInteraction, readToolCall } from "./internal/records.ts"
@@ -77,7 +78,7 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
     list: (scopeId, options: ListExecutionsOptions = {}) => listExecutions(adapter, scopeId, options),
     recordInteraction: (input, epoch) => recordInteraction(adapter, input, epoch),
     resolveInteraction: (scopeId, id, resolution, epoch) => resolveInteraction(adapter, scopeId, id, resolution, epoch),
-    listPendingInteractions: (scopeId, options) => Leases.listPendingInteractions(adapter, scopeId, options),
+    inbox: (scopeId, options) => listInbox(adapter, scopeId, options),
     listInteractions: (scopeId, executionId) =>
       Effect.flatMap(findChildren("execution_interaction", ["created_at", "id"], scopeId, executionId), (rows) =>
         Effect.forEach(rows, readInteraction)

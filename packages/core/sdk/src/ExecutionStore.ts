@@ -10,7 +10,13 @@
  */
 import { Context, type Effect, Schema, type Stream } from "effect"
 import type { DBError } from "./DBAdapter.ts"
-import { type Execution, type ExecutionInteraction, type ExecutionToolCall, InteractionKind } from "./Execution.ts"
+import {
+  type Execution,
+  type ExecutionInteraction,
+  type ExecutionSummary,
+  type ExecutionToolCall,
+  InteractionKind
+} from "./Execution.ts"
 import type { ArchiveRecord, ExportOptions, ImportResult } from "./ExecutionArchive.ts"
 import type {
   CallProgress,
@@ -192,14 +198,8 @@ export class ExecutionStore extends Context.Service<
       scopeId: ScopeId,
       executionId: ExecutionId
     ) => Effect.Effect<ReadonlyArray<ExecutionInteraction>, DBError | ExecutionNotFound>
-    /** All questions of a scope that wait for an answer, oldest first. */
-    readonly listPendingInteractions: (
-      scopeId: ScopeId,
-      options?: {
-        readonly limit?: number | undefined
-        readonly after?: Pick<ExecutionInteraction, "createdAt" | "id"> | undefined
-      }
-    ) => Effect.Effect<ReadonlyArray<ExecutionInteraction>, DBError>
+    /** All questions of a scope that wait for an answer, oldest first, in pages. */
+    readonly inbox: (scopeId: ScopeId, options?: InboxOptions) => Effect.Effect<InboxPage, DBError | ListOptionsInvalid>
     readonly recordToolCall: (
       input: RecordToolCall,
       epoch?: number
@@ -340,6 +340,24 @@ export class InteractionAlreadyResolved extends Schema.TaggedError<InteractionAl
     resolvedBy: Schema.NullOr(Schema.String)
   }
 ) {}
+
+/** Which page of the inbox. */
+export interface InboxOptions {
+  /** At least 1 and at most `maxListLimit`, which is the default. */
+  readonly limit?: number | undefined
+  /** The `nextCursor` of the page before. */
+  readonly cursor?: string | undefined
+}
+
+/** Questions that wait for an answer, each with the execution that asks. */
+export interface InboxPage {
+  readonly interactions: ReadonlyArray<{
+    readonly interaction: ExecutionInteraction
+    readonly execution: ExecutionSummary
+  }>
+  /** Where the next page starts; absent on the last. */
+  readonly nextCursor?: string
+}
 
 /** An option of `list` or `sweep` is not what it must be, or a cursor does not belong to this list. */
 export class ListOptionsInvalid extends Schema.TaggedError<ListOptionsInvalid>()("ListOptionsInvalid", {

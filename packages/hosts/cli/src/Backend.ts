@@ -20,6 +20,7 @@ import type {
   ExecutionSummary,
   ExecutionToolCall,
   ExportOptions,
+  InboxOptions,
   ListExecutionsOptions,
   Source,
   Tool,
@@ -47,10 +48,10 @@ export interface Waiting {
   readonly execution: Pick<ExecutionSummary, "id" | "codePreview" | "triggerKind" | "createdAt">
 }
 
-/** The oldest questions that wait, and whether there are others. */
+/** A page of the questions that wait, oldest first. */
 export interface Inbox {
   readonly interactions: ReadonlyArray<Waiting>
-  readonly hasMore: boolean
+  readonly nextCursor?: string
 }
 
 /** A question with its answer, without what the person typed: that may be personal, and no surface shows it again. */
@@ -98,7 +99,7 @@ export class Backend extends Context.Service<
     /** Runs an execution again on its journal alone. */
     readonly replay: (id: ExecutionId, options: ReplayOptions) => Effect.Effect<ReplayReport, Failure>
     /** So many of the questions that wait, oldest first. */
-    readonly listWaiting: (limit: number) => Effect.Effect<Inbox, Failure>
+    readonly inbox: (options: InboxOptions) => Effect.Effect<Inbox, Failure>
     readonly cancel: (id: ExecutionId) => Effect.Effect<void, Failure>
     /** Writes of the history that failed while this command ran something itself; a server counts its own. */
     readonly droppedWrites: Effect.Effect<number, Failure>

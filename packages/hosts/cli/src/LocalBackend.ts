@@ -114,21 +114,17 @@ export const make = ({ engine, executor, keepsHistory }: LocalParts, caller: Cal
     previewFork: (id, code, { limits }) =>
       Effect.flatMap(engine, (engine) => Effect.mapError(engine.previewFork(id, code, { limits }), toFailure)),
     replay: (id, options) => Effect.flatMap(engine, (engine) => Effect.mapError(engine.replay(id, options), toFailure)),
-    listWaiting: (limit) =>
-      Effect.gen(function* () {
-        const found = yield* executor.executions.listPendingInteractions(scope, { limit: limit + 1 })
-        const interactions = yield* Effect.forEach(found.slice(0, limit), (interaction) =>
-          executor.executions.getParts(scope, interaction.executionId, []).pipe(
-            Effect.map(({ execution }) => ({
-              interaction: withoutPrivate(interaction),
-              execution: Struct.pick(execution, ["id", "codePreview", "triggerKind", "createdAt"])
-            })),
-            // It was removed meanwhile, and waits no more.
-            Effect.catchTag("ExecutionNotFound", () => Effect.undefined)
-          )
-        )
-        return { interactions: interactions.filter((each) => each !== undefined), hasMore: found.length > limit }
-      }).pipe(Effect.mapError(toFailure)),
+    inbox: (options) =>
+      Effect.mapBoth(executor.executions.inbox(scope, options), {
+        onFailure: toFailure,
+        onSuccess: ({ interactions, ...page }) => ({
+          ...page,
+          interactions: interactions.map(({ execution, interaction }) => ({
+            interaction: withoutPrivate(interaction),
+            execution: Struct.pick(execution, ["id", "codePreview", "triggerKind", "createdAt"])
+          }))
+        })
+      }),
     resume: (id, answer) =>
       Effect.flatMap(engine, (engine) =>
         engine.resume(id, { ...answer, resolvedBy: caller.user ?? "cli" }).pipe(

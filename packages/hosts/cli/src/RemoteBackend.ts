@@ -14,7 +14,7 @@ import {
   userName
 } from "@executor/api"
 import type { Divergence, FinishedExecution, ForkReport } from "@executor/execution"
-import { ExecutionId, type ExportOptions, maxListLimit } from "@executor/sdk"
+import { ExecutionId, type ExportOptions } from "@executor/sdk"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Effect, Predicate, Schedule, Schema, Stream } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
@@ -222,13 +222,7 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
           })
         )
       ),
-    listWaiting: (limit) =>
-      mapped(
-        Effect.map(
-          client.journals.inbox({ query: { limit: Math.min(limit, maxListLimit) } }),
-          ({ interactions, nextCursor }) => ({ interactions, hasMore: nextCursor !== undefined })
-        )
-      ),
+    inbox: (options) => mapped(client.journals.inbox({ query: clean({ ...options }) })),
     cancel: (id) => mapped(client.executions.cancel({ params: { id } })),
     activity: Stream.empty,
     searchTools: (query) =>

@@ -58,12 +58,16 @@ layer(layerCommand, { excludeTestServices: true })("journals", (it) => {
       )
       const second = JSON.parse((yield* run(["call", "shop.order-now", "item=milk", "--json"])).stdout)
       const short = yield* run(["inbox", "--limit", "1"])
-      assert.include(short.stderr, "There are more")
       assert.notInclude(short.stdout, second.executionId)
+      const [, cursor = ""] = /There are more: --cursor (\S+)/.exec(short.stderr) ?? []
+      const rest = yield* run(["inbox", "--cursor", cursor])
+      assert.include(rest.stdout, second.executionId)
+      assert.notInclude(rest.stdout, executionId)
+      assert.strictEqual((yield* run(["inbox", "--cursor", "x"])).code, 2)
       for (const each of [{ executionId, interaction }, second]) {
         yield* run(["resume", each.executionId, "--interaction", each.interaction.id, "--accept"])
       }
-      assert.deepStrictEqual(JSON.parse((yield* run(["inbox", "--json"])).stdout), { interactions: [], hasMore: false })
+      assert.deepStrictEqual(JSON.parse((yield* run(["inbox", "--json"])).stdout), { interactions: [] })
     })
   )
 })

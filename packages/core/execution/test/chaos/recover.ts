@@ -51,14 +51,14 @@ export const recoverAll = Effect.fnUntraced(function* (
     const [listed] = executions
     if (listed === undefined) return undefined
     const { id, status } = listed.execution
-    const pending = yield* store.listPendingInteractions(scopeId)
+    const { interactions: pending } = yield* store.inbox(scopeId)
     if (isTerminal(status)) {
       const { execution } = yield* store.get(scopeId, id)
       const calls = yield* store.listToolCalls(scopeId, id)
       const openCalls = calls.filter((call) => call.status === "running" || call.status === "in_doubt").length
       return { execution, end: endOf(execution), openCalls, openQuestions: pending.length } satisfies Left
     }
-    for (const interaction of pending) {
+    for (const { interaction } of pending) {
       yield* Effect.ignore(engine.resume(id, answerOf(interaction, effects)))
     }
     yield* Effect.sleep(5)

@@ -1,14 +1,15 @@
 /**
- * Where a page of executions ended: base64url of the sort and the filters it was made for, the sort key
- * and the id of its last row.
+ * Where a page ended, as base64url. Of executions: the sort and the filters it was made for, the sort key and the id of its last row. Of
+ * the inbox: when its last question was asked, and its id.
  *
  * The text is opaque to callers and may come from anybody, so it is decoded like any other input.
  */
-import { Option, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import * as Base64Url from "effect/encoding/Base64Url"
-import type { ExecutionSummary } from "../Execution.ts"
+import type { ExecutionInteraction, ExecutionSummary } from "../Execution.ts"
 import { type ExecutionSort } from "../ExecutionList.ts"
 import { ListOptionsInvalid } from "../ExecutionStore.ts"
+import { ExecutionInteractionId } from "../Ids.ts"
 
 /** The sort key and the id of a row. */
 export type Position = readonly [key: number | null, id: string]
@@ -27,20 +28,24 @@ const Token = Schema.fromJsonString(
 )
 const decodeToken = Schema.decodeUnknownOption(Token)
 
+const decodeAsked = Schema.decodeUnknownOption(
+  Schema.fromJsonString(Schema.Tuple([Schema.Int, ExecutionInteractionId]))
+)
+
+const textOf = (cursor: string): Option.Option<string> =>
+  cursor.length > maxCursorLength ? Option.none() : Option.getSuccess(Base64Url.decodeString(cursor))
+
+const notACursor = () =>
+  new ListOptionsInvalid({ option: "cursor", message: "cursor: expected the nextCursor of another page, unchanged." })
+
 /** The cursor that continues after this execution. */
 export const encodeCursor = (sort: ExecutionSort, filterKey: string, last: ExecutionSummary): string =>
   Base64Url.encode(JSON.stringify([sort.field, sort.direction, filterKey, last[sort.field], last.id]))
 
 /** The position of a cursor, or why it is none for this sort and these filters. */
 export const decodeCursor = (sort: ExecutionSort, filterKey: string, cursor: string): Position | ListOptionsInvalid => {
-  const text = cursor.length > maxCursorLength ? Option.none() : Option.getSuccess(Base64Url.decodeString(cursor))
-  const token = Option.flatMap(text, decodeToken)
-  if (Option.isNone(token) || (token.value[0] === "createdAt" && token.value[3] === null)) {
-    return new ListOptionsInvalid({
-      option: "cursor",
-      message: "cursor: expected the nextCursor of another page, unchanged."
-    })
-  }
+  const token = Option.flatMap(textOf(cursor), decodeToken)
+  if (Option.isNone(token) || (token.value[0] === "createdAt" && token.value[3] === null)) return notACursor()
   const [field, direction, madeFor, key, id] = token.value
   if (field === sort.field && direction === sort.direction) {
     if (madeFor === filterKey) return [key, id]
@@ -56,3 +61,13 @@ export const decodeCursor = (sort: ExecutionSort, filterKey: string, cursor: str
       `${sort.direction}. Start without a cursor, or keep the sort.`
   })
 }
+
+/** The cursor that continues the inbox after this question. */
+export const encodeInboxCursor = ({ createdAt, id }: ExecutionInteraction): string =>
+  Base64Url.encode(JSON.stringify([createdAt, id]))
+
+/** When the last question of the page was asked, and its id. */
+export const decodeInboxCursor = (
+  cursor: string
+): Effect.Effect<readonly [createdAt: number, id: ExecutionInteractionId], ListOptionsInvalid> =>
+  Effect.mapError(Effect.fromOption(Option.flatMap(textOf(cursor), decodeAsked)), notACursor)

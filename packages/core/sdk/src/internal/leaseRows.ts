@@ -3,7 +3,6 @@
  */
 import { Clock, Effect } from "effect"
 import type { DBAdapter, DBError, Row, Where, WriteOperation } from "../DBAdapter.ts"
-import type { ExecutionInteraction } from "../Execution.ts"
 import {
   type CallProgress,
   type Claim,
@@ -286,32 +285,6 @@ export const listExpired = Effect.fnUntraced(function* (
   })
   return [...new Set(idsOf(rows, "execution_id"))]
 })
-
-/** All questions that wait, oldest first. */
-export const listPendingInteractions = (
-  adapter: Adapter,
-  scopeId: ScopeId,
-  {
-    after,
-    limit
-  }: {
-    readonly limit?: number | undefined
-    readonly after?: Pick<ExecutionInteraction, "createdAt" | "id"> | undefined
-  } = {}
-): Effect.Effect<ReadonlyArray<ExecutionInteraction>, DBError> =>
-  Effect.flatMap(
-    adapter.find({
-      table: interaction,
-      where: inScope(scopeId, eq("status", "pending")),
-      orderBy: [
-        { column: "created_at", direction: "asc" },
-        { column: "id", direction: "asc" }
-      ],
-      ...(after === undefined ? {} : { after: [after.createdAt, after.id] }),
-      ...(limit === undefined ? {} : { limit })
-    }),
-    (rows) => Effect.forEach(rows, readInteraction)
-  )
 
 export const findByIdempotencyKey = Effect.fnUntraced(function* (adapter: Adapter, scopeId: ScopeId, key: string) {
   const where = inScope(scopeId, eq("idempotency_key", key))

@@ -111,8 +111,8 @@ const checkWaiting = Effect.fnUntraced(function* ({ adapter, executor }: LocalPa
     table,
     where: { op: "and", conditions: [pending, { op: "eq", column: "purpose", value: "in_doubt" }] }
   })
-  const [oldest] = yield* executor.executions.listPendingInteractions(scope, { limit: 1 })
-  const since = oldest === undefined ? "" : `, the oldest since ${new Date(oldest.createdAt).toISOString()}`
+  const [oldest] = (yield* executor.executions.inbox(scope, { limit: 1 })).interactions
+  const since = oldest === undefined ? "" : `, the oldest since ${new Date(oldest.interaction.createdAt).toISOString()}`
   return [
     waiting === 0
       ? ok("waiting", "nothing waits for a person")

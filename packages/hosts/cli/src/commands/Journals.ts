@@ -3,7 +3,7 @@
  */
 import type { CallShape, Divergence, ForkReport } from "@executor/execution"
 import { type ElicitationRequest, maxListLimit } from "@executor/sdk"
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Waiting } from "../Backend.ts"
 import { exitCodes, ExitStatus } from "../Failure.ts"
@@ -121,14 +121,18 @@ export const inbox = Command.make(
   "inbox",
   {
     limit: Flags.textFlag("limit", "count", `How many at most, up to ${maxListLimit} (${maxListLimit})`),
+    cursor: Flags.textFlag("cursor", "cursor", "Go on where another page ended"),
     json: Flags.json
   },
-  Effect.fn(function* ({ json, limit }) {
+  Effect.fn(function* ({ cursor, json, limit }) {
     const { env } = yield* Process
     const { backend } = yield* open(yield* Flags.target, env)
-    const found = yield* backend.listWaiting((yield* parseLimit(limit, maxListLimit)) ?? maxListLimit)
+    const found = yield* backend.inbox({
+      cursor: Option.getOrUndefined(cursor),
+      limit: yield* parseLimit(limit, maxListLimit)
+    })
     if (json) return yield* Output.json(JSON.stringify(found))
-    const { hasMore, interactions } = found
+    const { interactions, nextCursor } = found
     if (interactions.length === 0) return yield* Output.notice("Nothing waits for a person.")
     yield* printTable<Waiting>(
       [
@@ -140,7 +144,7 @@ export const inbox = Command.make(
       ],
       interactions
     )
-    if (hasMore) yield* Output.notice("There are more: these have waited the longest.")
+    if (nextCursor !== undefined) yield* Output.notice(`There are more: --cursor ${nextCursor}`)
     yield* Output.notice("Answer one with: executor resume <execution> --interaction <question> --accept")
   }, Effect.scoped)
 ).pipe(
