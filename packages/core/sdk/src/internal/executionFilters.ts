@@ -51,6 +51,8 @@ export interface Filters {
   }
   readonly code?: Where | undefined
   readonly query?: Where | undefined
+  /** The conditions of `code` and `query` by themselves, for a few rows that are known: no index of text is asked. */
+  readonly searches?: ReadonlyArray<Where> | undefined
   readonly elicitation?: Where | undefined
 }
 
@@ -143,6 +145,10 @@ export const makeFilters = Effect.fnUntraced(function* (
     },
     code: options.codeQuery ? hasCode(options.codeQuery) : undefined,
     query: options.query === undefined ? undefined : hasText(options.query),
+    searches: present(
+      options.codeQuery ? hasCode(options.codeQuery, alone) : undefined,
+      options.query === undefined ? undefined : hasText(options.query, alone)
+    ),
     elicitation: options.hadElicitation === undefined ? undefined : whereAsked(options.hadElicitation)
   }
 })
@@ -210,21 +216,26 @@ const whereTrigger = (names: ReadonlyArray<string>): Where => {
     : known
 }
 
-const narrowed = (text: string, condition: Where): Where => ({
+/** How a text is looked for in the columns of a table. */
+type Search = (text: string, condition: Where) => Where
+
+const narrowed: Search = (text, condition) => ({
   op: "and",
   conditions: [{ op: "mayContain", value: text }, condition]
 })
 
-const hasCode = (text: string): Where => ({
+const alone: Search = (_text, condition) => condition
+
+const hasCode = (text: string, search: Search = narrowed): Where => ({
   op: "exists",
   table: "execution_code",
   local: "code_id",
   foreign: "id",
-  where: narrowed(text, { op: "contains", column: "code", value: text })
+  where: search(text, { op: "contains", column: "code", value: text })
 })
 
 /** The code, and what `coreSchema` calls the text of an execution. */
-const hasText = (text: string): Where => {
+const hasText = (text: string, search: Search = narrowed): Where => {
   const contains = (columns: ReadonlyArray<string>): Where => ({
     op: "or",
     conditions: columns.map((column) => ({ op: "contains", column, value: text }))
@@ -232,7 +243,7 @@ const hasText = (text: string): Where => {
   const places = coreSchema.execution.text.map((place): Where =>
     "of" in place ? { op: "exists", ...place.of, where: contains(place.columns) } : contains(place.columns)
   )
-  return { op: "or", conditions: [hasCode(text), narrowed(text, { op: "or", conditions: places })] }
+  return { op: "or", conditions: [hasCode(text, search), search(text, { op: "or", conditions: places })] }
 }
 
 /** A whole namespace, which an execution has a row for as it has for a path. */
