@@ -10,11 +10,11 @@ import {
   type DBError,
   ElicitationRequest,
   type Execution,
-  type ExecutionId,
+  ExecutionId,
   type ExecutionInteraction,
   type ExecutionJournal,
   type ExecutionNotFound,
-  type ExecutionNotFree,
+  ExecutionNotFree,
   type InteractionAlreadyResolved,
   InteractionNotFound,
   isTerminal,
@@ -228,24 +228,33 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
       : ({ id, interaction, interactions, toolCallCount, survives: true } satisfies PausedExecution)
   })
 
-  const end: Elsewhere["end"] = Effect.fnUntraced(function* (id, { message, name, status }) {
-    const epoch = yield* claimNow(id).pipe(
-      Effect.catchTag(["InteractionNotFound", "InteractionAlreadyResolved"], Effect.die)
-    )
-    const { calls, execution, interactions } = yield* journalOf(id)
-    const now = yield* Clock.currentTimeMillis
-    yield* endRows(parts, { calls, interactions, epoch, now, message })
-    const startedAt = execution.startedAt ?? execution.createdAt
-    yield* store
-      .update(
-        scopeId,
-        id,
-        { status, errorText: `${name}: ${message}`, completedAt: now, durationMs: Math.max(0, now - startedAt) },
-        epoch
+  const end: Elsewhere["end"] = Effect.fnUntraced(
+    function* (id, { message, name, status }) {
+      const epoch = yield* claimNow(id).pipe(
+        Effect.catchTag(["InteractionNotFound", "InteractionAlreadyResolved"], Effect.die)
       )
-      .pipe(Effect.catchTag(["LeaseLost", "PayloadTooLarge"], Effect.die))
-    parts.events.publish({ _tag: "ExecutionFinished", executionId: id, status, at: now })
-  }, Effect.uninterruptible)
+      const { calls, execution, interactions } = yield* journalOf(id)
+      const now = yield* Clock.currentTimeMillis
+      yield* endRows(parts, { calls, interactions, epoch, now, message })
+      const startedAt = execution.startedAt ?? execution.createdAt
+      yield* store
+        .update(
+          scopeId,
+          id,
+          { status, errorText: `${name}: ${message}`, completedAt: now, durationMs: Math.max(0, now - startedAt) },
+          epoch
+        )
+        .pipe(Effect.catchTag("PayloadTooLarge", Effect.die))
+      parts.events.publish({ _tag: "ExecutionFinished", executionId: id, status, at: now })
+    },
+    // It took longer than a lease, and somebody else goes on with it.
+    Effect.catchTag(
+      "LeaseLost",
+      ({ executionId, message }) =>
+        new ExecutionNotFree({ executionId: ExecutionId.make(executionId), message, reason: "held" })
+    ),
+    Effect.uninterruptible
+  )
 
   return { goOn, answer, toEndOrPause, end }
 }
@@ -281,14 +290,14 @@ const endRows = Effect.fnUntraced(function* (
         },
         epoch
       )
-      .pipe(Effect.catchTag(["LeaseLost", "PayloadTooLarge", "ToolCallNotFound"], Effect.die))
+      .pipe(Effect.catchTag(["PayloadTooLarge", "ToolCallNotFound"], Effect.die))
   }
   for (const { id, status } of interactions) {
     if (status !== "pending") continue
     const cancelled = { status: "cancelled", responseJson: null, resolvedBy: null } as const
     yield* store.resolveInteraction(scopeId, id, cancelled, epoch).pipe(
       Effect.catchTag("InteractionAlreadyResolved", () => Effect.void),
-      Effect.catchTag(["LeaseLost", "InteractionNotFound"], Effect.die)
+      Effect.catchTag("InteractionNotFound", Effect.die)
     )
   }
 })
