@@ -1,7 +1,7 @@
 /**
  * The `executor` command: the terminal commands over everything that they run on.
  */
-const running: ReadonlySet<string> = new Set(["run", "call", "serve", "mcp"])
+const running: ReadonlySet<string> = new Set(["run", "call", "resume", "fork", "replay", "serve", "mcp"])
 const words = process.argv.slice(2)
 
 // What is sure to run code starts its sandbox first of all: that takes as long as loading everything else.
