@@ -34,6 +34,7 @@ import {
 } from "./ExecutionEngine.ts"
 import * as Fork from "./Fork.ts"
 import { alreadyResolved, resolutionOf } from "./Interactions.ts"
+import * as InDoubt from "./InDoubt.ts"
 import type { Lives } from "./Life.ts"
 import type { EngineParts, LiveExecution } from "./LiveExecution.ts"
 import { whyNotResumable } from "./Resumable.ts"
@@ -275,7 +276,7 @@ const endRows = Effect.fnUntraced(function* (
     if (call.status !== "running" && call.status !== "in_doubt") continue
     const gates = interactions.filter(({ toolCallId }) => toolCallId === call.id)
     const answered = gates.filter(({ status }) => status === "resolved").length
-    const begun = call.status === "in_doubt" || gates.length === 0 || answersSeen === answered
+    const begun = call.status === "in_doubt" || gates.length === 0 || InDoubt.hasBegun(answersSeen, answered)
     const effect = begun ? "Whether the call took effect is not known." : "The call took no effect."
     yield* store
       .finishToolCall(

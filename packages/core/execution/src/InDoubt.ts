@@ -18,6 +18,13 @@ export type InDoubtPolicy = "ask" | "repeat" | "fail"
 /** The purpose of the question, in its record. */
 export const inDoubtPurpose = "in_doubt"
 
+/**
+ * Whether a call that somebody was asked about has begun: since the last of the answers that are recorded, or since one whose record was
+ * lost.
+ */
+export const hasBegun = (answersSeen: number | null | undefined, answered: number): boolean =>
+  answersSeen !== null && answersSeen !== undefined && answersSeen >= answered
+
 /** Whether a call may be made again without asking anybody. */
 export const mayRepeat = ({ acceptsIdempotencyKey, idempotent, readOnly }: typeof ToolAnnotations.Type): boolean =>
   readOnly === true || idempotent === true || acceptsIdempotencyKey === true

@@ -116,7 +116,7 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
     const builtin = builtins.get(call.path)
     if (builtin !== undefined) return yield* outcomeOf(call, builtin(argsNow(call), 0), limits)
     const { answered, asked, doubt } = interactions.gatesOf(call)
-    const begun = !asked || call.recorded?.answersSeen === answered
+    const begun = !asked || InDoubt.hasBegun(call.recorded?.answersSeen, answered)
     call.begunBefore = begun || doubt !== undefined
     if (doubt?.status === "resolved" && !begun) return yield* decide(call, invocation, responseOf(doubt))
     return yield* call.begunBefore ? repeat(call, invocation) : again(call, invocation)

@@ -67,21 +67,27 @@ const refusal = Effect.fnUntraced(function* (
       })
 })
 
-/** Takes a free execution, and gives its new epoch. */
+/**
+ * Takes a free execution, and gives its new epoch. The epoch is read before, not after: between two steps of this process somebody
+ * else may take the execution as well, and an epoch that two believe to have fences nobody off.
+ */
 export const claimExecution = Effect.fnUntraced(function* (
   adapter: Adapter,
   scopeId: ScopeId,
   id: ExecutionId,
   claim: Claim
 ): Effect.fn.Return<number, ClaimError> {
+  const [row] = yield* adapter.find({ table: execution, select: ["epoch"], where: byId(scopeId, id), limit: 1 })
+  if (row === undefined) return yield* executionNotFound(id)
+  const before = Number(row["epoch"])
   const set = {
     owner: claim.owner,
     lease_until: claim.leaseUntil,
     status: "running",
     updated_at: claim.at,
-    epoch: { increment: 1 }
+    epoch: before + 1
   }
-  const where: Where = { op: "and", conditions: [byId(scopeId, id), hasNotEnded, isFree(claim.at)] }
+  const where: Where = { op: "and", conditions: [byId(scopeId, id), ...fence(before), hasNotEnded, isFree(claim.at)] }
   yield* Effect.catchTag(
     adapter.write([
       { op: "update", table: execution, where, set, expect: 1 },
@@ -90,8 +96,7 @@ export const claimExecution = Effect.fnUntraced(function* (
     "WriteConflict",
     ({ operation }) => refusal(adapter, scopeId, id, operation, claim.answer)
   )
-  const [row] = yield* adapter.find({ table: execution, select: ["epoch"], where: byId(scopeId, id), limit: 1 })
-  return Number(row?.["epoch"])
+  return before + 1
 })
 
 /** Answers a question of an execution that is held, and sets it `running`, so that the answer is not left behind. */

@@ -12,6 +12,7 @@ import { ExecutionId, ExecutionInteractionId, ExecutionToolCallId } from "../Ids
 import type { MakeAdapter } from "./adapterConformance.ts"
 import { historyProperties } from "./historyProperties.ts"
 import { executionArchiveConformance } from "./executionArchiveConformance.ts"
+import { leaseTests } from "./executionLeaseConformance.ts"
 import { executionListConformance } from "./executionListConformance.ts"
 import { sweepTests } from "./executionSweepConformance.ts"
 import {
@@ -43,6 +44,9 @@ export const executionStoreConformance = (name: string, makeAdapter: MakeAdapter
   })
   describe(`${name}: tool calls and interactions`, () => {
     childTests(test)
+  })
+  describe(`${name}: leases`, () => {
+    leaseTests(test)
   })
   describe(`${name}: sweeping`, () => {
     sweepTests(test)
