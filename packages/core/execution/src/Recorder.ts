@@ -14,6 +14,10 @@
  * {@link endWaitMs}, and when it fails it is tried again in the background until {@link endRetryMs} have passed, so that a brief
  * outage leaves no row `running`. A row that could never be created is created then.
  *
+ * A journal with a gap must not be replayed, as a call whose note is missing would be made again. So where the write before an effect is
+ * dropped, the row is to say that it is incomplete before the effect happens; for as long as the patience lasts, of which that takes at
+ * most {@link markWaitMs} a time. Only a process that is lost while its store takes no writes, but later does, leaves a gap that nobody knows of.
+ *
  * Each write names the epoch of the lease. Where the store refuses one as `LeaseLost`, another process goes on with the execution: nothing
  * is written here any more, and whoever runs it is told at once, before the step that the write was to precede.
  *
@@ -43,6 +47,9 @@ export const writeWaitMs = 2_000
 
 /** What an execution waits, in all, for writes that never come. */
 export const patienceMs = 3_000
+
+/** What the note that the journal is incomplete may take before the effect whose note is missing. */
+export const markWaitMs = 500
 
 /** How long a store that used up the patience is left alone. */
 export const restMs = 30_000
@@ -113,6 +120,7 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
   let restUntil = 0
   let underWay = 0
   let complete = true
+  let marked = false
   let created = true
   let lost = false
   let waitingForDrain: Array<() => void> = []
@@ -127,10 +135,29 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
         cause
       )
     )
-    options.runInBackground(options.writes.run(markIncomplete, writeWaitMs, () => undefined))
+  }
+
+  /** Where no effect waits for it. */
+  const markLater = () => {
+    if (!complete) return
+    options.runInBackground(mark(writeWaitMs, () => undefined))
   }
 
   const markIncomplete = Effect.suspend(() => store.update(scopeId, executionId, { journalComplete: false }, epoch))
+
+  const mark = (waitMs: number, onTimeout: (waitedMs: number) => void) =>
+    options.writes.run(markIncomplete, waitMs, (result) => {
+      if (result._tag === "Written") marked = true
+      else if (!losesLease(result) && result._tag === "TimedOut") onTimeout(result.waitedMs)
+    })
+
+  const markBeforeEffect = Effect.suspend(() =>
+    complete || marked || patience < markWaitMs
+      ? Effect.void
+      : mark(markWaitMs, (waitedMs) => {
+          patience -= waitedMs
+        })
+  )
 
   /** Whether the store refused a write as another process has the execution. */
   const losesLease = (result: WriteResult): boolean => {
@@ -159,13 +186,14 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
   const write = (
     what: string,
     effect: () => Effect.Effect<unknown, unknown>,
-    onDropped: () => void = () => undefined
+    { onDropped = () => undefined, precedesEffect = false }: WriteOptions = {}
   ): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (lost) return Effect.interrupt
       if (patience <= 0 && clock.currentTimeMillisUnsafe() >= restUntil) patience = laterPatienceMs
       if (patience <= 0) {
         onDropped()
+        markLater()
         drop(what, outOfPatience)
         return Effect.void
       }
@@ -176,9 +204,11 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
           restUntil = clock.currentTimeMillisUnsafe() + restMs
         }
         onDropped()
+        if (!precedesEffect) markLater()
         drop(what, causeOf(result))
       })
-      return Effect.flatMap(written, () => (lost ? Effect.interrupt : Effect.void))
+      const noted = precedesEffect ? Effect.andThen(written, markBeforeEffect) : written
+      return Effect.flatMap(noted, () => (lost ? Effect.interrupt : Effect.void))
     })
 
   const finalWrite = (changes: UpdateExecution) =>
@@ -212,18 +242,22 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
 
   return {
     begin: isNew
-      ? write(
-          "its start",
-          () => store.create(execution),
-          () => (created = false)
-        )
+      ? write("its start", () => store.create(execution), { onDropped: () => (created = false), precedesEffect: true })
       : Effect.void,
     intent: (call) =>
-      write(`the start of call ${call.seq}`, () => store.recordToolCall({ ...call, executionId, scopeId }, epoch)),
+      write(
+        `the start of call ${call.seq}`,
+        () => store.recordToolCall({ ...call, executionId, scopeId }, epoch),
+        beforeEffect
+      ),
     outcome: (id, outcome) =>
       write(`the outcome of call ${id}`, () => store.finishToolCall(scopeId, id, outcome, epoch)),
     progressed: (seq, progress) =>
-      write(`the progress of call ${seq}`, () => store.updateToolCall(scopeId, executionId, seq, progress, epoch)),
+      write(
+        `the progress of call ${seq}`,
+        () => store.updateToolCall(scopeId, executionId, seq, progress, epoch),
+        beforeEffect
+      ),
     asked: (question) =>
       write("a question", () => store.recordInteraction({ ...question, executionId, scopeId }, epoch)),
     answered: (id, resolution) => {
@@ -254,6 +288,14 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
       })
   }
 }
+
+interface WriteOptions {
+  readonly onDropped?: () => void
+  /** Whether what is written tells, after a crash, that something may have happened. */
+  readonly precedesEffect?: boolean
+}
+
+const beforeEffect: WriteOptions = { precedesEffect: true }
 
 const retries = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("10 seconds")]).pipe(
   Schedule.upTo({ duration: endRetryMs })

@@ -2,7 +2,7 @@
  * History that cannot be written never changes a result, and delays it by no more than a bounded time.
  */
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
-import { tool } from "@executor/sdk"
+import { DBAdapter, DBError, MemoryAdapter, tool } from "@executor/sdk"
 import { assert, describe, layer } from "@effect/vitest"
 import { Clock, Effect, Fiber, Logger, Schema } from "effect"
 import { TestClock } from "effect/testing"
@@ -100,6 +100,35 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
         assert.strictEqual(row.resultJson, "32")
         assert.isFalse(row.journalComplete)
       })
+  )
+
+  it.effect("lost the note of a call says that the journal is incomplete before the call has its effect", () =>
+    Effect.gen(function* () {
+      const memory = MemoryAdapter.make()
+      let writes = 0
+      const adapter = DBAdapter.of({
+        ...memory,
+        // The first is the execution, the second the note of its call.
+        write: (operations) =>
+          ++writes === 2
+            ? Effect.fail(new DBError({ message: "a moment's trouble", reason: "other" }))
+            : Effect.andThen(Effect.repeat(turn, { times: 5 }), memory.write(operations))
+      })
+      const seen: Array<unknown> = []
+      const look = tool({
+        name: "look",
+        description: "",
+        handler: () =>
+          Effect.map(adapter.find({ table: "execution" }), ([row]) => {
+            seen.push(row?.["journal_complete"])
+          })
+      })
+      const { engine } = yield* engineOf([look], { adapter })
+      const running = yield* Effect.forkChild(engine.execute("await tools.t.look()"), { startImmediately: true })
+      const finished = yield* passTimeUntilDone(running, () => false)
+      assert.strictEqual(finished.status, "completed")
+      assert.deepStrictEqual(seen, [false])
+    })
   )
 
   it.effect("hung gets another chance after a while", () =>

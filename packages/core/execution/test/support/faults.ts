@@ -38,7 +38,7 @@ export const faultyAdapter = (): FaultyAdapter => {
             throw new Error("a bug in the adapter, at once")
           default: {
             if (state.fault === "hangUninterruptibly") return Effect.uninterruptible(Effect.never)
-            if (operations.some(isBeside)) return Effect.never
+            if (operations.some(isProlonging)) return Effect.never
             return Effect.callback<never>(() => {
               state.hanging++
               return Effect.sync(() => {
@@ -53,8 +53,6 @@ export const faultyAdapter = (): FaultyAdapter => {
   return state
 }
 
-/** The mark that the journal is incomplete, and a lease that is prolonged, are written beside the work. */
-const isBeside = (operation: WriteOperation): boolean =>
-  operation.op === "update" &&
-  !("status" in operation.set) &&
-  (operation.set["journal_complete"] === false || "lease_until" in operation.set)
+/** A lease is prolonged beside the work. */
+const isProlonging = (operation: WriteOperation): boolean =>
+  operation.op === "update" && !("status" in operation.set) && "lease_until" in operation.set
