@@ -136,7 +136,7 @@ describe("executions", () => {
       const { executionId } = JSON.parse((yield* send).stdout)
       assert.strictEqual(JSON.parse((yield* send).stdout).executionId, executionId)
       const replayed = yield* server.run(["replay", executionId])
-      assert.deepStrictEqual([replayed.code, replayed.stdout], [0, "same: 1 calls, failed\n"])
+      assert.deepStrictEqual([replayed.code, replayed.stdout], [0, "same: 1 call, failed\n"])
       const fixed = { stdin: `const { length } = await tools.search({ query: "anything" }); return length` }
       const preview = yield* server.run(["fork", executionId, "--code", "-", "--dry-run"], fixed)
       assert.strictEqual(preview.stdout, "1 of 1 calls would be reused.\n", preview.stderr)

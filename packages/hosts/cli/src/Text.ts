@@ -51,3 +51,6 @@ export const truncate = (text: string, width: number): string => {
   }
   return `${result}…`
 }
+
+/** So many of something. */
+export const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`

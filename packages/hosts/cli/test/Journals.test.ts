@@ -15,7 +15,7 @@ layer(layerCommand, { excludeTestServices: true })("journals", (it) => {
       const failed = yield* run(["run", "--json", "-e", failing])
       const { executionId } = JSON.parse(failed.stdout)
       const same = yield* run(["replay", executionId])
-      assert.deepStrictEqual([same.code, same.stdout.trim()], [0, "same: 1 calls, failed"])
+      assert.deepStrictEqual([same.code, same.stdout.trim()], [0, "same: 1 call, failed"])
 
       const fixed = {
         stdin: "const n = await tools.shop.add({ a: 1, b: 2 }); return n + (await tools.shop.add({ a: 3, b: 4 }))"
@@ -27,9 +27,21 @@ layer(layerCommand, { excludeTestServices: true })("journals", (it) => {
       assert.strictEqual(forked.code, 0, forked.stderr)
       assert.include(
         forked.stderr,
-        `1 of 1 calls were reused; it went live at call 1: recorded was nothing, made was shop.add({"a":3,"b":4})`
+        `1 of 1 calls were reused; it went live at call 1, shop.add({"a":3,"b":4}): the journal ends before it.`
       )
       assert.strictEqual(JSON.parse(forked.stdout).result, 10)
+    })
+  )
+
+  it.effect("a fork makes a call again that had failed, and says so", () =>
+    Effect.gen(function* () {
+      const code = "return await tools.shop.add({ a: 'one', b: 2 })"
+      const { executionId } = JSON.parse((yield* run(["run", "--json", "-e", code])).stdout)
+      const preview = yield* run(["fork", executionId, "--code", "-", "--dry-run"], { stdin: code })
+      assert.strictEqual(
+        preview.stdout.trim(),
+        '0 of 1 calls would be reused; it would go live at call 0, shop.add({"a":"one","b":2}): it has no outcome that can be reused, as it failed or was not told.'
+      )
     })
   )
 
@@ -60,6 +72,7 @@ layer(layerCommand, { excludeTestServices: true })("journals", (it) => {
       const short = yield* run(["inbox", "--limit", "1"])
       assert.notInclude(short.stdout, second.executionId)
       const [, cursor = ""] = /There are more: --cursor (\S+)/.exec(short.stderr) ?? []
+      assert.include(listed.stdout, interaction.id)
       const rest = yield* run(["inbox", "--cursor", cursor])
       assert.include(rest.stdout, second.executionId)
       assert.notInclude(rest.stdout, executionId)

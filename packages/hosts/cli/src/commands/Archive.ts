@@ -10,7 +10,7 @@ import * as Output from "../Output.ts"
 import { writeFile } from "../OutputFile.ts"
 import { Process } from "../Process.ts"
 import { open, openFolder } from "../Target.ts"
-import { neutralise, neutraliseJson } from "../Text.ts"
+import { neutralise, neutraliseJson, plural } from "../Text.ts"
 import { formatSize } from "../Units.ts"
 import { filterFlags, parseFilters } from "./HistoryFilters.ts"
 
@@ -106,5 +106,3 @@ export const importCommand = Command.make(
     }
   ])
 )
-
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`

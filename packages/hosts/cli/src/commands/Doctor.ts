@@ -18,7 +18,7 @@ import { Process } from "../Process.ts"
 import { describeRetention } from "../Retention.ts"
 import { resolveLimits, resolveRetention, retentionSettings } from "../Settings.ts"
 import { dataFolderOf, serverOf } from "../Target.ts"
-import { neutraliseLine } from "../Text.ts"
+import { neutraliseLine, plural } from "../Text.ts"
 import { formatSize } from "../Units.ts"
 
 /** One thing looked at. `problem` makes the exit code 1. */
@@ -69,8 +69,6 @@ const checkSettings = (folder: string, env: Environment) =>
       onFailure: (error) => problem("settings", error.message)
     })
   )
-
-const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`
 
 /** Rows that say that they run, and whose process is gone. They are read in pages, oldest work being rare. */
 const countAbandoned = Effect.fnUntraced(function* ({ executor }: LocalParts) {

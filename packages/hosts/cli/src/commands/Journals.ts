@@ -14,18 +14,26 @@ import { Process } from "../Process.ts"
 import { questionText } from "../Report.ts"
 import { printTable } from "../Table.ts"
 import { open } from "../Target.ts"
-import { neutraliseLine, truncate } from "../Text.ts"
+import { neutraliseLine, plural, truncate } from "../Text.ts"
 import { parseLimit } from "./Catalog.ts"
 import { execute, executionId, parseId } from "./Execute.ts"
 
 /** Arguments in a line of text. */
 const maxArguments = 200
 
-const callText = (call: CallShape | undefined): string =>
-  call === undefined ? "nothing" : `${call.path}(${truncate(neutraliseLine(call.argsJson ?? ""), maxArguments)})`
+const callText = ({ argsJson, path }: CallShape): string =>
+  `${path}(${truncate(neutraliseLine(argsJson ?? ""), maxArguments)})`
 
-const divergenceText = ({ made, recorded }: Divergence): string =>
-  `call ${made?.seq ?? recorded?.seq ?? 0}: recorded was ${callText(recorded)}, made was ${callText(made)}`
+const divergenceText = ({ made, recorded }: Divergence): string => {
+  const call = `call ${made?.seq ?? recorded?.seq ?? 0}`
+  if (recorded === undefined)
+    return made === undefined ? call : `${call}, ${callText(made)}: the journal ends before it`
+  const was = callText(recorded)
+  if (made === undefined) return `${call}, ${was}: the code did not make it`
+  return was === callText(made)
+    ? `${call}, ${was}: it has no outcome that can be reused, as it failed or was not told`
+    : `${call}: recorded was ${was}, made was ${callText(made)}`
+}
 
 const reportText = ({ divergence, recorded, reused }: ForkReport, does: "went" | "would go"): string => {
   const taken = `${reused} of ${recorded} calls ${does === "went" ? "were" : "would be"} reused`
@@ -93,7 +101,8 @@ export const replay = Command.make(
     const replayed = yield* backend.replay(yield* parseId(input.id), { anyBuild: input.anyBuild })
     if (!replayed.same) yield* (yield* ExitStatus).set(exitCodes.failed)
     if (input.json) return yield* Output.json(JSON.stringify(replayed))
-    if (replayed.same) return yield* Output.result(`same: ${replayed.calls} calls, ${replayed.recorded.status}`)
+    if (replayed.same)
+      return yield* Output.result(`same: ${plural(replayed.calls, "call")}, ${replayed.recorded.status}`)
     if (replayed.divergence !== undefined) {
       return yield* Output.result(`different: at ${divergenceText(replayed.divergence)}`)
     }
@@ -137,9 +146,9 @@ export const inbox = Command.make(
     yield* printTable<Waiting>(
       [
         { header: "EXECUTION", value: ({ execution }) => execution.id },
-        { header: "QUESTION", value: ({ interaction }) => interaction.id, dispensable: 1 },
-        { header: "ASKED", value: ({ interaction }) => new Date(interaction.createdAt).toISOString(), dispensable: 2 },
-        { header: "TOOL", value: toolOf, dispensable: 3 },
+        { header: "QUESTION", value: ({ interaction }) => interaction.id, dispensable: 3 },
+        { header: "ASKED", value: ({ interaction }) => new Date(interaction.createdAt).toISOString(), dispensable: 1 },
+        { header: "TOOL", value: toolOf, dispensable: 2 },
         { header: "ASKS", value: questionOf, flexible: true }
       ],
       interactions
