@@ -62,8 +62,9 @@ const ended = Effect.fnUntraced(function* (adapter: DBAdapter["Service"], name: 
   yield* store.update(scopeId, id, { status: "completed", durationMs: 1 })
 })
 
+/** By a page so long that the index is asked at once. */
 const found = (adapter: DBAdapter["Service"], query: string) =>
-  Effect.map(DBExecutionStore.make(adapter).list(scopeId, { query }), ({ executions }) =>
+  Effect.map(DBExecutionStore.make(adapter).list(scopeId, { query, limit: 100 }), ({ executions }) =>
     executions.map(({ execution }) => execution.id as string).toSorted()
   )
 
