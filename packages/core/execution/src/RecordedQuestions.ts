@@ -16,6 +16,8 @@ export interface Gates {
   /** Whether there was any. */
   readonly asked: boolean
   readonly answered: number
+  /** Whether one of them was for its approval. */
+  readonly approval: boolean
   /** The latest question whether the call happened. */
   readonly doubt: ExecutionInteraction | undefined
 }
@@ -75,13 +77,14 @@ export const make = (interactions: ReadonlyArray<ExecutionInteraction>): Recorde
     lastAnswered: () => Array.from(known.values()).findLast(({ status }) => status === "resolved"),
     gatesOf: (call) => {
       const answered = passed.get(call.id) ?? 0
-      if (known.size === 0) return { asked: answered > 0, answered, doubt: undefined }
+      if (known.size === 0) return { asked: answered > 0, answered, approval: false, doubt: undefined }
       const before = Array.from(known.values()).filter(
         ({ purpose, status, toolCallId }) => toolCallId === call.id && isGate(purpose) && status !== "cancelled"
       )
       return {
         asked: answered > 0 || before.length > 0,
         answered,
+        approval: before.some(({ purpose }) => purpose === "tool_approval"),
         doubt: before.findLast(({ purpose }) => purpose === inDoubtPurpose)
       }
     },

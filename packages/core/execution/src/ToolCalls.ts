@@ -80,6 +80,7 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
     return executor.tools.invoke(call.path, call.args, {
       argsJsonLength,
       idempotencyKey: call.id,
+      requiresApproval: call.recorded !== undefined && interactions.gatesOf(call).approval,
       onElicitation: interactions.handlerFor(call),
       onStart: (tool) => {
         call.state = "started"

@@ -130,6 +130,24 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("durable execution
     })
   )
 
+  for (const action of ["decline", "cancel", "accept"] as const) {
+    it.effect(`hold a person to the answer where the tool no longer asks: ${action}`, () =>
+      Effect.gen(function* () {
+        const adapter = yield* sqlite
+        const a = yield* closable(adapter, makeTools().tools)
+        const { id } = paused(yield* a.engine.executeWithPause("return await tools.t.guarded({ n: 1 })"))
+        yield* a.close
+        const { done, tools } = makeTools()
+        const b = yield* closable(
+          adapter,
+          tools.map((each) => ({ ...each, requiresApproval: false }))
+        )
+        const end = finished(yield* b.engine.resume(id, { action }))
+        assert.deepStrictEqual([end.status, done], action === "accept" ? ["completed", ["guarded 1"]] : ["failed", []])
+      })
+    )
+  }
+
   it.effect("are answered by several engines at once, each question once", () =>
     Effect.gen(function* () {
       const adapter = yield* sqlite

@@ -46,6 +46,8 @@ export interface InvokeOptions {
   /** Asked for approvals and for whatever the tool asks itself. Without one every question is answered `cancel`. */
   readonly onElicitation?: ElicitationHandler | undefined
   readonly idempotencyKey?: string | undefined
+  /** Has the call approved even where the tool does not ask for it: somebody was asked before, and the answer holds. */
+  readonly requiresApproval?: boolean | undefined
   /**
    * Says that the arguments were just read from JSON text of this length, and that the caller keeps nothing of them. They are then
    * used as they are. Without it they are copied first.

@@ -57,7 +57,8 @@ export const callTool = (
             const first = options?.onStart?.(entry.tool)
             return Effect.isEffect(first) ? Effect.flatMap(first, run) : run()
           })
-          return entry.tool.requiresApproval ? Effect.andThen(askApproval(context), run) : run
+          const asks = entry.tool.requiresApproval || options?.requiresApproval === true
+          return asks ? Effect.andThen(askApproval(context), run) : run
         }
       )
     })
