@@ -1,37 +1,73 @@
 /**
- * Whether an answer fits the question it is given to.
+ * Whether an answer is one, and fits the question it is given to.
  *
  * Agreeing to a form takes content that fits the form's schema. Every other answer takes none: content that nobody would read is
  * a mistake of the one who sent it, and is refused rather than dropped. An empty object counts as none.
  */
+import { encodeJson, Limits } from "@executor/kernel"
 import { type ElicitationRequest, ElicitationResponse, elicitationContentIssues } from "@executor/sdk"
-import { Effect, Schema } from "effect"
+import { Effect, Predicate, Schema } from "effect"
 import * as InDoubt from "./InDoubt.ts"
+
+/** The content of an answer, in bytes as JSON: it may hold the result of a call. */
+export const maxContentBytes = Limits.defaults.toolResultBytes
+
+/** Whoever answers, as it is recorded: an address or a name. */
+export const maxResolvedByLength = 255
 
 const isResponse = Schema.is(ElicitationResponse)
 
 const notAnAnswer =
   "An answer is `{ action, content? }`, where the action is `accept`, `decline` or `cancel` and the content an object."
 
+/** What is wrong with an answer whatever it is given to: it may come from a program without types. */
+export const shapeProblem = (answer: unknown): string | undefined => {
+  if (!Predicate.isObject(answer)) return notAnAnswer
+  const { action, anyBuild, content, interactionId, resolvedBy } = answer as Record<string, unknown>
+  if (!isResponse(content === undefined ? { action } : { action, content })) return notAnAnswer
+  if (interactionId !== undefined && typeof interactionId !== "string") return "`interactionId` must be a string."
+  if (anyBuild !== undefined && typeof anyBuild !== "boolean") return "`anyBuild` must be true or false."
+  const isName = typeof resolvedBy === "string" && resolvedBy.length <= maxResolvedByLength
+  return resolvedBy === undefined || isName
+    ? undefined
+    : `\`resolvedBy\` must be a text of at most ${maxResolvedByLength} characters.`
+}
+
 /** What is wrong with the answer, for whoever gave it; `undefined` if nothing is. */
-export const answerProblem = (
+export const answerProblem = Effect.fnUntraced(function* (
   request: ElicitationRequest,
   response: ElicitationResponse,
   purpose: string
-): Effect.Effect<string | undefined> => {
-  if (!isResponse(response)) return Effect.succeed(notAnAnswer)
+): Effect.fn.Return<string | undefined> {
+  if (!isResponse(response)) return notAnAnswer
   const { action, content } = response
-  if (request.kind === "form" && action === "accept") {
-    return Effect.map(elicitationContentIssues(request.requestedSchema, content ?? {}), (issues) =>
-      issues.length === 0
-        ? purpose === InDoubt.inDoubtPurpose
-          ? InDoubt.answerProblem(response)
-          : undefined
-        : `The answer does not fit the form: ${issues.map(({ field, message }) => `${field === "" ? "content" : `content.${field}`} ${message}`).join("; ")}. The question still waits.`
-    )
+  if (content === undefined || Object.keys(content).length === 0) {
+    return request.kind === "form" && action === "accept" ? yield* formProblem(request, response, purpose) : undefined
   }
-  if (content === undefined || Object.keys(content).length === 0) return Effect.succeed(undefined)
-  const why =
-    request.kind === "form" ? `\`${action}\` gives no content` : `a question of kind \`${request.kind}\` asks for none`
-  return Effect.succeed(`The answer has a \`content\`, but ${why}: leave it out. The question still waits.`)
-}
+  if (request.kind !== "form" || action !== "accept") {
+    const why =
+      request.kind === "form"
+        ? `\`${action}\` gives no content`
+        : `a question of kind \`${request.kind}\` asks for none`
+    return `The answer has a \`content\`, but ${why}: leave it out. The question still waits.`
+  }
+  const limit = { name: "toolResultBytes", bytes: maxContentBytes } as const
+  const unfit = yield* encodeJson(content, { root: "content", limit }).pipe(
+    Effect.as(undefined),
+    Effect.catchTag("LimitExceeded", () => Effect.succeed(`it is larger than ${maxContentBytes} bytes as JSON`)),
+    Effect.catchTag("UnserializableValue", ({ message }) => Effect.succeed(message))
+  )
+  if (unfit !== undefined) return `The \`content\` of the answer cannot be kept: ${unfit}. The question still waits.`
+  return yield* formProblem(request, response, purpose)
+})
+
+const formProblem = Effect.fnUntraced(function* (
+  { requestedSchema }: ElicitationRequest,
+  response: ElicitationResponse,
+  purpose: string
+): Effect.fn.Return<string | undefined> {
+  const issues = yield* elicitationContentIssues(requestedSchema, response.content ?? {})
+  if (issues.length === 0) return purpose === InDoubt.inDoubtPurpose ? InDoubt.answerProblem(response) : undefined
+  const described = issues.map(({ field, message }) => `${field === "" ? "content" : `content.${field}`} ${message}`)
+  return `The answer does not fit the form: ${described.join("; ")}. The question still waits.`
+})

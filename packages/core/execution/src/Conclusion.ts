@@ -9,7 +9,7 @@ import type { FinishedExecution } from "./ExecutionEngine.ts"
 
 /** Why an execution was stopped before its program ended. */
 export type StopReason =
-  | { readonly _tag: "Cancelled"; readonly message: string }
+  | { readonly _tag: "Cancelled"; readonly name?: string; readonly message: string }
   | { readonly _tag: "WallTime"; readonly limitMs: number }
   | { readonly _tag: "Failed"; readonly name: string; readonly message: string }
 
@@ -40,7 +40,7 @@ export const conclude = Effect.fnUntraced(function* (input: ConclusionInput): Ef
     return conclusion(input, status, error, logs, exit.value)
   }
   if (stopped?._tag === "Cancelled") {
-    return conclusion(input, "cancelled", { name: "Cancelled", message: stopped.message }, stoppedLogs)
+    return conclusion(input, "cancelled", { name: stopped.name ?? "Cancelled", message: stopped.message }, stoppedLogs)
   }
   if (stopped?._tag === "WallTime") {
     const { message } = LimitExceeded.of("wallTimeMs", stopped.limitMs)

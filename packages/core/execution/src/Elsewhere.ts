@@ -5,7 +5,7 @@
  * several processes that try, one does. What another holds is answered and cancelled through its row, which the holder looks at
  * from time to time (`Lease`), and waited for by looking at the row here.
  */
-import type { Limits } from "@executor/kernel"
+import type { ExecutionFailure, Limits } from "@executor/kernel"
 import {
   type DBError,
   ElicitationRequest,
@@ -20,7 +20,7 @@ import {
   isTerminal,
   type ResolveInteraction
 } from "@executor/sdk"
-import { Clock, Effect, Result, Schema } from "effect"
+import { Clock, Effect, Option, Result, Schema } from "effect"
 import { answerProblem } from "./Answers.ts"
 import {
   AnswerInvalid,
@@ -83,7 +83,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
     const { calls, execution, interactions } =
       before.execution.epoch === epoch ? before : yield* journalOf(before.execution.id)
     const { id, parentExecutionId, seed, startedAt } = execution
-    const fork = Fork.isMarked(before.optionsJson) ? yield* forkOf(before, calls) : undefined
+    const fork = Fork.isMarked(before.optionsJson) ? yield* forkOf(before) : undefined
     return yield* lives.live(
       {
         id,
@@ -102,7 +102,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
   })
 
   /** The journal that a fork takes from. */
-  const forkOf = Effect.fnUntraced(function* (journal: ExecutionJournal, own: ExecutionJournal["calls"]) {
+  const forkOf = Effect.fnUntraced(function* (journal: ExecutionJournal) {
     const { id: executionId, parentExecutionId } = journal.execution
     const gone = new ExecutionNotResumable({
       executionId,
@@ -111,7 +111,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
     })
     if (parentExecutionId === null) return yield* gone
     const parent = yield* Effect.catchTag(journalOf(parentExecutionId), "ExecutionNotFound", () => gone)
-    return yield* Fork.make(parent, codeExecutor.build, own)
+    return yield* Fork.make(parent, codeExecutor.build)
   })
 
   const journalOf = (id: ExecutionId) => store.readJournal(scopeId, id)
@@ -127,7 +127,8 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
   }, Effect.uninterruptible)
 
   const goOn: Elsewhere["goOn"] = (id) =>
-    take(id).pipe(
+    lives.entering(take(id)).pipe(
+      Effect.map(Option.getOrElse(() => "gone" as const)),
       Effect.catchTag("ExecutionNotResumable", ({ message }) =>
         Effect.as(end(id, { status: "failed", name: "NotResumable", message }), "ended" as const)
       ),
@@ -141,7 +142,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
   ): Effect.fn.Return<Submission.Submission, ExecutionNotResumable | DBError> {
     const problem = whyNotResumable(journal, codeExecutor.build, anyBuild)
     if (problem !== undefined) return yield* problem
-    if (Fork.isMarked(journal.optionsJson)) yield* forkOf(journal, journal.calls)
+    if (Fork.isMarked(journal.optionsJson)) yield* forkOf(journal)
     return yield* Effect.mapError(
       Submission.restore(journal.execution, journal.optionsJson, limits),
       ({ message }) =>
@@ -316,7 +317,7 @@ const pendingOf = (interaction: ExecutionInteraction): PendingInteraction => ({
 /** The end that a row tells. */
 export const finishedOf = (execution: Execution): ExecutionOutcome & FinishedExecution => {
   const { durationMs, errorText, id, logsJson, resultJson, status, toolCallCount } = execution
-  const [, name = "Error", message = ""] = /^([^:\n]*): ([^]*)$/.exec(errorText ?? "") ?? ["", "Error", errorText ?? ""]
+  const error = status === "completed" ? undefined : errorOf(errorText ?? "")
   return {
     status: status === "completed" || status === "cancelled" ? status : "failed",
     executionId: id,
@@ -324,10 +325,23 @@ export const finishedOf = (execution: Execution): ExecutionOutcome & FinishedExe
       return resultJson === null ? undefined : (JSON.parse(resultJson) as unknown)
     },
     resultJson: resultJson ?? undefined,
-    error: status === "completed" ? undefined : { name, message },
+    error,
     logs: logsJson === null ? [] : (JSON.parse(logsJson) as FinishedExecution["logs"]),
     toolCallCount,
     durationMs: durationMs ?? 0
+  }
+}
+
+const errorLine = /^([^:\n]*): ([^]*?)(?: \(line (\d+)(?:, column (\d+))?\))?$/
+
+/** The error of a row: see `Conclusion.errorText`. */
+const errorOf = (text: string): ExecutionFailure => {
+  const [, name = "Error", message = text, line, column] = errorLine.exec(text) ?? []
+  return {
+    name,
+    message,
+    ...(line === undefined ? {} : { line: Number(line) }),
+    ...(column === undefined ? {} : { column: Number(column) })
   }
 }
 

@@ -6,15 +6,18 @@
  */
 import { type CodeExecutor, Limits } from "@executor/kernel"
 import type { DBError, ExecutionId, ExecutionJournal, ExecutionNotFound, Executor } from "@executor/sdk"
-import { Clock, Effect, FiberSet, Result, type Scope, Semaphore } from "effect"
+import { Clock, Effect, FiberSet, Option, Result, type Scope, Semaphore } from "effect"
 import { uuidV7Unsafe } from "effect/crypto/SecureRandom"
+import { shapeProblem } from "./Answers.ts"
 import * as BoundedWrites from "./BoundedWrites.ts"
 import * as BuiltinTools from "./BuiltinTools.ts"
 import * as Description from "./Description.ts"
 import * as Elsewhere from "./Elsewhere.ts"
 import * as Events from "./Events.ts"
 import {
+  AnswerInvalid,
   type ExecutionEngine,
+  ExecutionInterrupted,
   ExecutionNotPaused,
   type ExecutionOptions,
   type ExecutionOutcome,
@@ -73,7 +76,6 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   const executions = new Map<ExecutionId, LiveExecution>()
   const runInBackground = yield* FiberSet.makeRuntime()
   let dropped = 0
-  let closed = false
 
   const parts: EngineParts = {
     executor,
@@ -84,6 +86,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     owner,
     leaseMs,
     inDoubt: options.inDoubt ?? "ask",
+    recovery,
     onDrop: () => dropped++,
     runInBackground
   }
@@ -92,21 +95,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   const elsewhere = Elsewhere.make(parts, lives, limits)
   const oneAtATime = makeLocks()
 
-  yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => {
-      closed = true
-      return Effect.forEach(Array.from(executions.values()), close, { concurrency: "unbounded", discard: true })
-    })
-  )
-
-  const close = Effect.fnUntraced(function* (execution: LiveExecution) {
-    yield* lives.settled(execution)
-    const message =
-      "The engine that ran it was closed: its process is shutting down. Send the code again to start over."
-    if (recovery === "resume" && execution.recorder.complete()) execution.leave("handed_over")
-    else execution.stop({ _tag: "Cancelled", message })
-    yield* lives.toGone(execution)
-  })
+  yield* Effect.addFinalizer(() => lives.close)
 
   const start = Effect.fnUntraced(function* (
     code: string,
@@ -114,14 +103,17 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     inline: InlineHandler | undefined,
     origin: { readonly journal: ExecutionJournal; readonly fork: Fork.Fork } | undefined
   ) {
-    if (closed) return yield* new ExecutionRefused({ field: "engine", message: "The engine is closed." })
     const parsed = yield* Submission.parse(code, options, limits)
     const submission = origin === undefined ? parsed : Fork.marked(parsed)
     const minted = mint(submission, yield* Clock.currentTimeMillis, leaseMs)
     const identity = origin === undefined ? minted : { ...minted, ...Fork.inherited(origin.journal), fork: origin.fork }
-    return yield* Idempotency.once(parts, identity, submission, (identity) =>
-      lives.live(identity, submission, { inline, onStart: options.onStart })
+    const started = yield* lives.entering(
+      Idempotency.once(parts, identity, submission, (identity) =>
+        lives.live(identity, submission, { inline, onStart: options.onStart })
+      )
     )
+    if (Option.isSome(started)) return started.value
+    return yield* new ExecutionRefused({ field: "engine", message: "The engine is closed." })
   })
 
   /** Waits for an execution wherever it is. */
@@ -184,6 +176,8 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       return yield* started._tag === "New" ? lives.toEndOrPause(started.execution) : existing(started.id)
     }),
     resume: Effect.fn("ExecutionEngine.resume")(function* (executionId, answer) {
+      const problem = shapeProblem(answer)
+      if (problem !== undefined) return yield* new AnswerInvalid({ executionId, message: problem })
       const answered = oneAtATime(
         executionId,
         Effect.gen(function* () {
@@ -194,7 +188,9 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
         })
       ).pipe(Effect.catchTag("ExecutionNotFree", ({ message }) => isStillRun(executionId, message)))
       // A caller that goes away has answered, or has not; it does not leave half an answer.
-      const execution = yield* Effect.uninterruptible(answered)
+      const entered = yield* Effect.uninterruptible(lives.entering(answered))
+      if (Option.isNone(entered)) return yield* isClosed(executionId)
+      const execution = entered.value
       return execution === undefined ? yield* toEndOrPause(executionId) : yield* lives.toEndOrPause(execution)
     }),
     cancel: Effect.fn("ExecutionEngine.cancel")(function* (executionId) {
@@ -209,14 +205,22 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       recovery,
       pauseExpiryMs: options.pauseExpiryMs,
       isHere: (id) => executions.has(id),
-      isClosed: () => closed,
+      here: () => executions.values(),
+      isClosed: lives.isClosed,
       toEndOrPause: lives.toEndOrPause
     }),
     fork: Effect.fn("ExecutionEngine.fork")(function* (executionId, code, options = {}) {
       const journal = yield* store.readJournal(scopeId, executionId)
       const fork = yield* Fork.make(journal, codeExecutor.build)
       const started = yield* start(code, options, undefined, { journal, fork })
-      const outcome = yield* started._tag === "New" ? lives.toEndOrPause(started.execution) : existing(started.id)
+      if (started._tag === "New") {
+        const outcome = yield* lives.toEndOrPause(started.execution)
+        return { outcome, report: fork.report() }
+      }
+      const outcome = yield* existing(started.id)
+      for (const { argsJson, seq, toolPath } of yield* store.listToolCalls(scopeId, started.id)) {
+        fork.take({ seq, path: toolPath, argsJson: argsJson ?? undefined })
+      }
       return { outcome, report: fork.report() }
     }),
     previewFork: Effect.fn("ExecutionEngine.previewFork")(function* (executionId, code, options = {}) {
@@ -242,6 +246,13 @@ const isStillRun = (executionId: ExecutionId, message: string) =>
   new ExecutionNotPaused({
     executionId,
     message: `${message} Its process has not given it up, and could not be told the answer: try again.`
+  })
+
+const isClosed = (executionId: ExecutionId) =>
+  new ExecutionInterrupted({
+    executionId,
+    reason: "handed_over",
+    message: `This engine is closed, so nothing was answered: answer execution ${executionId} through another one.`
   })
 
 /** Runs what concerns one execution one after the other. */

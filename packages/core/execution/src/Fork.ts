@@ -2,101 +2,138 @@
  * Other code on the journal of an execution that was: a script that failed at its last step is corrected and does not repeat the others.
  *
  * The calls of the new code are held against the old journal one after the other. One that is the same (path and arguments) gets the
- * recorded outcome; with the first that is not, or has none, the execution goes **live**, and every later call is made. Recorded
- * outcomes are told in their old order, each when the code has come to rest, so that calls which ran beside each other come out as they did.
+ * recorded outcome; with the first that is not, the execution goes **live**, and every later call is made. Recorded outcomes are
+ * told in their old order, each when the code has come to rest, so that calls which ran beside each other come out as they did.
  *
- * A failure is taken only where the old code went on after it. A script that ended with it was most likely corrected, or waited
- * until what failed works again, so that call is made anew. A call in doubt is asked for, as after a crash.
+ * A call that is the same is nevertheless **made anew** where there is no outcome to take: one that never began; one in doubt, which is
+ * asked for as after a crash; and a failure after which the old code made no other call. A script that ended with it was most likely
+ * corrected, or waited until what failed works again. The recorded calls beside it did not depend on how it ended, so
+ * they are still taken, and it is made when all of them have been told.
  *
  * What is taken is written to the journal of the new execution, which so has a whole one of its own. A crash before that loses
- * nothing: the old journal is read again.
+ * nothing: whoever goes on reads the old journal again, and comes to the same decision for each call.
  */
 import type { ToolInvocation } from "@executor/kernel"
 import type { ExecutionJournal, JournaledCall } from "@executor/sdk"
 import { Deferred, Effect } from "effect"
-import type { CallShape, Divergence, ExecutionNotResumable, ForkReport } from "./ExecutionEngine.ts"
+import type { Divergence, ExecutionNotResumable, ForkReport } from "./ExecutionEngine.ts"
 import type { Outcome } from "./Outcomes.ts"
 import { divergenceOf, outcomeOf, shapeOf } from "./Recorded.ts"
 import { whyNotEnded, whyNotResumable } from "./Resumable.ts"
 import type { Submission } from "./Submission.ts"
 
-/** What the old journal has for a call. */
-export type Taken =
-  | { readonly _tag: "Outcome"; readonly outcome: Outcome; readonly turn: Effect.Effect<void> }
-  | { readonly _tag: "InDoubt" }
+/** What the old journal has for a call that is the same. */
+export interface Taken {
+  /** Its outcome; nothing where the call is to be made anew. */
+  readonly outcome: Outcome | undefined
+  /** Whether it may have had its effect then, although it has no outcome. */
+  readonly inDoubt: boolean
+  /** Waits until it is its turn. */
+  readonly turn: Effect.Effect<void>
+}
 
 /** A call as the new code makes it. */
 export type Made = Pick<ToolInvocation, "path" | "argsJson"> & { readonly seq: number }
 
 /** The old journal, as far as it is not used up. */
 export interface Fork {
-  /** Takes the recorded outcome of the next call; nothing if the call is to be made. */
+  /** Takes what is recorded of a call; nothing if it is another call. Asked for every call, in the order of `seq`. */
   readonly take: (call: Made) => Taken | undefined
-  /** The code rests: the outcome comes that came next. */
+  /** The code rests: the outcome comes that came next, or what is made anew. */
   readonly codeRests: () => void
+  /** The program has ended: all that still wait have their turn. */
+  readonly programEnds: () => void
   readonly report: () => ForkReport
 }
 
-/** Opens the old journal, for an execution that has made some calls already. */
+/** Opens the old journal. */
 export const make = Effect.fnUntraced(function* (
   journal: ExecutionJournal,
-  build: string,
-  own: ReadonlyArray<JournaledCall> = []
+  build: string
 ): Effect.fn.Return<Fork, ExecutionNotResumable> {
   const problem = whyNotResumable(journal, build) ?? whyNotEnded(journal)
   if (problem !== undefined) return yield* problem
   const calls = new Map(journal.calls.map((journaled) => [journaled.call.seq, journaled]))
-  const waiting = new Map<number, Deferred.Deferred<void>>()
+  const endedWith = failureThatEnded(journal)
+  const queue = new Map<Deferred.Deferred<void>, number>()
   let reused = 0
+  let live = false
   let divergence: Divergence | undefined
 
-  const goLive = (recorded: CallShape | undefined, made: CallShape): undefined => {
-    divergence = { recorded, made }
+  const turn = (place: number) =>
+    Effect.suspend(() => {
+      const comes = Deferred.makeUnsafe<void>()
+      queue.set(comes, place)
+      return Effect.onInterrupt(Deferred.await(comes), () => Effect.sync(() => queue.delete(comes)))
+    })
+
+  const letGo = (comes: Deferred.Deferred<void>) => {
+    queue.delete(comes)
+    Deferred.doneUnsafe(comes, Effect.void)
+  }
+
+  const diverges = (where: Divergence): undefined => {
+    divergence ??= where
+    live = true
     return undefined
   }
 
-  const take: Fork["take"] = (invocation) => {
-    if (divergence !== undefined) return undefined
-    const made = { seq: invocation.seq, path: invocation.path, argsJson: invocation.argsJson ?? null }
-    const old = calls.get(invocation.seq)
-    if (old === undefined) return goLive(undefined, made)
-    divergence = divergenceOf(old, invocation)
-    if (divergence !== undefined) return undefined
-    const outcome = outcomeOf(old)
-    const { settleSeq, status } = old.call
-    if (outcome === undefined || settleSeq === null) {
-      goLive(shapeOf(old.call), made)
-      return status === "in_doubt" || status === "running" ? { _tag: "InDoubt" } : undefined
-    }
-    if (status === "failed" && !wentOnAfter(journal.calls, old)) return goLive(shapeOf(old.call), made)
-    reused++
-    const turn = Deferred.makeUnsafe<void>()
-    waiting.set(settleSeq, turn)
-    return { _tag: "Outcome", outcome, turn: Deferred.await(turn) }
-  }
-
-  for (const { call } of own) {
-    const taken = take({ seq: call.seq, path: call.toolPath, argsJson: call.argsJson ?? undefined })
-    if (taken === undefined) break
-  }
-  waiting.clear()
-
   return {
-    take,
+    take: (invocation) => {
+      if (live) return undefined
+      const made = { seq: invocation.seq, path: invocation.path, argsJson: invocation.argsJson ?? null }
+      const old = calls.get(invocation.seq)
+      if (old === undefined) return diverges({ recorded: undefined, made })
+      const other = divergenceOf(old, invocation)
+      if (other !== undefined) return diverges(other)
+      const { settleSeq, status } = old.call
+      const outcome = outcomeOf(old)
+      if (
+        outcome === undefined ||
+        (status === "failed" && (settleSeq === null || !wentOnAfter(journal, old, endedWith)))
+      ) {
+        divergence ??= { recorded: shapeOf(old.call), made }
+        return { outcome: undefined, inDoubt: status === "in_doubt" || status === "running", turn: turn(Infinity) }
+      }
+      reused++
+      // What the old code was not told comes after all that it was told.
+      return { outcome, inDoubt: false, turn: turn(settleSeq ?? journal.calls.length + old.call.seq) }
+    },
     codeRests: () => {
-      const [next] = Array.from(waiting.keys()).toSorted((a, b) => a - b)
-      if (next === undefined) return
-      const turn = waiting.get(next)
-      waiting.delete(next)
-      if (turn !== undefined) Deferred.doneUnsafe(turn, Effect.void)
+      let next = Infinity
+      for (const place of queue.values()) next = Math.min(next, place)
+      for (const [comes, place] of queue) if (place === next) letGo(comes)
+    },
+    programEnds: () => {
+      for (const comes of queue.keys()) letGo(comes)
     },
     report: () => ({ reused, recorded: journal.calls.length, divergence })
   }
 })
 
-/** Whether the code made other calls once it had been told of this one. */
-const wentOnAfter = (calls: ReadonlyArray<JournaledCall>, { call }: JournaledCall): boolean =>
-  calls.some((other) => other.call.seq > call.seq && other.call.startedAt >= (call.completedAt ?? Infinity))
+/** The failure that an execution ended with, if it was one of a call: the last that the code was told, with the same words. */
+const failureThatEnded = ({ calls, execution }: ExecutionJournal): JournaledCall | undefined => {
+  const failures = calls.filter(({ call }) => call.status === "failed" && call.settleSeq !== null)
+  const last = failures.toSorted((a, b) => (b.call.settleSeq ?? 0) - (a.call.settleSeq ?? 0)).at(0)
+  const outcome = last && outcomeOf(last)
+  if (outcome?._tag !== "Failure") return undefined
+  const { message, name } = outcome.error
+  return execution.errorText?.startsWith(`${name}: ${message}`) === true ? last : undefined
+}
+
+/** Whether the code made other calls once it had been told of this one. Within one millisecond its end decides. */
+const wentOnAfter = (
+  { calls }: ExecutionJournal,
+  old: JournaledCall,
+  endedWith: JournaledCall | undefined
+): boolean => {
+  const { completedAt, seq } = old.call
+  const told = completedAt ?? Infinity
+  return calls.some(
+    ({ call: { seq: other, startedAt } }) =>
+      other > seq && (startedAt > told || (startedAt === told && old !== endedWith))
+  )
+}
 
 /** What a fork has of the execution that it comes from. */
 export const inherited = ({ execution: { id, seed } }: ExecutionJournal) => ({ parentExecutionId: id, seed })

@@ -5,7 +5,7 @@
  * it again, and have it done twice.
  */
 import type { Execution, ExecutionId } from "@executor/sdk"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { ExecutionRefused, IdempotencyConflict } from "./ExecutionEngine.ts"
 import { type EngineParts, type Identity, type LiveExecution, rowOf } from "./LiveExecution.ts"
 import type { Submission } from "./Submission.ts"
@@ -43,16 +43,36 @@ export const once = Effect.fnUntraced(function* (
         })
     )
   )
-  if (written === undefined) return { _tag: "New", execution: yield* live({ ...identity, isRowWritten: true }) }
-  return yield* sameCode(written, submission, idempotencyKey)
+  if (written !== undefined) return yield* theSame(written, identity, submission, idempotencyKey)
+  const notStarted = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    store.update(scopeId, identity.id, {
+      status: "failed",
+      errorText: "NotStarted: The host that submitted it failed before anything ran.",
+      completedAt: now,
+      durationMs: Math.max(0, now - identity.startedAt)
+    })
+  )
+  const execution = yield* Effect.onError(live({ ...identity, isRowWritten: true }), () => Effect.ignore(notStarted))
+  return { _tag: "New", execution }
 })
 
-const sameCode = ({ code, id }: Execution, submission: Submission, key: string) =>
-  code === submission.code.toWellFormed()
-    ? Effect.succeed<Started>({ _tag: "Existing", id })
-    : Effect.fail(
-        new IdempotencyConflict({
-          executionId: id,
-          message: `The idempotency key ${JSON.stringify(key)} was used for other code, by execution ${id}. Use a new key for a new submission.`
-        })
-      )
+const theSame = (
+  existing: Execution,
+  { parentExecutionId }: Identity,
+  { code }: Submission,
+  key: string
+): Effect.Effect<Started, IdempotencyConflict> => {
+  const differs =
+    existing.code !== code
+      ? "other code"
+      : existing.parentExecutionId !== parentExecutionId
+        ? `the same code on another journal (${existing.parentExecutionId ?? "none"})`
+        : undefined
+  if (differs === undefined) return Effect.succeed({ _tag: "Existing", id: existing.id })
+  return Effect.fail(
+    new IdempotencyConflict({
+      executionId: existing.id,
+      message: `The idempotency key ${JSON.stringify(key)} was used for ${differs}, by execution ${existing.id}. Use a new key for a new submission.`
+    })
+  )
+}

@@ -25,9 +25,11 @@ export const inDoubtPurpose = "in_doubt"
 export const hasBegun = (answersSeen: number | null | undefined, answered: number): boolean =>
   answersSeen !== null && answersSeen !== undefined && answersSeen >= answered
 
-/** Whether a call may be made again without asking anybody. */
-export const mayRepeat = ({ acceptsIdempotencyKey, idempotent, readOnly }: typeof ToolAnnotations.Type): boolean =>
-  readOnly === true || idempotent === true || acceptsIdempotencyKey === true
+/** Whether a call may be made again without asking anybody, under the key that it had or under another. */
+export const mayRepeat = (
+  { acceptsIdempotencyKey, idempotent, readOnly }: typeof ToolAnnotations.Type,
+  sameKey: boolean
+): boolean => readOnly === true || idempotent === true || (acceptsIdempotencyKey === true && sameKey)
 
 /** What a person said of a call in doubt. */
 export type Verdict =

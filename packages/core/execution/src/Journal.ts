@@ -39,8 +39,12 @@ export interface Call {
   readonly seq: number
   readonly path: string
   readonly args: unknown
+  /** The arguments as JSON text; null for none. */
+  readonly argsJson: string | null
   readonly startedAt: number
   state: "open" | "started" | "settled"
+  /** Whether its intent is written. */
+  intended: boolean
   /** What is known of the tool once the call has started. */
   tool: Pick<Tool, "annotations"> | undefined
   /** What the journal has of it, where the execution is continued. */
@@ -68,7 +72,7 @@ export interface Journal {
   /** Takes a call in, in the order of `seq`. */
   readonly open: (invocation: ToolInvocation) => Call
   /** Writes the intent. */
-  readonly intend: (call: Call, invocation: ToolInvocation) => Effect.Effect<void>
+  readonly intend: (call: Call) => Effect.Effect<void>
   /** Numbers the outcome, writes it, and gives what the sandbox is to be told. */
   readonly settle: (call: Call, outcome: Outcome) => Effect.Effect<Settlement>
   /** From now on no outcome is numbered. */
@@ -97,6 +101,14 @@ export const make = ({ executionId, recorder, events, now, recorded }: JournalOp
     )
   }
 
+  const intend: Journal["intend"] = (call) => {
+    const { argsJson, id, path: toolPath, seq, startedAt } = call
+    call.intended = true
+    return Effect.map(recorder.intent({ id, seq, toolPath, startedAt, argsJson }), () =>
+      events.publish({ _tag: "ToolCallStarted", executionId, seq, toolPath, at: startedAt })
+    )
+  }
+
   return {
     count: () => nextSeq,
     unnumber: Effect.forEach(
@@ -120,20 +132,16 @@ export const make = ({ executionId, recorder, events, now, recorded }: JournalOp
         get args() {
           return invocation.args
         },
+        argsJson: invocation.argsJson ?? null,
         startedAt: known?.call.startedAt ?? now(),
         state: "open",
+        intended: known !== undefined,
         tool: undefined,
         recorded: known,
         begunBefore: false
       }
     },
-    intend: (call, invocation) => {
-      const { id, seq, path: toolPath, startedAt } = call
-      const recorded = recorder.intent({ id, seq, toolPath, startedAt, argsJson: invocation.argsJson ?? null })
-      return Effect.map(recorded, () =>
-        events.publish({ _tag: "ToolCallStarted", executionId, seq, toolPath, at: startedAt })
-      )
-    },
+    intend,
     settle: (call, outcome) => {
       const at = now()
       const settleSeq = programEnded ? null : nextSettleSeq++
@@ -155,9 +163,12 @@ export const make = ({ executionId, recorder, events, now, recorded }: JournalOp
     abandon: (call, why) => {
       const inDoubt = (call.state === "started" || call.begunBefore) && call.tool?.annotations.readOnly !== true
       const message = inDoubt ? `${why} Whether the call took effect is not known.` : `${why} The call took no effect.`
-      return finish(call, inDoubt ? "in_doubt" : "failed", now(), null, {
-        errorText: JSON.stringify({ name: "Interrupted", message })
-      })
+      const close = Effect.suspend(() =>
+        finish(call, inDoubt ? "in_doubt" : "failed", now(), null, {
+          errorText: JSON.stringify({ name: "Interrupted", message })
+        })
+      )
+      return call.intended ? close : Effect.andThen(intend(call), close)
     }
   }
 }

@@ -17,7 +17,7 @@
  */
 import { type CodeExecutionError, type ExecuteResult, Limits, type LogEntry } from "@executor/kernel"
 import type { ExecutionId } from "@executor/sdk"
-import { Cause, Effect, Exit, Fiber } from "effect"
+import { Cause, Effect, Exit, Fiber, type Option, Semaphore } from "effect"
 import { conclude } from "./Conclusion.ts"
 import type { ExecutionInterrupted, ExecutionOutcome, FinishedExecution } from "./ExecutionEngine.ts"
 import type { InlineHandler } from "./Interactions.ts"
@@ -30,6 +30,9 @@ export const sandboxStopMs = 5_000
 
 /** How long calls under way may take to end when their execution is handed over; the rest is in doubt for whoever goes on. */
 export const handOverMs = 5_000
+
+/** More than can be entering at once. */
+const maxEntering = 2 ** 30
 
 /** The executions of an engine. */
 export interface Lives {
@@ -45,6 +48,11 @@ export interface Lives {
   readonly toGone: (execution: LiveExecution) => Effect.Effect<void>
   /** Waits until an execution that is being given up is gone, or is not given up. */
   readonly settled: (execution: LiveExecution) => Effect.Effect<void>
+  /** Does what may bring an execution here: closing waits for it. Nothing where this has closed. */
+  readonly entering: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<Option.Option<A>, E>
+  /** Hands over or ends what lives here, and whatever still comes. */
+  readonly close: Effect.Effect<void>
+  readonly isClosed: () => boolean
 }
 
 /** How an execution is lived. */
@@ -61,6 +69,8 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
   const store = executor.executions
   const fibers = new WeakMap<LiveExecution, Fiber.Fiber<void>>()
   const parking = new Map<ExecutionId, Set<() => void>>()
+  const entry = Semaphore.makeUnsafe(maxEntering)
+  let closed = false
 
   const live = Effect.fnUntraced(function* (identity: Identity, submission: Submission, options: LifeOptions) {
     const context = yield* Effect.context<never>()
@@ -71,6 +81,7 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
     options.onStart?.(execution.id)
     executions.set(execution.id, execution)
     leases.watch()
+    if (closed) sendAway(execution)
     // A write that is refused as the lease is lost ends what it was to precede, which may be the life.
     const life = Effect.catchCause(run(execution), (cause) =>
       execution.left() !== undefined && Cause.hasInterruptsOnly(cause)
@@ -246,7 +257,40 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
     if (execution.left() !== undefined) yield* toGone(execution)
   })
 
-  return { executions, live, toEnd, toEndOrPause, toGone, settled }
+  const sendAway = (execution: LiveExecution) => {
+    const message =
+      "The engine that ran it was closed: its process is shutting down. Send the code again to start over."
+    if (parts.recovery === "resume" && execution.recorder.complete()) execution.leave("handed_over")
+    else execution.stop({ _tag: "Cancelled", message })
+  }
+
+  const closeOne = Effect.fnUntraced(function* (execution: LiveExecution) {
+    yield* settled(execution)
+    sendAway(execution)
+    yield* toGone(execution)
+  })
+
+  const closeAll = Effect.suspend(() =>
+    Effect.forEach(Array.from(executions.values()), closeOne, { concurrency: "unbounded", discard: true })
+  )
+
+  return {
+    executions,
+    live,
+    toEnd,
+    toEndOrPause,
+    toGone,
+    settled,
+    entering: (effect) =>
+      entry.withPermits(1)(Effect.suspend(() => (closed ? Effect.succeedNone : Effect.asSome(effect)))),
+    close: Effect.suspend(() => {
+      closed = true
+      // What is under way beside these is heard of, or sends itself away as it enters; a store that hangs is not waited for.
+      const allEntered = Effect.timeoutOption(entry.withPermits(maxEntering)(Effect.void), handOverMs)
+      return Effect.all([closeAll, Effect.andThen(allEntered, closeAll)], { concurrency: "unbounded", discard: true })
+    }),
+    isClosed: () => closed
+  }
 }
 
 /** How the sandbox let go of a program, and what the program had logged if it was stopped. */

@@ -42,6 +42,8 @@ export interface EngineParts {
   /** How long an execution belongs to this engine when it says nothing more. */
   readonly leaseMs: number
   readonly inDoubt: InDoubtPolicy
+  /** What becomes of executions when the process that ran them ends. */
+  readonly recovery: "resume" | "end"
   readonly onDrop: () => void
   readonly runInBackground: (effect: Effect.Effect<unknown>) => void
 }

@@ -33,6 +33,7 @@ export interface RecoveryOptions {
   readonly recovery: "resume" | "end"
   readonly pauseExpiryMs: number | undefined
   readonly isHere: (id: ExecutionId) => boolean
+  readonly here: () => Iterable<LiveExecution>
   readonly isClosed: () => boolean
   readonly toEndOrPause: (execution: LiveExecution) => Effect.Effect<unknown, unknown>
 }
@@ -87,6 +88,13 @@ export const make = (
     if (pauseExpiryMs === undefined) return 0
     const message = `Nobody answered its question within ${pauseExpiryMs} ms, for as long as questions wait here.`
     let expired = 0
+    for (const execution of options.here()) {
+      const [oldest] = execution.interactions.pending()
+      if (oldest === undefined || !execution.progress.isWaiting()) continue
+      if (oldest.createdAt >= (yield* Clock.currentTimeMillis) - pauseExpiryMs) continue
+      execution.stop({ _tag: "Cancelled", name: "PauseExpired", message })
+      expired++
+    }
     for (;;) {
       const askedBefore = (yield* Clock.currentTimeMillis) - pauseExpiryMs
       const ids = yield* store.listExpired(scopeId, { askedBefore, limit: batch })

@@ -129,23 +129,27 @@ export const previewFork = Effect.fnUntraced(function* (
   fork: Fork
 ): Effect.fn.Return<ForkReport> {
   const live = Deferred.makeUnsafe<void>()
+  let made = 0
   let settled = 0
+  const goLive = Effect.suspend(() => {
+    Deferred.doneUnsafe(live, Effect.void)
+    return Effect.never
+  })
   const run = sandbox.execute(
     submission.code,
     {
       invoke: (invocation) =>
         Effect.suspend(() => {
-          const taken = fork.take({ path: invocation.path, argsJson: invocation.argsJson, seq: invocation.seq ?? 0 })
-          if (taken?._tag !== "Outcome") {
-            Deferred.doneUnsafe(live, Effect.void)
-            return Effect.never
-          }
-          return Effect.map(taken.turn, () => {
-            const place = { at: 0, settleSeq: settled++ }
+          const { argsJson, path } = invocation
+          const taken = fork.take({ path, argsJson, seq: made++ })
+          if (taken === undefined) return goLive
+          return Effect.flatMap(taken.turn, () => {
             const { outcome } = taken
+            if (outcome === undefined) return goLive
+            const place = { at: 0, settleSeq: settled++ }
             return outcome._tag === "Success"
-              ? Settlement.success({ json: outcome.json, ...place })
-              : Settlement.failure({ error: outcome.error, ...place })
+              ? Effect.succeed(Settlement.success({ json: outcome.json, ...place }))
+              : Effect.succeed(Settlement.failure({ error: outcome.error, ...place }))
           })
         })
     },

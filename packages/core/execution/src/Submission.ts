@@ -34,6 +34,12 @@ export const parse = (
     if (isLonger(code, limits.sourceBytes)) {
       return refuse("code", LimitExceeded.of("sourceBytes", limits.sourceBytes).message)
     }
+    if (!code.isWellFormed()) {
+      return refuse(
+        "code",
+        "The code has half of a surrogate pair: it is no Unicode text. Write such a character as `\\uD83D`."
+      )
+    }
     const trigger = options.trigger === undefined ? Exit.succeed(bySdk) : decodeTrigger(options.trigger)
     if (trigger._tag === "Failure") return refuse("trigger", `The trigger is wrong: ${problemOf(trigger)}`)
     const { meta } = trigger.value
@@ -50,7 +56,7 @@ export const parse = (
     if (idempotencyKey !== undefined && !isKey(idempotencyKey)) {
       return refuse(
         "idempotencyKey",
-        `An idempotency key is a text of 1 to ${maxIdempotencyKeyLength} characters, such as a UUID.`
+        `An idempotency key is a Unicode text of 1 to ${maxIdempotencyKeyLength} characters, such as a UUID.`
       )
     }
     const changes = { limits: options.limits, approve }
@@ -78,7 +84,7 @@ export const restore = (
 }
 
 const isKey = (key: unknown): boolean =>
-  typeof key === "string" && key.trim() !== "" && key.length <= maxIdempotencyKeyLength
+  typeof key === "string" && key.trim() !== "" && key.length <= maxIdempotencyKeyLength && key.isWellFormed()
 
 const bySdk: ExecutionTrigger = { kind: "sdk" }
 

@@ -10,7 +10,7 @@
  * {@link openCallGraceMs}; those that wait for a person or a timer do not. Then what is left is interrupted, waited for
  * at most {@link interruptWaitMs}, and closed in the journal. An execution that is stopped from outside gives no grace.
  */
-import { type Limits, type SandboxToolInvoker, sleepPath, type ToolInvocation } from "@executor/kernel"
+import { type Limits, type SandboxToolInvoker, sleepPath } from "@executor/kernel"
 import type { ElicitationResponse, Executor, ToolAnnotations } from "@executor/sdk"
 import { type Context, Effect, type Fiber } from "effect"
 import type * as BuiltinTools from "./BuiltinTools.ts"
@@ -72,13 +72,15 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
   const { builtins, executor, interactions, journal, limits, progress, recorder } = options
   const runFork = Effect.runForkWith(options.context)
   const underWay = new Map<Call, UnderWay>()
+  /** Calls that wait for their turn in a fork. */
+  const queued = new Map<Call, Taken>()
   let closed = false
 
-  const invokeTool = (call: Call, argsJsonLength: number | undefined) => {
+  const invokeTool = (call: Call) => {
     const builtin = builtins.get(call.path)
-    if (builtin !== undefined) return builtin(call.args, argsJsonLength ?? 0)
+    if (builtin !== undefined) return builtin(call.args, call.argsJson?.length ?? 0)
     return executor.tools.invoke(call.path, call.args, {
-      argsJsonLength,
+      argsJsonLength: call.argsJson?.length,
       idempotencyKey: call.id,
       requiresApproval: call.recorded !== undefined && interactions.gatesOf(call).approval,
       onElicitation: interactions.handlerFor(call),
@@ -105,41 +107,43 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
     return { ms: Math.max(0, ms - (options.now() - call.startedAt)) }
   }
 
-  const again = (call: Call, invocation: ToolInvocation) =>
+  const again = (call: Call) =>
     outcomeOf(
       call,
-      Effect.suspend(() => invokeTool(call, invocation.argsJson?.length)),
+      Effect.suspend(() => invokeTool(call)),
       limits
     )
 
   /** Goes on with a recorded call that has no outcome. */
-  const goOn = Effect.fnUntraced(function* (call: Call, invocation: ToolInvocation): Effect.fn.Return<Outcome> {
+  const goOn = Effect.fnUntraced(function* (call: Call, taken: Taken | undefined): Effect.fn.Return<Outcome> {
     const builtin = builtins.get(call.path)
     if (builtin !== undefined) return yield* outcomeOf(call, builtin(argsNow(call), 0), limits)
     const { answered, asked, doubt } = interactions.gatesOf(call)
     const begun = !asked || InDoubt.hasBegun(call.recorded?.answersSeen, answered)
     call.begunBefore = begun || doubt !== undefined
-    if (doubt?.status === "resolved" && !begun) return yield* decide(call, invocation, responseOf(doubt))
-    return yield* call.begunBefore ? repeat(call, invocation) : again(call, invocation)
+    if (doubt?.status === "resolved" && !begun) return yield* decide(call, responseOf(doubt))
+    return yield* call.begunBefore ? repeat(call, taken) : again(call)
   })
 
   /** Makes a call again that may have had its effect, or asks what became of it. */
-  const repeat = Effect.fnUntraced(function* (call: Call, invocation: ToolInvocation): Effect.fn.Return<Outcome> {
+  const repeat = Effect.fnUntraced(function* (call: Call, taken: Taken | undefined): Effect.fn.Return<Outcome> {
     const annotations = yield* annotationsOf(call.path)
     call.tool = { annotations }
-    if (InDoubt.mayRepeat(annotations) || options.inDoubt === "repeat") return yield* again(call, invocation)
+    // A call that another execution began had another key.
+    const sameKey = taken?.inDoubt !== true
+    if (InDoubt.mayRepeat(annotations, sameKey) || options.inDoubt === "repeat") return yield* again(call)
     yield* recorder.progressed(call.seq, { status: "in_doubt" })
     if (options.inDoubt === "fail") return yield* giveUp(call)
-    return yield* decide(call, invocation, yield* interactions.askInDoubt(call, InDoubt.question(call)))
+    return yield* decide(call, yield* interactions.askInDoubt(call, InDoubt.question(call)))
   })
 
-  const decide = (call: Call, invocation: ToolInvocation, response: ElicitationResponse): Effect.Effect<Outcome> => {
+  const decide = (call: Call, response: ElicitationResponse): Effect.Effect<Outcome> => {
     const verdict = InDoubt.verdictOf(response)
     switch (verdict._tag) {
       case "Happened":
         return Effect.succeed({ _tag: "Success", json: verdict.resultJson })
       case "DidNotHappen":
-        return again(call, invocation)
+        return again(call)
       case "GiveUp":
         return giveUp(call)
     }
@@ -151,23 +155,27 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
       return Effect.never
     })
 
-  const perform = Effect.fnUntraced(function* (
-    call: Call,
-    invocation: ToolInvocation,
-    taken: Taken | undefined
-  ): Effect.fn.Return<Outcome> {
+  const turnOf = (call: Call, taken: Taken) =>
+    Effect.suspend(() => {
+      queued.set(call, taken)
+      return Effect.ensuring(
+        taken.turn,
+        Effect.sync(() => queued.delete(call))
+      )
+    })
+
+  const perform = Effect.fnUntraced(function* (call: Call, taken: Taken | undefined): Effect.fn.Return<Outcome> {
+    if (taken !== undefined) yield* turnOf(call, taken)
     const { recorded } = call
-    if (recorded !== undefined) return Recorded.outcomeOf(recorded) ?? (yield* goOn(call, invocation))
-    // What is taken has had its effect: its record may wait for its turn.
-    if (taken?._tag === "Outcome") yield* taken.turn
-    yield* journal.intend(call, invocation)
-    if (taken?._tag === "Outcome") return taken.outcome
-    call.begunBefore = taken?._tag === "InDoubt"
-    return yield* call.begunBefore ? repeat(call, invocation) : again(call, invocation)
+    if (recorded === undefined) yield* journal.intend(call)
+    if (taken?.outcome !== undefined) return taken.outcome
+    if (recorded !== undefined) return Recorded.outcomeOf(recorded) ?? (yield* goOn(call, taken))
+    call.begunBefore = taken?.inDoubt === true
+    return yield* call.begunBefore ? repeat(call, taken) : again(call)
   })
 
-  const serve = Effect.fnUntraced(function* (call: Call, invocation: ToolInvocation, taken: Taken | undefined) {
-    const outcome = yield* perform(call, invocation, taken)
+  const serve = Effect.fnUntraced(function* (call: Call, taken: Taken | undefined) {
+    const outcome = yield* perform(call, taken)
     const settled = journal.settle(call, outcome)
     progress.codeGoesOn()
     return yield* settled
@@ -177,6 +185,8 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
     Effect.suspend(() => {
       if (closed) return Effect.interrupt
       const call = journal.open(invocation)
+      const { argsJson, path } = invocation
+      const taken = options.fork?.take({ path, argsJson, seq: call.seq })
       if (call.recorded !== undefined) {
         const divergence = Recorded.divergenceOf(call.recorded, invocation)
         if (divergence !== undefined) {
@@ -197,9 +207,7 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
         underWay.delete(call)
         if (counts) progress.callRests()
       })
-      const { argsJson, path } = invocation
-      const taken = call.recorded === undefined ? options.fork?.take({ path, argsJson, seq: call.seq }) : undefined
-      const fiber = runFork(serve(call, invocation, taken))
+      const fiber = runFork(serve(call, taken))
       served.startedAs(fiber)
       return fiber.pollUnsafe() ?? Effect.callback((resume) => void fiber.addObserver(resume))
     })
@@ -231,9 +239,12 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
     const open = Array.from(underWay.keys())
     if (open.length === 0) return
     const mayEnd = (call: Call) =>
-      call.state === "settled" || (grace && call.path !== sleepPath && !interactions.isAsking(call))
+      call.state === "settled" ||
+      queued.get(call)?.outcome !== undefined ||
+      (grace && call.path !== sleepPath && !interactions.isAsking(call))
     const hopeful = open.filter(mayEnd)
     for (const call of open) if (!mayEnd(call)) underWay.get(call)?.interrupt()
+    options.fork?.programEnds()
     yield* settleWithin(hopeful, openCallGraceMs)
     for (const call of open) if (call.state !== "settled") underWay.get(call)?.interrupt()
     yield* settleWithin(open, interruptWaitMs)
@@ -251,8 +262,8 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
   const leave = Effect.fnUntraced(function* (ms: number) {
     closed = true
     const open = Array.from(underWay.keys())
-    const asking = open.filter((call) => interactions.isAsking(call) || call.path === sleepPath)
-    for (const call of asking) underWay.get(call)?.interrupt()
+    const waiting = open.filter((call) => interactions.isAsking(call) || call.path === sleepPath || queued.has(call))
+    for (const call of waiting) underWay.get(call)?.interrupt()
     yield* settleWithin(open, ms)
     for (const call of open) if (call.state !== "settled") underWay.get(call)?.interrupt()
     yield* settleWithin(open, interruptWaitMs)
