@@ -34,13 +34,14 @@ export interface ExecutionOptions {
   /** Tools whose approval is granted beforehand: paths, or patterns such as `github.*` and `*.create`. Nobody is asked for them. */
   readonly approve?: ReadonlyArray<string> | undefined
   /**
-   * Called once with the execution's id when the submission is accepted, before anything runs or is recorded: with it the caller can
-   * follow the execution in `events`, and cancel it as soon as this has returned. If it throws, nothing runs.
+   * Called once with the execution's id when the submission is accepted, before anything runs: with it the caller can
+   * follow the execution in `events`, and cancel it as soon as this has returned. If it throws, nothing runs, and nothing is recorded
+   * but, of one with an idempotency key, that it was not started.
    */
   readonly onStart?: ((executionId: ExecutionId) => void) | undefined
   /**
    * Makes the submission one that is only done once: the same key and code in the same scope give the same execution, running or
-   * finished. At most {@link maxIdempotencyKeyLength} characters.
+   * finished; for a fork it has to be of the same execution. At most {@link maxIdempotencyKeyLength} characters.
    */
   readonly idempotencyKey?: string | undefined
 }
@@ -96,7 +97,7 @@ export interface InteractionAnswer {
   readonly content?: { readonly [key: string]: unknown } | undefined
   /** Which question, when several wait; the oldest if absent. */
   readonly interactionId?: ExecutionInteractionId | undefined
-  /** Who answers: recorded with the interaction. */
+  /** Who answers: recorded with the interaction. At most 255 characters. */
   readonly resolvedBy?: string | undefined
   /** Goes on even though another build of the sandbox wrote the journal: the code may take another way, and fail as `Diverged`. */
   readonly anyBuild?: boolean | undefined
@@ -257,7 +258,8 @@ export interface ExecutionEngine {
   readonly recover: Effect.Effect<RecoveryReport, DBError>
   /**
    * Runs other code on the journal of an execution: calls that match, in their order, get their recorded results, and from the
-   * first that does not all are made. A new execution, whose parent is the old one.
+   * first that does not all are made. A new execution, whose parent is the old one. A call whose failure the old code ended with
+   * is made anew, and does not keep the others from getting theirs.
    */
   readonly fork: (
     executionId: ExecutionId,
@@ -299,7 +301,7 @@ export class ExecutionRefused extends Schema.TaggedError<ExecutionRefused>()("Ex
   field: Schema.String
 }) {}
 
-/** The idempotency key was used with other code. Nothing ran. */
+/** The idempotency key was used with other code, or for a fork of another execution. Nothing ran. */
 export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()("IdempotencyConflict", {
   message: Schema.String,
   /** The execution that has the key. */

@@ -6,7 +6,7 @@
  * told in their old order, each when the code has come to rest, so that calls which ran beside each other come out as they did.
  *
  * A call that is the same is nevertheless **made anew** where there is no outcome to take: one that never began; one in doubt, which is
- * asked for as after a crash; and a failure after which the old code made no other call. A script that ended with it was most likely
+ * asked for as after a crash; and a failure that the old code ended with, or after which it made no other call: most likely it was
  * corrected, or waited until what failed works again. The recorded calls beside it did not depend on how it ended, so
  * they are still taken, and it is made when all of them have been told.
  *
@@ -72,6 +72,9 @@ export const make = Effect.fnUntraced(function* (
     Deferred.doneUnsafe(comes, Effect.void)
   }
 
+  const isMadeAnew = (failed: JournaledCall): boolean =>
+    failed === endedWith || failed.call.settleSeq === null || !wentOnAfter(journal, failed)
+
   const diverges = (where: Divergence): undefined => {
     divergence ??= where
     live = true
@@ -88,10 +91,7 @@ export const make = Effect.fnUntraced(function* (
       if (other !== undefined) return diverges(other)
       const { settleSeq, status } = old.call
       const outcome = outcomeOf(old)
-      if (
-        outcome === undefined ||
-        (status === "failed" && (settleSeq === null || !wentOnAfter(journal, old, endedWith)))
-      ) {
+      if (outcome === undefined || (status === "failed" && isMadeAnew(old))) {
         divergence ??= { recorded: shapeOf(old.call), made }
         return { outcome: undefined, inDoubt: status === "in_doubt" || status === "running", turn: turn(Infinity) }
       }
@@ -111,29 +111,22 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
-/** The failure that an execution ended with, if it was one of a call: the last that the code was told, with the same words. */
+/** The failure that an execution ended with, if it was one of a call: the last that the code was told of those in whose words it ended. */
 const failureThatEnded = ({ calls, execution }: ExecutionJournal): JournaledCall | undefined => {
-  const failures = calls.filter(({ call }) => call.status === "failed" && call.settleSeq !== null)
-  const last = failures.toSorted((a, b) => (b.call.settleSeq ?? 0) - (a.call.settleSeq ?? 0)).at(0)
-  const outcome = last && outcomeOf(last)
-  if (outcome?._tag !== "Failure") return undefined
-  const { message, name } = outcome.error
-  return execution.errorText?.startsWith(`${name}: ${message}`) === true ? last : undefined
+  const isNamed = (failed: JournaledCall) => {
+    const outcome = outcomeOf(failed)
+    const words = outcome?._tag === "Failure" ? outcome.error.message : ""
+    return words !== "" && execution.errorText?.includes(words) === true
+  }
+  return calls
+    .filter(({ call }) => call.settleSeq !== null)
+    .toSorted((a, b) => (a.call.settleSeq ?? 0) - (b.call.settleSeq ?? 0))
+    .findLast(isNamed)
 }
 
-/** Whether the code made other calls once it had been told of this one. Within one millisecond its end decides. */
-const wentOnAfter = (
-  { calls }: ExecutionJournal,
-  old: JournaledCall,
-  endedWith: JournaledCall | undefined
-): boolean => {
-  const { completedAt, seq } = old.call
-  const told = completedAt ?? Infinity
-  return calls.some(
-    ({ call: { seq: other, startedAt } }) =>
-      other > seq && (startedAt > told || (startedAt === told && old !== endedWith))
-  )
-}
+/** Whether a call was begun when this one had failed, perhaps because the code had been told so. */
+const wentOnAfter = ({ calls }: ExecutionJournal, { call: { completedAt, seq } }: JournaledCall): boolean =>
+  calls.some(({ call }) => call.seq > seq && call.startedAt >= (completedAt ?? Infinity))
 
 /** What a fork has of the execution that it comes from. */
 export const inherited = ({ execution: { id, seed } }: ExecutionJournal) => ({ parentExecutionId: id, seed })

@@ -349,6 +349,44 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("durable execution
     })
   )
 
+  it.effect("are handed over where an answer takes them up while the engine closes", () =>
+    Effect.gen(function* () {
+      const memory = MemoryAdapter.make()
+      const claims = yield* Deferred.make<void>()
+      const release = yield* Deferred.make<void>()
+      let held = false
+      const slow = DBAdapter.of({
+        ...memory,
+        write: (operations) =>
+          Effect.suspend(() => {
+            const isClaim = operations.some((each) => each.op === "update" && "epoch" in each.set)
+            if (!isClaim || held) return memory.write(operations)
+            held = true
+            const released = Effect.andThen(Deferred.succeed(claims, undefined), Deferred.await(release))
+            return Effect.andThen(released, memory.write(operations))
+          })
+      })
+      const { done, tools } = makeTools()
+      const a = yield* closable(slow, tools, { recovery: "resume" })
+      const { id } = paused(yield* a.engine.executeWithPause("return await tools.t.guarded({ n: 1 })"))
+      const answered = yield* Effect.forkChild(Effect.flip(a.engine.resume(id, { action: "accept" })))
+      yield* Deferred.await(claims)
+      const closing = yield* Effect.forkChild(a.close)
+      yield* Effect.yieldNow
+      yield* Deferred.succeed(release, undefined)
+      const interrupted = yield* Fiber.join(answered)
+      assert.strictEqual(interrupted._tag === "ExecutionInterrupted" && interrupted.reason, "handed_over")
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual([(yield* a.history.row(id)).status, done], ["running", []])
+      assert.strictEqual(yield* tagOf(a.engine.resume(id, { action: "accept" })), "ExecutionInterrupted")
+      assert.strictEqual(yield* tagOf(a.engine.execute("return 1")), "ExecutionRefused")
+
+      const b = yield* closable(memory, tools, { recovery: "resume" })
+      assert.strictEqual((yield* b.engine.recover).continued, 1)
+      assert.deepStrictEqual([(yield* b.history.row(id)).resultJson, done], [`{"guarded":1}`, ["guarded 1"]])
+    })
+  )
+
   it.effect("are cancelled wherever they wait or run", () =>
     Effect.gen(function* () {
       const adapter = yield* sqlite
@@ -389,6 +427,15 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("durable execution
         ]
       )
       assert.strictEqual((yield* b.history.interactions(waits.id))[0]?.status, "cancelled")
+
+      // One that its engine keeps, as it waits for a timer too.
+      const code =
+        "const late = new Promise((r) => setTimeout(r, 1e6)); return await Promise.race([tools.t.guarded({ n: 1 }), late])"
+      const { id, survives } = paused(yield* b.engine.executeWithPause(code))
+      assert.isFalse(survives)
+      assert.deepStrictEqual(yield* b.engine.recover, { continued: 0, ended: 0, expired: 1 })
+      const expired = yield* Effect.repeat(b.history.row(id), { until: ({ status }) => status === "cancelled" })
+      assert.match(expired.errorText ?? "", /^PauseExpired: /)
     }).pipe(quietly)
   )
 })

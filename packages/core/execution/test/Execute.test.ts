@@ -283,7 +283,9 @@ layer(QuickJsExecutor.layer(), live)("execute", (it) => {
         ["limits", /cpuTimeMs/, engine.execute("return 1", { limits: { cpuTimeMs: -1 } })],
         ["limits", /`speed`/, engine.execute("return 1", { limits: { speed: 1 } as {} })],
         ["approve", /git\*/, engine.execute("return 1", { approve: ["t.*", "git*"] })],
-        ["approve", /empty/, engine.executeWithPause("return 1", { approve: ["a..b"] })]
+        ["approve", /empty/, engine.executeWithPause("return 1", { approve: ["a..b"] })],
+        ["code", /surrogate/, engine.execute('return "\ud83d"')],
+        ["idempotencyKey", /Unicode/, engine.execute("return 1", { idempotencyKey: "\ud83d" })]
       ]
       for (const [field, pattern, effect] of cases) {
         const [actual, message] = yield* refused(effect)

@@ -1,6 +1,7 @@
 /**
  * Executions that ask people: pausing, answering, and each answer reaching its question.
  */
+import type { InteractionAnswer } from "@executor/execution"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { type ElicitationRequest, ExecutionId, ExecutionInteractionId, tool } from "@executor/sdk"
 import { assert, describe, layer } from "@effect/vitest"
@@ -145,6 +146,34 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("executeWithPause 
       assert.strictEqual(yield* tagOf(other), "InteractionNotFound")
       yield* engine.cancel(id)
       assert.strictEqual(yield* tagOf(engine.resume(id, { action: "accept" })), "ExecutionNotPaused")
+    })
+  )
+
+  it.effect("what is no answer is refused, from programs without types too", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* engineOf([form])
+      const { id } = paused(yield* engine.executeWithPause("return await tools.t.form()"))
+      const bad: ReadonlyArray<readonly [unknown, RegExp]> = [
+        [null, /`{ action, content\? }`/],
+        ["accept", /`{ action, content\? }`/],
+        [{ action: "yes" }, /`{ action, content\? }`/],
+        [{ action: "accept", content: [] }, /`{ action, content\? }`/],
+        [{ action: "accept", content: { age: 1 }, interactionId: 7 }, /`interactionId`/],
+        [{ action: "accept", content: { age: 1 }, anyBuild: "yes" }, /`anyBuild`/],
+        [{ action: "accept", content: { age: 1 }, resolvedBy: "x".repeat(256) }, /at most 255/],
+        [{ action: "accept", content: { age: 1, more: "x".repeat(8 * 1024 * 1024) } }, /larger than 8388608 bytes/],
+        [{ action: "accept", content: { age: 1n } }, /cannot be kept: content.age is a BigInt/]
+      ]
+      for (const [answer, message] of bad) {
+        const refused = yield* Effect.flip(engine.resume(id, answer as InteractionAnswer))
+        assert.deepStrictEqual([refused._tag, message.test(refused.message)], ["AnswerInvalid", true], refused.message)
+      }
+      const { status } = yield* engine.resume(id, {
+        action: "accept",
+        content: { age: 1 },
+        resolvedBy: "x".repeat(255)
+      })
+      assert.strictEqual(status, "completed")
     })
   )
 

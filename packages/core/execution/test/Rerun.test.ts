@@ -1,5 +1,5 @@
 /**
- * Doing a submission once, running an execution again on its journal, and forking it.
+ * Doing a submission once, and running an execution again on its journal.
  */
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { type StaticTool, tool } from "@executor/sdk"
@@ -100,39 +100,6 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("running again", (
       })
       assert.strictEqual(done.length, calls)
       assert.strictEqual((yield* history.rows).length, 1)
-    })
-  )
-
-  it.effect("a fork takes what matches in its old order, and makes the rest", () =>
-    Effect.gen(function* () {
-      const adapter = yield* sqlite
-      const { done, tools } = makeTools()
-      const { engine, history } = yield* engineOf(tools, { adapter })
-      const { executionId } = yield* engine.execute(failing)
-      assert.deepStrictEqual(done.splice(0), [1, 2, 3, 4, 5, 13])
-      const fixed = failing.replace("n: 13", "n: 14")
-      const divergence = {
-        recorded: { seq: 5, path: "t.write", argsJson: `{"n":13}` },
-        made: { seq: 5, path: "t.write", argsJson: `{"n":14}` }
-      }
-      const preview = yield* engine.previewFork(executionId, fixed)
-      assert.deepStrictEqual(preview, { reused: 5, recorded: 6, divergence })
-      assert.deepStrictEqual(done, [])
-
-      const { outcome, report } = yield* engine.fork(executionId, fixed)
-      assert.deepStrictEqual(report, { reused: 5, recorded: 6, divergence })
-      if (outcome.status === "paused") return assert.fail("it asks nothing")
-      assert.deepStrictEqual([outcome.resultJson, done], ["[5,4]", [14]])
-      const row = yield* history.row(outcome.executionId)
-      assert.strictEqual(row.parentExecutionId, executionId)
-      assert.deepStrictEqual(
-        (yield* history.calls(outcome.executionId)).map(({ resultJson, status }) => [status, resultJson]),
-        [1, 2, 3, 4, 5, 14].map((n) => ["completed", `{"wrote":${n}}`])
-      )
-      assert.isTrue((yield* engine.replay(outcome.executionId)).same)
-
-      const again = yield* engine.fork(executionId, failing)
-      assert.deepStrictEqual([again.report.reused, done], [5, [14, 13]])
     })
   )
 })

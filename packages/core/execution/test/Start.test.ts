@@ -44,6 +44,20 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("onStart", (it) =>
     })
   )
 
+  it.effect("with a key, it is recorded that it did not start when it throws", () =>
+    Effect.gen(function* () {
+      const { engine, history } = yield* engineOf([], { leaseMs: -60_000, recovery: "resume" })
+      const onStart = () => {
+        throw new Error("the host is broken")
+      }
+      const submitted = engine.execute("return 1", { onStart, idempotencyKey: "k" })
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(submitted)))
+      assert.deepStrictEqual(yield* engine.recover, { continued: 0, ended: 0, expired: 0 })
+      const [row] = yield* history.rows
+      assert.deepStrictEqual([row?.status, row?.errorText?.split(":")[0]], ["failed", "NotStarted"])
+    })
+  )
+
   it.effect("runs and records nothing when it throws", () =>
     Effect.gen(function* () {
       const { engine, history } = yield* engineOf([])

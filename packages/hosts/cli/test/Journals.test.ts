@@ -22,12 +22,12 @@ layer(layerCommand, { excludeTestServices: true })("journals", (it) => {
       }
       const preview = yield* run(["fork", executionId, "--code", "-", "--dry-run"], fixed)
       assert.strictEqual(preview.code, 0, preview.stderr)
-      assert.include(preview.stdout, "1 of 1 calls would be reused; it would go live at call 1")
+      assert.include(preview.stdout, "1 of 1 calls would be reused; the first made anew is call 1")
       const forked = yield* run(["fork", executionId, "--code", "-", "--json"], fixed)
       assert.strictEqual(forked.code, 0, forked.stderr)
       assert.include(
         forked.stderr,
-        `1 of 1 calls were reused; it went live at call 1, shop.add({"a":3,"b":4}): the journal ends before it.`
+        `1 of 1 calls were reused; the first made anew is call 1, shop.add({"a":3,"b":4}): the journal ends before it.`
       )
       assert.strictEqual(JSON.parse(forked.stdout).result, 10)
     })
@@ -40,7 +40,7 @@ layer(layerCommand, { excludeTestServices: true })("journals", (it) => {
       const preview = yield* run(["fork", executionId, "--code", "-", "--dry-run"], { stdin: code })
       assert.strictEqual(
         preview.stdout.trim(),
-        '0 of 1 calls would be reused; it would go live at call 0, shop.add({"a":"one","b":2}): it has no outcome that can be reused, as it failed or was not told.'
+        '0 of 1 calls would be reused; the first made anew is call 0, shop.add({"a":"one","b":2}): it has no outcome that can be reused, as it failed or was not told.'
       )
     })
   )

@@ -35,9 +35,9 @@ const divergenceText = ({ made, recorded }: Divergence): string => {
     : `${call}: recorded was ${was}, made was ${callText(made)}`
 }
 
-const reportText = ({ divergence, recorded, reused }: ForkReport, does: "went" | "would go"): string => {
-  const taken = `${reused} of ${recorded} calls ${does === "went" ? "were" : "would be"} reused`
-  return divergence === undefined ? `${taken}.` : `${taken}; it ${does} live at ${divergenceText(divergence)}.`
+const reportText = ({ divergence, recorded, reused }: ForkReport, are: "were" | "would be"): string => {
+  const taken = `${reused} of ${recorded} calls ${are} reused`
+  return divergence === undefined ? `${taken}.` : `${taken}; the first made anew is ${divergenceText(divergence)}.`
 }
 
 /** `executor fork`. */
@@ -61,13 +61,13 @@ export const fork = Command.make(
       const { env } = yield* Process
       const { backend, limits } = yield* open(yield* Flags.target, env, { limitFlags: Flags.limitFlagsOf(input) })
       const preview = yield* backend.previewFork(id, code, { approve: input.approve, limits })
-      return yield* input.json ? Output.json(JSON.stringify(preview)) : Output.result(reportText(preview, "would go"))
+      return yield* input.json ? Output.json(JSON.stringify(preview)) : Output.result(reportText(preview, "would be"))
     }
     const output = yield* Output.Output
     yield* execute(input, false, ({ backend, limits }) =>
       Effect.succeed(
         Effect.flatMap(backend.fork(id, code, { approve: input.approve, limits }), ({ outcome, report }) =>
-          Output.notice(reportText(report, "went")).pipe(
+          Output.notice(reportText(report, "were")).pipe(
             Effect.provideService(Output.Output, output),
             Effect.as(outcome)
           )
@@ -77,8 +77,8 @@ export const fork = Command.make(
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
-    "Run corrected code on the journal of an execution that has ended. Calls that are the same take their recorded results; from the " +
-      "first that is not, all are made. So a script that failed at its last step does not repeat its writes."
+    "Run corrected code on the journal of an execution that has ended. Calls that are the same take their recorded results; one that " +
+      "failed last is made anew; from the first that is another call, all are made. So a script that failed at its last step does not repeat its writes."
   ),
   Command.withShortDescription("Fix and continue"),
   Command.withExamples([

@@ -1,0 +1,266 @@
+/**
+ * Forks: what they take from the journal of another execution, and that they make none of its calls again, wherever they are lost.
+ */
+import { QuickJsExecutor } from "@executor/runtime-quickjs"
+import {
+  DBAdapter,
+  type ExecutionStatus,
+  MemoryAdapter,
+  type StaticTool,
+  tool,
+  type WriteOperation
+} from "@executor/sdk"
+import { assert, layer } from "@effect/vitest"
+import { Deferred, Effect, Schema } from "effect"
+import { engineOf, paused, quietly } from "./support/harness.ts"
+
+/** Tools that note their calls: `write` fails on 13 and never ends on 0, and takes longer for even numbers. */
+const makeTools = () => {
+  const done: Array<number> = []
+  const broken = new Set([13])
+  const handler = ({ n }: { readonly n: number }) =>
+    Effect.gen(function* () {
+      done.push(n)
+      if (broken.has(n)) return yield* Effect.fail(new Error(`${n} is broken`))
+      if (n === 0) return yield* Effect.never
+      for (let turn = 0; turn < (n % 2 === 0 ? 20 : 1); turn++) yield* Effect.yieldNow
+      return { wrote: n }
+    })
+  const input = Schema.Struct({ n: Schema.Number })
+  const tools: ReadonlyArray<StaticTool> = [
+    tool({ name: "write", description: "Writes.", input, handler }),
+    tool({ name: "keyed", description: "Writes.", annotations: { acceptsIdempotencyKey: true }, input, handler })
+  ]
+  return { broken, done, tools }
+}
+
+const gone = { leaseMs: -60_000 }
+
+const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+
+/** A history that takes so many writes, and then hangs: while no time passes, whoever has it is lost between two steps. */
+const hangingAfter = (memory: DBAdapter["Service"], writes: number) => {
+  let left = writes
+  const hangs = Deferred.makeUnsafe<void>()
+  const hangsNoMore = Deferred.makeUnsafe<void>()
+  const hang = Effect.fnUntraced(function* (operations: ReadonlyArray<WriteOperation>) {
+    yield* Deferred.succeed(hangs, undefined)
+    yield* Deferred.await(hangsNoMore)
+    return yield* memory.write(operations)
+  })
+  const adapter = DBAdapter.of({
+    ...memory,
+    write: (operations) => Effect.suspend(() => (left-- > 0 ? memory.write(operations) : hang(operations)))
+  })
+  return { adapter, hangs, hangsNoMore }
+}
+
+type Engine = Effect.Success<ReturnType<typeof engineOf>>
+
+/** The newest execution, once it is in one of these states. */
+const newest = ({ history }: Engine, ...states: ReadonlyArray<ExecutionStatus>) =>
+  Effect.gen(function* () {
+    for (;;) {
+      const [row] = yield* history.rows
+      if (row !== undefined && states.includes(row.status)) return row
+      yield* nextTurn
+    }
+  })
+
+const failing = `
+  const both = await Promise.all([1, 2, 3].map((n) => tools.t.write({ n })))
+  const order = []
+  await Promise.all([4, 5].map((n) => tools.t.write({ n }).then(() => order.push(n))))
+  await tools.t.write({ n: 13 })
+  return order`
+
+layer(QuickJsExecutor.layer(), { excludeTestServices: true })("a fork", (it) => {
+  it.effect("takes what matches in its old order, and makes the rest", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const { engine, history } = yield* engineOf(tools)
+      const { executionId } = yield* engine.execute(failing)
+      assert.deepStrictEqual(done.splice(0), [1, 2, 3, 4, 5, 13])
+      const fixed = failing.replace("n: 13", "n: 14")
+      const divergence = {
+        recorded: { seq: 5, path: "t.write", argsJson: `{"n":13}` },
+        made: { seq: 5, path: "t.write", argsJson: `{"n":14}` }
+      }
+      const preview = yield* engine.previewFork(executionId, fixed)
+      assert.deepStrictEqual(preview, { reused: 5, recorded: 6, divergence })
+      assert.deepStrictEqual(done, [])
+
+      const { outcome, report } = yield* engine.fork(executionId, fixed)
+      assert.deepStrictEqual(report, { reused: 5, recorded: 6, divergence })
+      if (outcome.status === "paused") return assert.fail("it asks nothing")
+      assert.deepStrictEqual([outcome.resultJson, done], ["[5,4]", [14]])
+      const row = yield* history.row(outcome.executionId)
+      assert.strictEqual(row.parentExecutionId, executionId)
+      assert.deepStrictEqual(
+        (yield* history.calls(outcome.executionId)).map(({ resultJson, status }) => [status, resultJson]),
+        [1, 2, 3, 4, 5, 14].map((n) => ["completed", `{"wrote":${n}}`])
+      )
+      assert.isTrue((yield* engine.replay(outcome.executionId)).same)
+
+      const again = yield* engine.fork(executionId, failing)
+      assert.deepStrictEqual([again.report.reused, done], [5, [14, 13]])
+    })
+  )
+
+  it.effect("takes an outcome that the old code had not waited for, after all others", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const { engine, history } = yield* engineOf(tools)
+      const { executionId } = yield* engine.execute("tools.t.write({ n: 1 }); await tools.t.write({ n: 3 }); return 1")
+      const [call] = yield* history.calls(executionId)
+      const loose = yield* engine.execute("tools.t.write({ n: 2 }); return 1")
+      const [untold] = yield* history.calls(loose.executionId)
+      assert.deepStrictEqual([call?.status, untold?.status, untold?.settleSeq], ["completed", "completed", null])
+      done.length = 0
+      const waits = yield* engine.fork(loose.executionId, "return await tools.t.write({ n: 2 })")
+      assert.deepStrictEqual([waits.report.reused, waits.outcome.status, done], [1, "completed", []])
+    })
+  )
+
+  it.effect("records what it takes whole where the new code does not wait for it", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const { engine, history } = yield* engineOf(tools)
+      const { executionId } = yield* engine.execute("return await tools.t.write({ n: 1 })")
+      const { outcome } = yield* engine.fork(executionId, "tools.t.write({ n: 1 }); return 2")
+      if (outcome.status === "paused") return assert.fail("it asks nothing")
+      const row = yield* history.row(outcome.executionId)
+      assert.deepStrictEqual([row.resultJson, row.journalComplete, done], ["2", true, [1]])
+      assert.deepStrictEqual(
+        (yield* history.calls(row.id)).map(({ resultJson, status }) => [status, resultJson]),
+        [["completed", `{"wrote":1}`]]
+      )
+      assert.isTrue((yield* engine.replay(row.id)).same)
+    })
+  )
+
+  it.effect("makes the failure anew that the script ended with, and takes the calls beside it", () =>
+    Effect.gen(function* () {
+      const { broken, done, tools } = makeTools()
+      const { engine } = yield* engineOf(tools)
+      const code = "return await Promise.all([13, 1, 2].map((n) => tools.t.write({ n })))"
+      const { executionId } = yield* engine.execute(code)
+      assert.deepStrictEqual(done.splice(0), [13, 1, 2])
+      const preview = yield* engine.previewFork(executionId, code)
+      assert.strictEqual(preview.divergence?.recorded?.seq, 0)
+      broken.clear()
+      const { outcome, report } = yield* engine.fork(executionId, code)
+      assert.deepStrictEqual([preview, report.reused, done], [report, 2, [13]])
+      assert.deepInclude(outcome, { resultJson: `[{"wrote":13},{"wrote":1},{"wrote":2}]` })
+    })
+  )
+
+  it.effect("with one key is one fork, whose report all get; on another journal the key is refused", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const { engine } = yield* engineOf(tools)
+      const { executionId } = yield* engine.execute(failing)
+      const other = yield* engine.execute(failing)
+      done.length = 0
+      const fixed = failing.replace("n: 13", "n: 14")
+      const forks = yield* Effect.all(
+        Array.from({ length: 10 }, () => engine.fork(executionId, fixed, { idempotencyKey: "fix" })),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(done, [14])
+      for (const { outcome, report } of forks) {
+        assert.deepStrictEqual([outcome.status, report], ["completed", forks[0]?.report])
+        assert.strictEqual(report.reused, 5)
+      }
+      const conflict = yield* Effect.flip(engine.fork(other.executionId, fixed, { idempotencyKey: "fix" }))
+      assert.strictEqual(conflict._tag, "IdempotencyConflict")
+      const plain = yield* Effect.flip(engine.execute(fixed, { idempotencyKey: "fix" }))
+      assert.strictEqual(plain._tag, "IdempotencyConflict")
+      assert.deepStrictEqual(done, [14])
+    })
+  )
+})
+
+layer(QuickJsExecutor.layer())("a fork while no time passes", (it) => {
+  it.effect("makes no recorded call again, and no call twice, wherever it is lost", () =>
+    Effect.gen(function* () {
+      const fixed = failing.replace("n: 13", "n: 14")
+      let ends = 0
+      for (let writes = 1; ends === 0; writes++) {
+        const { done, tools } = makeTools()
+        const memory = MemoryAdapter.make()
+        const first = yield* engineOf(tools, { adapter: memory })
+        const { executionId } = yield* first.engine.execute(failing)
+        done.length = 0
+        const { adapter, hangs, hangsNoMore } = hangingAfter(memory, writes)
+        const a = yield* engineOf(tools, { adapter, ...gone })
+        yield* Effect.raceFirst(a.engine.fork(executionId, fixed), Deferred.await(hangs))
+
+        const b = yield* engineOf(tools, { adapter: memory, recovery: "resume" })
+        yield* b.engine.recover
+        const row = yield* newest(b, "completed", "waiting_for_interaction", "failed")
+        if (row.epoch === 0) ends++
+        assert.strictEqual(row.parentExecutionId, executionId, `after ${writes} writes`)
+        if (row.status === "waiting_for_interaction") {
+          // The one live call is in doubt, and nothing else.
+          const [question, more] = yield* b.history.interactions(row.id)
+          assert.deepStrictEqual([question?.toolCallId, more], [`${row.id}:5`, undefined])
+          yield* b.engine.resume(row.id, {
+            action: "accept",
+            content: done.length === 0 ? { outcome: "did_not_happen" } : { outcome: "happened", result: `{"wrote":14}` }
+          })
+        }
+        const end = yield* b.history.row(row.id)
+        assert.deepStrictEqual(
+          [end.status, end.resultJson, done],
+          ["completed", "[5,4]", [14]],
+          `after ${writes} writes`
+        )
+        assert.deepStrictEqual(
+          (yield* b.history.calls(row.id)).map(({ resultJson, status }) => [status, resultJson]),
+          [1, 2, 3, 4, 5, 14].map((n) => ["completed", `{"wrote":${n}}`])
+        )
+        yield* Deferred.succeed(hangsNoMore, undefined)
+      }
+    }).pipe(quietly)
+  )
+
+  it.effect("asks about a call in doubt of a tool that takes a key: it had another one", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const adapter = MemoryAdapter.make()
+      const code = "return await tools.t.keyed({ n: 0 })"
+      const a = yield* engineOf(tools, { adapter, ...gone })
+      yield* Effect.forkChild(a.engine.executeWithPause(code))
+      while (done.length === 0) yield* nextTurn
+      const b = yield* engineOf(tools, { adapter, ...gone })
+      yield* b.engine.recover
+      const parent = yield* newest(b, "failed")
+      const asked = paused((yield* b.engine.fork(parent.id, code)).outcome)
+      assert.include(asked.interaction.request.message, "nobody knows whether it took effect")
+      // Another process that takes it up asks on.
+      const c = yield* engineOf(tools, { adapter, recovery: "resume" })
+      yield* c.engine.recover
+      const happened = { action: "accept", content: { outcome: "happened", result: "7" } } as const
+      const end = yield* c.engine.resume(asked.id, { ...happened, interactionId: asked.interaction.id })
+      assert.deepStrictEqual([end.status, done], ["completed", [0]])
+    }).pipe(quietly)
+  )
+
+  it.effect(
+    "takes a failure that the code went on from within its millisecond, and makes the one anew that it ended with",
+    () =>
+      Effect.gen(function* () {
+        const { broken, done, tools } = makeTools()
+        broken.add(15)
+        const { engine } = yield* engineOf(tools)
+        const code = `
+        await tools.t.write({ n: 13 }).catch(() => undefined)
+        return await Promise.all([tools.t.write({ n: 15 }), tools.t.write({ n: 2 })])`
+        const { executionId } = yield* engine.execute(code)
+        assert.deepStrictEqual(done.splice(0), [13, 15, 2])
+        const { report } = yield* engine.fork(executionId, code)
+        assert.deepStrictEqual([report.reused, done], [2, [15]])
+      })
+  )
+})
