@@ -14,7 +14,7 @@ import { join } from "node:path"
 import * as Children from "./chaos/children.ts"
 import type { Job } from "./chaos/child.ts"
 import { makeEngine, openDatabase } from "./chaos/parts.ts"
-import { programs } from "./chaos/programs.ts"
+import { forks, programs } from "./chaos/programs.ts"
 import { recoverAll } from "./chaos/recover.ts"
 import { makeTools, readEffects } from "./chaos/tools.ts"
 
@@ -29,6 +29,11 @@ const databases = {
   SQLite: Effect.map(folder, (folder) => join(folder, "history.sqlite")),
   Postgres: freshDatabase
 }
+
+const jobs: ReadonlyArray<{ readonly program: string; readonly code: string; readonly fork?: string }> = [
+  ...Object.entries(programs).map(([program, code]) => ({ program, code })),
+  ...Object.entries(forks).map(([program, both]) => ({ program, ...both }))
+]
 
 /** Tools whose calls must have their effect once; the others may repeat it. */
 const once = new Set(["write", "guarded", "flaky", "keyed"])
@@ -59,14 +64,14 @@ describe("a process that is killed at any step", () => {
           const children = yield* Children.make(3, join(scratch, "compiled"))
 
           const undisturbed = yield* Effect.forEach(
-            Object.entries(programs),
-            ([program, code]) =>
+            jobs,
+            ({ code, fork, program }) =>
               Effect.promise(async () => {
                 const effects = join(scratch, `${program}.undisturbed`)
-                const done = await children.run({ database: url, scope: program, effects, code, killAt: 0 })
+                const done = await children.run({ database: url, scope: program, effects, code, fork, killAt: 0 })
                 if (done === undefined) throw new Error(`${program} was killed`)
-                const { boundaries, end } = done
-                return { program, code, boundaries, end, effects: onceIn(effects) }
+                const { before, boundaries, end } = done
+                return { program, code, fork, before, boundaries, end, effects: onceIn(effects) }
               }),
             { concurrency: 2 }
           )
@@ -85,11 +90,19 @@ describe("a process that is killed at any step", () => {
               }
             )
           const disturb = Effect.fnUntraced(function* (turn: number) {
-            const { code, effects: happened, end, killAt, program } = points[(turn + first) % points.length]!
+            const {
+              before,
+              code,
+              effects: happened,
+              end,
+              fork,
+              killAt,
+              program
+            } = points[(turn + first) % points.length]!
             const scope = `${program}-${turn}`
             const effects = join(scratch, scope)
             const what = `${program}, killed at boundary ${killAt}`
-            yield* kill({ database: url, scope, effects, code, killAt })
+            yield* kill({ database: url, scope, effects, code, fork, killAt })
             for (let recoveries = recoveriesOf(turn); recoveries > 0; recoveries--) {
               const killAt = 1 + (Math.floor(turn / 3) % recoveryKills)
               yield* kill({ database: url, scope, effects, code: undefined, killAt })
@@ -106,7 +119,8 @@ describe("a process that is killed at any step", () => {
                 (parts) => recoverAll(parts, effects)
               )
             ).pipe(Effect.timeout("20 seconds"), Effect.orDie)
-            if (left === undefined) return assert.deepStrictEqual(readEffects(effects), [], what)
+            const began = left !== undefined && (fork === undefined || left.execution.parentExecutionId !== null)
+            if (!began) return assert.strictEqual(readEffects(effects).length, before, what)
             assert.deepStrictEqual(left.end, end, what)
             assert.deepStrictEqual([left.openCalls, left.openQuestions], [0, 0], what)
             assert.deepStrictEqual(onceIn(effects), happened, what)

@@ -7,7 +7,7 @@ import { DBAdapter } from "@executor/sdk"
 import { Effect, Logger } from "effect"
 import { makeEngine, openDatabase } from "./parts.ts"
 import { type End, endOf, recoverAll } from "./recover.ts"
-import { makeTools } from "./tools.ts"
+import { makeTools, readEffects } from "./tools.ts"
 
 /** What a child is to do. */
 export interface Job {
@@ -16,6 +16,8 @@ export interface Job {
   readonly effects: string
   /** Runs it; without code, what the scope has is recovered. */
   readonly code: string | undefined
+  /** The code of a fork of it: only the steps of that one are counted. */
+  readonly fork?: string | undefined
   /** The boundary at which it is killed, from 1; none if it is 0. */
   readonly killAt: number
   /** `SIGSTOP` only stops it. */
@@ -25,16 +27,19 @@ export interface Job {
 /** What came of a job whose child was not killed. */
 export interface Done {
   readonly boundaries: number
+  /** Effects that were there before the first boundary. */
+  readonly before: number
   /** How the execution ended, if there was one. */
   readonly end?: End | undefined
   /** Why the execution is not this process's any more. */
   readonly interrupted?: string
 }
 
-const run = Effect.fnUntraced(function* ({ code, database, effects, killAt, scope, signal = "SIGKILL" }: Job) {
+const run = Effect.fnUntraced(function* ({ code, database, effects, fork, killAt, scope, signal = "SIGKILL" }: Job) {
   let boundaries = 0
+  let counts = fork === undefined
   const tick = () => {
-    if (++boundaries === killAt) process.kill(process.pid, signal)
+    if (counts && ++boundaries === killAt) process.kill(process.pid, signal)
   }
   const opened = yield* openDatabase(database)
   const adapter = DBAdapter.of({
@@ -53,21 +58,26 @@ const run = Effect.fnUntraced(function* ({ code, database, effects, killAt, scop
   })
   if (code === undefined) {
     const left = yield* recoverAll(parts, effects)
-    return { boundaries, end: left?.end } satisfies Done
+    return { boundaries, before: 0, end: left?.end } satisfies Done
   }
   const { engine } = parts
   let outcome = yield* engine.executeWithPause(code)
+  const before = fork === undefined ? 0 : readEffects(effects).length
+  if (fork !== undefined && outcome.status !== "paused") {
+    counts = true
+    outcome = (yield* engine.fork(outcome.executionId, fork)).outcome
+  }
   while (outcome.status === "paused") {
     const { id, interaction } = outcome.execution
     outcome = yield* engine.resume(id, { action: "accept", interactionId: interaction.id })
   }
   const { execution } = yield* parts.store.get(parts.scopeId, outcome.executionId)
-  return { boundaries, end: endOf(execution) } satisfies Done
+  return { boundaries, before, end: endOf(execution) } satisfies Done
 })
 
 process.once("message", (job: Job) => {
   const given = Effect.catchTag(run(job), "ExecutionInterrupted", ({ reason }) =>
-    Effect.succeed<Done>({ boundaries: 0, interrupted: reason })
+    Effect.succeed<Done>({ boundaries: 0, before: 0, interrupted: reason })
   )
   const told = Effect.map(Effect.scoped(given), (done) => {
     process.send?.(done)

@@ -45,3 +45,22 @@ export const programs: { readonly [name: string]: string } = {
     console.log("logged", a)
     return a`
 }
+
+/** By what they try: code that comes to its end, and the code of a fork of it, which is what is killed. */
+export const forks: { readonly [name: string]: { readonly code: string; readonly fork: string } } = {
+  corrected: {
+    code: `
+      const both = await Promise.all([tools.t.write({ n: 1 }), tools.t.keyed({ n: 2 })])
+      await tools.t.put({ n: 3 })
+      await tools.t.flaky({ n: 4, fails: true })`,
+    fork: `
+      const both = await Promise.all([tools.t.write({ n: 1 }), tools.t.keyed({ n: 2 })])
+      await tools.t.put({ n: 3 })
+      const asked = await tools.t.guarded({ n: 4 })
+      return [both, asked, await tools.t.write({ n: 5 })]`
+  },
+  failingAgain: {
+    code: `return await Promise.all([tools.t.flaky({ n: 1, fails: true }), tools.t.write({ n: 2 }), tools.t.write({ n: 3 })])`,
+    fork: `return await Promise.all([tools.t.flaky({ n: 1, fails: true }), tools.t.write({ n: 2 }), tools.t.write({ n: 3 })])`
+  }
+}
