@@ -136,7 +136,7 @@ export const call = Command.make(
 ).pipe(
   Command.withDescription(
     "Call one tool. The arguments are JSON, or key=value typed by the tool's input schema: nested.key=1 reaches inside, a key " +
-      "given twice makes an array, and key:=json takes JSON as it is. The call is recorded like any execution."
+      "given twice makes an array, and key:=json takes JSON as it is. The call is recorded like any execution. Exit codes as of `run`."
   ),
   Command.withShortDescription("Call one tool"),
   Command.withExamples([
@@ -188,7 +188,7 @@ export const resume = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Answer a question that an execution waits with, and wait for what comes next: its end, or its next question."
+    "Answer a question that an execution waits with, and wait for what comes next: its end, or its next question. Exit codes as of `run`."
   ),
   Command.withShortDescription("Answer a waiting execution"),
   Command.withExamples([

@@ -78,7 +78,7 @@ export const fork = Command.make(
 ).pipe(
   Command.withDescription(
     "Run corrected code on the journal of an execution that has ended. Calls that are the same take their recorded results; one that " +
-      "failed last is made anew; from the first that is another call, all are made. So a script that failed at its last step does not repeat its writes."
+      "failed last is made anew; from the first that is another call, all are made. So a script that failed at its last step does not repeat its writes. Exit codes as of `run`."
   ),
   Command.withShortDescription("Fix and continue"),
   Command.withExamples([
