@@ -127,8 +127,11 @@ export interface RowPage {
   readonly hasMore: boolean
 }
 
-/** So many executions a row of the page are looked into before an index of text is asked. Looking into one takes about 10 us. */
-const probedPerRow = 8
+/**
+ * So many executions a row of the page are looked into before an index of text is asked; the second time only if the first has found
+ * so many that the page may be full then.
+ */
+const probedPerRow = [2, 8] as const
 
 const maxProbed = 400
 
@@ -141,20 +144,23 @@ export const findExecutions = Effect.fnUntraced(function* (
   limit: number
 ): Effect.fn.Return<RowPage, DBError> {
   const { searches = [], scopeId } = filters
-  const probed = probedPerRow * limit
-  if (searches.length > 0 && probed <= maxProbed) {
+  const [few, many] = probedPerRow
+  if (searches.length > 0 && many * limit <= maxProbed) {
     const others = { ...filters, code: undefined, query: undefined }
-    const { hasMore, rows } = yield* findRows(adapter, others, sort, position, probed)
-    const ids = rows.map((row) => String(row["id"]))
-    const found = yield* adapter.find({
-      table: "execution",
-      select: ["id"],
-      where: { op: "and", conditions: [{ op: "in", column: "id", values: ids }, eq("scope_id", scopeId), ...searches] }
-    })
-    const matching = new Set(found.map((row) => row["id"]))
-    if (matching.size > limit || !hasMore) {
-      const page = rows.filter((row) => matching.has(row["id"] ?? null))
-      return { rows: page.slice(0, limit), hasMore: page.length > limit }
+    for (const perRow of probedPerRow) {
+      const { hasMore, ids } = yield* findAlong(adapter, others, sort, position, perRow * limit, true)
+      const isOneOf: Where = { op: "in", column: "id", values: ids }
+      const found = yield* adapter.find({
+        table: "execution",
+        select: ["id"],
+        where: { op: "and", conditions: [isOneOf, eq("scope_id", scopeId), ...searches] }
+      })
+      const matching = new Set(found.map((row) => row["id"]))
+      if (matching.size > limit || !hasMore) {
+        const page = ids.filter((id) => matching.has(id))
+        return { rows: yield* findByIds(adapter, filters, page.slice(0, limit)), hasMore: page.length > limit }
+      }
+      if (matching.size * (many / few) <= limit) break
     }
   }
   return yield* findRows(adapter, filters, sort, position, limit)
@@ -167,40 +173,43 @@ const findRows = Effect.fnUntraced(function* (
   position: Position | undefined,
   limit: number
 ): Effect.fn.Return<RowPage, DBError> {
+  const { hasMore, ids, rows } = yield* findAlong(adapter, filters, sort, position, limit)
+  return { rows: rows ?? (yield* findByIds(adapter, filters, ids)), hasMore }
+})
+
+/** The first executions along an index: their ids, and their rows where it is theirs and not only ids are wanted. */
+const findAlong = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  filters: Filters,
+  sort: ExecutionSort,
+  position: Position | undefined,
+  limit: number,
+  idsOnly = false
+) {
   const { direction } = sort
   const lead = sort.field === "createdAt" ? yield* smallest(adapter, filters, leadsOf(adapter, filters)) : undefined
   const idColumn = lead?.idColumn ?? "id"
+  const isWhole = idColumn === "id" && !idsOnly
+  const sortColumn = sortColumns[sort.field]
   const range = {
+    ...(isWhole ? {} : { select: [sortColumn, idColumn] }),
     ...(position && { after: position }),
     orderBy: [
-      { column: sortColumns[sort.field], direction },
+      { column: sortColumn, direction },
       { column: idColumn, direction }
     ],
     // One more than the page tells whether there is another.
     limit: limit + 1
   }
-  if (lead === undefined) {
-    const chosen = sort.field === "durationMs" ? yield* forDuration(adapter, filters) : filters
-    const rows = yield* adapter.find({ table: "execution", where: whereExecution(chosen), ...range })
-    return { rows: rows.slice(0, limit), hasMore: rows.length > limit }
-  }
-  const ofTool = idColumn === "execution_id"
-  const select = ofTool ? { select: ["created_at", "execution_id"] } : {}
-  const found = yield* Effect.forEach(lead.ranges, (part) => adapter.find({ ...part, ...range, ...select }), {
+  const chosen = sort.field === "durationMs" ? yield* forDuration(adapter, filters) : filters
+  const ranges = lead?.ranges ?? [{ table: "execution", where: whereExecution(chosen) }]
+  const found = yield* Effect.forEach(ranges, (part) => adapter.find({ ...part, ...range }), {
     concurrency: "unbounded"
   })
-  const merged = merge(found.flat(), idColumn, direction, limit + 1)
-  const page = merged.slice(0, limit)
-  return {
-    rows: ofTool
-      ? yield* findByIds(
-          adapter,
-          filters,
-          page.map((row) => String(row["execution_id"]))
-        )
-      : page,
-    hasMore: merged.length > limit
-  }
+  const all = lead === undefined ? found.flat() : merge(found.flat(), idColumn, direction, limit + 1)
+  const page = all.slice(0, limit)
+  const ids = page.map((row) => String(row[idColumn]))
+  return { ids, rows: isWhole ? page : undefined, hasMore: all.length > limit }
 })
 
 /** The first rows of several ranges together, each execution once. Ids compare by code points, as the database compares them. */
