@@ -20,11 +20,18 @@ const isResponse = Schema.is(ElicitationResponse)
 const notAnAnswer =
   "An answer is `{ action, content? }`, where the action is `accept`, `decline` or `cancel` and the content an object."
 
+/** Whether it is an object as JSON has them: a `Date` has no properties either, but is not empty. */
+const isPlain = (value: unknown): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
 /** What is wrong with an answer whatever it is given to: it may come from a program without types. */
 export const shapeProblem = (answer: unknown): string | undefined => {
   if (!Predicate.isObject(answer)) return notAnAnswer
   const { action, anyBuild, content, interactionId, resolvedBy } = answer as Record<string, unknown>
   if (!isResponse(content === undefined ? { action } : { action, content })) return notAnAnswer
+  if (content !== undefined && !isPlain(content)) return notAnAnswer
   if (interactionId !== undefined && typeof interactionId !== "string") return "`interactionId` must be a string."
   if (anyBuild !== undefined && typeof anyBuild !== "boolean") return "`anyBuild` must be true or false."
   const isName = typeof resolvedBy === "string" && resolvedBy.length <= maxResolvedByLength

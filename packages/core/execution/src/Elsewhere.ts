@@ -24,6 +24,7 @@ import { Clock, Effect, Option, Result, Schema } from "effect"
 import { answerProblem } from "./Answers.ts"
 import {
   AnswerInvalid,
+  ExecutionInterrupted,
   ExecutionNotPaused,
   ExecutionNotResumable,
   type ExecutionOutcome,
@@ -34,9 +35,9 @@ import {
 } from "./ExecutionEngine.ts"
 import * as Fork from "./Fork.ts"
 import { alreadyResolved, resolutionOf } from "./Interactions.ts"
-import * as InDoubt from "./InDoubt.ts"
 import type { Lives } from "./Life.ts"
 import type { EngineParts, LiveExecution } from "./LiveExecution.ts"
+import { closings } from "./OpenCalls.ts"
 import { whyNotResumable } from "./Resumable.ts"
 import * as Submission from "./Submission.ts"
 
@@ -59,7 +60,9 @@ export interface Elsewhere {
     TakeError | ExecutionNotPaused | InteractionNotFound | InteractionAlreadyResolved | AnswerInvalid
   >
   /** Waits until an execution that another process runs has ended or waits for a person. If that process is gone, it goes on here. */
-  readonly toEndOrPause: (id: ExecutionId) => Effect.Effect<ExecutionOutcome, DBError | ExecutionNotFound>
+  readonly toEndOrPause: (
+    id: ExecutionId
+  ) => Effect.Effect<ExecutionOutcome, DBError | ExecutionNotFound | ExecutionInterrupted>
   /** Writes the end of a free execution without running it: its calls and questions are closed. */
   readonly end: (
     id: ExecutionId,
@@ -111,7 +114,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
     })
     if (parentExecutionId === null) return yield* gone
     const parent = yield* Effect.catchTag(journalOf(parentExecutionId), "ExecutionNotFound", () => gone)
-    return yield* Fork.make(parent, codeExecutor.build)
+    return yield* Fork.make(parent, codeExecutor.build, journalOf)
   })
 
   const journalOf = (id: ExecutionId) => store.readJournal(scopeId, id)
@@ -214,6 +217,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
         const outcome = yield* Effect.result(lives.toEndOrPause(live))
         if (Result.isSuccess(outcome)) return outcome.success
       }
+      if (lives.isClosed()) return yield* closedHere(id)
       yield* Effect.sleep(watchMs)
     }
   })
@@ -263,7 +267,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
 
 /** Closes what an execution that is not run again has left open. */
 const endRows = Effect.fnUntraced(function* (
-  { executor }: EngineParts,
+  { builtins, executor }: EngineParts,
   journal: Pick<ExecutionJournal, "calls" | "interactions"> & {
     readonly epoch: number
     readonly now: number
@@ -273,25 +277,10 @@ const endRows = Effect.fnUntraced(function* (
   const { calls, epoch, interactions, message, now } = journal
   const scopeId = executor.scopes[0]
   const store = executor.executions
-  for (const { answersSeen, call } of calls) {
-    if (call.status !== "running" && call.status !== "in_doubt") continue
-    const gates = interactions.filter(({ toolCallId }) => toolCallId === call.id)
-    const answered = gates.filter(({ status }) => status === "resolved").length
-    const begun = call.status === "in_doubt" || gates.length === 0 || InDoubt.hasBegun(answersSeen, answered)
-    const effect = begun ? "Whether the call took effect is not known." : "The call took no effect."
+  const isBuiltin = (path: string) => builtins.has(path)
+  for (const { id, outcome } of closings({ calls, interactions, isBuiltin, why: message, at: now })) {
     yield* store
-      .finishToolCall(
-        scopeId,
-        call.id,
-        {
-          status: begun ? "in_doubt" : "failed",
-          settleSeq: null,
-          errorText: JSON.stringify({ name: "Interrupted", message: `${message} ${effect}` }),
-          completedAt: now,
-          durationMs: Math.max(0, now - call.startedAt)
-        },
-        epoch
-      )
+      .finishToolCall(scopeId, id, outcome, epoch)
       .pipe(Effect.catchTag(["PayloadTooLarge", "ToolCallNotFound"], Effect.die))
   }
   for (const { id, status } of interactions) {
@@ -344,6 +333,14 @@ const errorOf = (text: string): ExecutionFailure => {
     ...(column === undefined ? {} : { column: Number(column) })
   }
 }
+
+/** This engine is closed: what becomes of the execution is heard of through another. */
+export const closedHere = (executionId: ExecutionId) =>
+  new ExecutionInterrupted({
+    executionId,
+    reason: "handed_over",
+    message: `This engine is closed, and execution ${executionId} is another one's: answer it, or wait for it, there.`
+  })
 
 /** An execution that waits for no answer. */
 export const notPaused = ({ id, status }: Pick<Execution, "id" | "status">) =>

@@ -17,7 +17,7 @@ import * as Events from "./Events.ts"
 import {
   AnswerInvalid,
   type ExecutionEngine,
-  ExecutionInterrupted,
+  type ExecutionInterrupted,
   ExecutionNotPaused,
   type ExecutionOptions,
   type ExecutionOutcome,
@@ -117,7 +117,9 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   })
 
   /** Waits for an execution wherever it is. */
-  const toEndOrPause = (id: ExecutionId): Effect.Effect<ExecutionOutcome, DBError | ExecutionNotFound> => {
+  const toEndOrPause = (
+    id: ExecutionId
+  ): Effect.Effect<ExecutionOutcome, DBError | ExecutionNotFound | ExecutionInterrupted> => {
     const execution = executions.get(id)
     if (execution === undefined) return elsewhere.toEndOrPause(id)
     return Effect.catchTag(lives.toEndOrPause(execution), "ExecutionInterrupted", () => elsewhere.toEndOrPause(id))
@@ -125,13 +127,14 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
 
   /** Waits for the execution that has a key. */
   const existing = (id: ExecutionId) =>
-    Effect.mapError(
+    Effect.catchTag(
       toEndOrPause(id),
+      ["DBError", "ExecutionNotFound"],
       // The row was there a moment ago: what fails now is the store.
       ({ message }) => new ExecutionRefused({ field: "idempotencyKey", message: `Its execution, ${id}: ${message}` })
     )
 
-  const existingToEnd = (id: ExecutionId): Effect.Effect<FinishedExecution, ExecutionRefused> =>
+  const existingToEnd = (id: ExecutionId): Effect.Effect<FinishedExecution, ExecutionRefused | ExecutionInterrupted> =>
     Effect.flatMap(existing(id), (outcome) =>
       outcome.status === "paused"
         ? Effect.andThen(Effect.sleep(Elsewhere.watchMs), existingToEnd(id))
@@ -189,7 +192,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       ).pipe(Effect.catchTag("ExecutionNotFree", ({ message }) => isStillRun(executionId, message)))
       // A caller that goes away has answered, or has not; it does not leave half an answer.
       const entered = yield* Effect.uninterruptible(lives.entering(answered))
-      if (Option.isNone(entered)) return yield* isClosed(executionId)
+      if (Option.isNone(entered)) return yield* Elsewhere.closedHere(executionId)
       const execution = entered.value
       return execution === undefined ? yield* toEndOrPause(executionId) : yield* lives.toEndOrPause(execution)
     }),
@@ -211,7 +214,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     }),
     fork: Effect.fn("ExecutionEngine.fork")(function* (executionId, code, options = {}) {
       const journal = yield* store.readJournal(scopeId, executionId)
-      const fork = yield* Fork.make(journal, codeExecutor.build)
+      const fork = yield* Fork.make(journal, codeExecutor.build, (id) => store.readJournal(scopeId, id))
       const started = yield* start(code, options, undefined, { journal, fork })
       if (started._tag === "New") {
         const outcome = yield* lives.toEndOrPause(started.execution)
@@ -225,7 +228,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     }),
     previewFork: Effect.fn("ExecutionEngine.previewFork")(function* (executionId, code, options = {}) {
       const journal = yield* store.readJournal(scopeId, executionId)
-      const fork = yield* Fork.make(journal, codeExecutor.build)
+      const fork = yield* Fork.make(journal, codeExecutor.build, (id) => store.readJournal(scopeId, id))
       const submission = yield* Submission.parse(code, options, limits)
       return yield* Rerun.previewFork(codeExecutor, journal.execution, submission, fork)
     }),
@@ -246,13 +249,6 @@ const isStillRun = (executionId: ExecutionId, message: string) =>
   new ExecutionNotPaused({
     executionId,
     message: `${message} Its process has not given it up, and could not be told the answer: try again.`
-  })
-
-const isClosed = (executionId: ExecutionId) =>
-  new ExecutionInterrupted({
-    executionId,
-    reason: "handed_over",
-    message: `This engine is closed, so nothing was answered: answer execution ${executionId} through another one.`
   })
 
 /** Runs what concerns one execution one after the other. */

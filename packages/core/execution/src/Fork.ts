@@ -10,11 +10,14 @@
  * corrected, or waited until what failed works again. The recorded calls beside it did not depend on how it ended, so
  * they are still taken, and it is made when all of them have been told.
  *
+ * Where the old execution was itself a fork and ended before it came to all that its origin had, the journal of that one goes on
+ * behind its own: it was to take those calls.
+ *
  * What is taken is written to the journal of the new execution, which so has a whole one of its own. A crash before that loses
  * nothing: whoever goes on reads the old journal again, and comes to the same decision for each call.
  */
 import type { ToolInvocation } from "@executor/kernel"
-import type { ExecutionJournal, JournaledCall } from "@executor/sdk"
+import type { DBError, ExecutionId, ExecutionJournal, ExecutionNotFound, JournaledCall } from "@executor/sdk"
 import { Deferred, Effect } from "effect"
 import type { Divergence, ExecutionNotResumable, ForkReport } from "./ExecutionEngine.ts"
 import type { Outcome } from "./Outcomes.ts"
@@ -30,6 +33,8 @@ export interface Taken {
   readonly inDoubt: boolean
   /** Waits until it is its turn. */
   readonly turn: Effect.Effect<void>
+  /** The code is told the outcome: the next may come. */
+  readonly told: () => void
 }
 
 /** A call as the new code makes it. */
@@ -39,24 +44,52 @@ export type Made = Pick<ToolInvocation, "path" | "argsJson"> & { readonly seq: n
 export interface Fork {
   /** Takes what is recorded of a call; nothing if it is another call. Asked for every call, in the order of `seq`. */
   readonly take: (call: Made) => Taken | undefined
-  /** The code rests: the outcome comes that came next, or what is made anew. */
+  /** The code rests: the outcome comes that came next, or what is made anew, unless the code is yet to be told the last one. */
   readonly codeRests: () => void
   /** The program has ended: all that still wait have their turn. */
   readonly programEnds: () => void
   readonly report: () => ForkReport
 }
 
-/** Opens the old journal. */
+/** A call of the old journals. */
+interface Entry {
+  readonly journaled: JournaledCall
+  /** Its place in the order in which outcomes are told. */
+  readonly place: number
+  /** Whether it is a failure that is not taken. */
+  readonly isMadeAnew: boolean
+}
+
+/** So many journals are read: forks of forks of forks. */
+const maxGenerations = 10
+
+/** Opens the old journal; `journalOf` reads those that it continues. */
 export const make = Effect.fnUntraced(function* (
   journal: ExecutionJournal,
-  build: string
-): Effect.fn.Return<Fork, ExecutionNotResumable> {
+  build: string,
+  journalOf: (id: ExecutionId) => Effect.Effect<ExecutionJournal, DBError | ExecutionNotFound>
+): Effect.fn.Return<Fork, ExecutionNotResumable | DBError> {
   const problem = whyNotResumable(journal, build) ?? whyNotEnded(journal)
   if (problem !== undefined) return yield* problem
-  const calls = new Map(journal.calls.map((journaled) => [journaled.call.seq, journaled]))
-  const endedWith = failureThatEnded(journal)
+  const entries = new Map<number, Entry>()
+  let next: ExecutionJournal | undefined = journal
+  for (let generation = 0; next !== undefined && generation < maxGenerations; generation++) {
+    const read: ExecutionJournal = next
+    const offset = 2 * entries.size
+    for (const entry of entriesOf(read, offset)) {
+      const { seq } = entry.journaled.call
+      if (!entries.has(seq)) entries.set(seq, entry)
+    }
+    const { parentExecutionId } = read.execution
+    if (!isMarked(read.optionsJson) || parentExecutionId === null) break
+    const origin = yield* Effect.catchTag(journalOf(parentExecutionId), "ExecutionNotFound", () => Effect.undefined)
+    const goesOn = origin !== undefined && whyNotResumable(origin, build) === undefined && beginsWith(origin, read)
+    next = goesOn ? origin : undefined
+  }
+
   const queue = new Map<Deferred.Deferred<void>, number>()
   let reused = 0
+  let untold = 0
   let live = false
   let divergence: Divergence | undefined
 
@@ -72,9 +105,6 @@ export const make = Effect.fnUntraced(function* (
     Deferred.doneUnsafe(comes, Effect.void)
   }
 
-  const isMadeAnew = (failed: JournaledCall): boolean =>
-    failed === endedWith || failed.call.settleSeq === null || !wentOnAfter(journal, failed)
-
   const diverges = (where: Divergence): undefined => {
     divergence ??= where
     live = true
@@ -85,38 +115,77 @@ export const make = Effect.fnUntraced(function* (
     take: (invocation) => {
       if (live) return undefined
       const made = { seq: invocation.seq, path: invocation.path, argsJson: invocation.argsJson ?? null }
-      const old = calls.get(invocation.seq)
-      if (old === undefined) return diverges({ recorded: undefined, made })
-      const other = divergenceOf(old, invocation)
+      const entry = entries.get(invocation.seq)
+      if (entry === undefined) return diverges({ recorded: undefined, made })
+      const { isMadeAnew, journaled, place } = entry
+      const other = divergenceOf(journaled, invocation)
       if (other !== undefined) return diverges(other)
-      const { settleSeq, status } = old.call
-      const outcome = outcomeOf(old)
-      if (outcome === undefined || (status === "failed" && isMadeAnew(old))) {
-        divergence ??= { recorded: shapeOf(old.call), made }
-        return { outcome: undefined, inDoubt: status === "in_doubt" || status === "running", turn: turn(Infinity) }
+      const outcome = isMadeAnew ? undefined : outcomeOf(journaled)
+      if (outcome === undefined) {
+        divergence ??= { recorded: shapeOf(journaled.call), made }
+        return { outcome, inDoubt: mayHaveHadEffect(journaled), turn: turn(Infinity), told: () => undefined }
       }
       reused++
-      // What the old code was not told comes after all that it was told.
-      return { outcome, inDoubt: false, turn: turn(settleSeq ?? journal.calls.length + old.call.seq) }
+      return { outcome, inDoubt: false, turn: turn(place), told: () => untold-- }
     },
     codeRests: () => {
+      if (untold > 0) return
       let next = Infinity
       for (const place of queue.values()) next = Math.min(next, place)
-      for (const [comes, place] of queue) if (place === next) letGo(comes)
+      for (const [comes, place] of queue) {
+        if (place !== next) continue
+        if (place !== Infinity) untold++
+        letGo(comes)
+      }
     },
     programEnds: () => {
       for (const comes of queue.keys()) letGo(comes)
     },
-    report: () => ({ reused, recorded: journal.calls.length, divergence })
+    report: () => ({ reused, recorded: entries.size, divergence })
   }
 })
+
+const entriesOf = (journal: ExecutionJournal, offset: number): ReadonlyArray<Entry> => {
+  const { calls } = journal
+  const endedWith = failureThatEnded(journal)
+  return calls.map((journaled) => {
+    const { seq, settleSeq, status } = journaled.call
+    return {
+      journaled,
+      // What the old code was not told comes after all that it was told.
+      place: offset + (settleSeq ?? calls.length + seq),
+      isMadeAnew:
+        status === "failed" && (journaled === endedWith || settleSeq === null || !wentOnAfter(journal, journaled))
+    }
+  })
+}
+
+/** Whether all calls of one journal are in the other as well. */
+const beginsWith = (origin: ExecutionJournal, { calls }: ExecutionJournal): boolean => {
+  const bySeq = new Map(origin.calls.map((journaled) => [journaled.call.seq, journaled]))
+  return calls.every(({ call: { argsJson, seq, toolPath } }) => {
+    const same = bySeq.get(seq)
+    return same !== undefined && divergenceOf(same, { path: toolPath, argsJson: argsJson ?? undefined }) === undefined
+  })
+}
+
+/** What a call is rejected with whose result could not be kept: it had its effect. */
+const unkeptResults = new Set(["LimitExceeded", "UnserializableValue"])
+
+/** Whether a call that is made anew may have had its effect: one in doubt, and one whose result could not be kept. */
+const mayHaveHadEffect = (journaled: JournaledCall): boolean => {
+  const { status } = journaled.call
+  if (status === "in_doubt" || status === "running") return true
+  const outcome = outcomeOf(journaled)
+  return outcome?._tag === "Failure" && unkeptResults.has(outcome.error.name)
+}
 
 /** The failure that an execution ended with, if it was one of a call: the last that the code was told of those in whose words it ended. */
 const failureThatEnded = ({ calls, execution }: ExecutionJournal): JournaledCall | undefined => {
   const isNamed = (failed: JournaledCall) => {
     const outcome = outcomeOf(failed)
-    const words = outcome?._tag === "Failure" ? outcome.error.message : ""
-    return words !== "" && execution.errorText?.includes(words) === true
+    if (outcome?._tag !== "Failure") return false
+    return execution.errorText?.startsWith(`${outcome.error.name}: ${outcome.error.message}`) === true
   }
   return calls
     .filter(({ call }) => call.settleSeq !== null)

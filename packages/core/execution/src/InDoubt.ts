@@ -11,6 +11,7 @@
  */
 import type { ElicitationRequest, ElicitationResponse, ToolAnnotations } from "@executor/sdk"
 import type { Call } from "./Journal.ts"
+import type { Gates } from "./RecordedQuestions.ts"
 
 /** What becomes of a call in doubt that must not simply be repeated. */
 export type InDoubtPolicy = "ask" | "repeat" | "fail"
@@ -24,6 +25,10 @@ export const inDoubtPurpose = "in_doubt"
  */
 export const hasBegun = (answersSeen: number | null | undefined, answered: number): boolean =>
   answersSeen !== null && answersSeen !== undefined && answersSeen >= answered
+
+/** Whether a recorded call without an outcome may have begun, given what stood before it. */
+export const mayHaveBegun = (answersSeen: number | null | undefined, { answered, asked, doubt }: Gates): boolean =>
+  !asked || doubt !== undefined || hasBegun(answersSeen, answered)
 
 /** Whether a call may be made again without asking anybody, under the key that it had or under another. */
 export const mayRepeat = (

@@ -29,6 +29,7 @@ import {
 } from "@executor/sdk"
 import { Effect } from "effect"
 import type { Events } from "./Events.ts"
+import { closed } from "./OpenCalls.ts"
 import type { Outcome } from "./Outcomes.ts"
 import type { Recorded } from "./Recorded.ts"
 import type { Recorder } from "./Recorder.ts"
@@ -162,12 +163,8 @@ export const make = ({ executionId, recorder, events, now, recorded }: JournalOp
     },
     abandon: (call, why) => {
       const inDoubt = (call.state === "started" || call.begunBefore) && call.tool?.annotations.readOnly !== true
-      const message = inDoubt ? `${why} Whether the call took effect is not known.` : `${why} The call took no effect.`
-      const close = Effect.suspend(() =>
-        finish(call, inDoubt ? "in_doubt" : "failed", now(), null, {
-          errorText: JSON.stringify({ name: "Interrupted", message })
-        })
-      )
+      const { errorText, status } = closed(why, inDoubt)
+      const close = Effect.suspend(() => finish(call, status, now(), null, { errorText }))
       return call.intended ? close : Effect.andThen(intend(call), close)
     }
   }

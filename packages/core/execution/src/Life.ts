@@ -23,6 +23,7 @@ import type { ExecutionInterrupted, ExecutionOutcome, FinishedExecution } from "
 import type { InlineHandler } from "./Interactions.ts"
 import type { Leases } from "./Lease.ts"
 import { divergedBy, type EngineParts, type Identity, type LiveExecution, make as makeLive } from "./LiveExecution.ts"
+import { closings } from "./OpenCalls.ts"
 import type { Submission } from "./Submission.ts"
 
 /** How long a stopped sandbox may take to let go of its program. One that takes longer is left behind. */
@@ -33,6 +34,9 @@ export const handOverMs = 5_000
 
 /** More than can be entering at once. */
 const maxEntering = 2 ** 30
+
+/** How long a store may take to note that an execution leaves. */
+const storeWaitMs = 2_000
 
 /** The executions of an engine. */
 export interface Lives {
@@ -121,6 +125,7 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
     stoppedLogs: ReadonlyArray<LogEntry> = []
   ) {
     const { id: executionId, journal, recorded, recorder, startedAt } = execution
+    execution.concludes()
     const completedAt = execution.now()
     const unmade = Exit.isSuccess(exit) ? recorded.unmade(journal.count()) : undefined
     const { finished, row } = yield* conclude({
@@ -147,15 +152,25 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
     yield* toolCalls.leave(handsOver ? handOverMs : 0)
     // What it has logged so far, should it never go on. Whoever goes on has it from the program again.
     if (logs.length > 0) {
-      yield* Effect.ignore(store.update(scopeId, id, { logsJson: JSON.stringify(logs) }, epoch))
+      yield* bounded(store.update(scopeId, id, { logsJson: JSON.stringify(logs) }, epoch))
     }
     if (handsOver && recorder.complete()) {
       // One that waits for a person and for a timer is not to wait for the person alone.
-      if (goesOn) yield* Effect.ignore(store.update(scopeId, id, { status: "running" }, epoch))
-      yield* Effect.ignore(store.release(scopeId, id, epoch))
+      if (goesOn) yield* bounded(store.update(scopeId, id, { status: "running" }, epoch))
+      yield* bounded(store.release(scopeId, id, epoch))
     }
     executions.delete(id)
   })
+
+  /** Waits for the store, but not for ever; whether it was done. */
+  const bounded = (write: Effect.Effect<unknown, unknown>) =>
+    Effect.suspend(() => {
+      let done = false
+      return Effect.map(
+        parts.writes.run(write, storeWaitMs, ({ _tag }) => (done = _tag === "Written")),
+        () => done
+      )
+    })
 
   const runProgram = (execution: LiveExecution) => {
     const { context, seed, startedAt: startTime, submission, toolCalls } = execution
@@ -186,16 +201,24 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
     })
   }
 
-  const closeCalls = (execution: LiveExecution) => {
+  const closeCalls = Effect.fnUntraced(function* (execution: LiveExecution) {
+    const { journal, now, recorder, toolCalls, written } = execution
     const stopped = execution.stopped()
-    return execution.toolCalls.close({
-      grace: stopped === undefined,
-      why:
-        stopped === undefined
-          ? "The program ended before this call did: it did not wait for it."
-          : "The execution was stopped while this call was under way."
-    })
-  }
+    const why =
+      stopped === undefined
+        ? "The program ended before this call did: it did not wait for it."
+        : "The execution was stopped while this call was under way."
+    yield* toolCalls.close({ grace: stopped === undefined, why })
+    if (written === undefined) return
+    // Recorded calls that the code did not come to again.
+    const calls = written.calls.filter(({ call }) => call.seq >= journal.count())
+    const isBuiltin = (path: string) => parts.builtins.has(path)
+    yield* Effect.forEach(
+      closings({ calls, interactions: written.interactions, isBuiltin, why, at: now() }),
+      ({ id, outcome }) => recorder.outcome(id, outcome),
+      { concurrency: "unbounded", discard: true }
+    )
+  })
 
   const parkIfPossible = (execution: LiveExecution): void => {
     const { context, id } = execution
@@ -214,14 +237,14 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
       const { epoch, id, interactions } = execution
       // Whoever waits for the pause is told first.
       yield* Effect.yieldNow
-      for (const interaction of yield* store.listInteractions(scopeId, id)) interactions.answeredElsewhere(interaction)
+      const heard = Effect.map(store.listInteractions(scopeId, id), (recorded) => {
+        for (const interaction of recorded) interactions.answeredElsewhere(interaction)
+      })
+      // Where the store does not do it, it stays here. Whoever has answered or taken it is heard of by `Lease`.
+      if (!(yield* bounded(heard))) return
       if (!execution.progress.isWaiting() || execution.stopped() !== undefined) return
-      yield* store.release(scopeId, id, epoch, "waiting_for_interaction")
-      execution.leave("parked")
-    }).pipe(
-      // It stays here. Whoever has answered or taken it is heard of by `Lease`.
-      Effect.ignore
-    )
+      if (yield* bounded(store.release(scopeId, id, epoch, "waiting_for_interaction"))) execution.leave("parked")
+    })
 
   const toEnd = (execution: LiveExecution) =>
     Effect.callback<FinishedExecution, ExecutionInterrupted>((resume) => {

@@ -102,6 +102,8 @@ export interface LiveExecution extends Identity {
   readonly stopped: () => StopReason | undefined
   /** Calls back when it is stopped, at once if it was. */
   readonly onStop: (listener: () => void) => void
+  /** Its end is being written: it is handed over no more. */
+  readonly concludes: () => void
   readonly end: (finished: FinishedExecution) => void
   /** It goes on elsewhere, or later: whoever waits here is told so. */
   readonly leave: (departure: Departure) => void
@@ -182,6 +184,7 @@ export const make = (
   }
 
   let departure: Departure | undefined
+  let concluding = false
   let ending: Ending | undefined
   const endListeners = new Set<(ending: Ending) => void>()
   const tellEnd = (how: Ending) => {
@@ -264,6 +267,7 @@ export const make = (
   })
   const leave = (why: Departure) => {
     if (departure !== undefined || ending !== undefined) return
+    if (concluding && why !== "lease_lost") return
     departure = why
     interactions.detach()
     progress.close()
@@ -297,6 +301,7 @@ export const make = (
       if (reason === undefined && departure === undefined) stopListeners.push(listener)
       else listener()
     },
+    concludes: () => (concluding = true),
     end: (finished) => tellEnd(Effect.succeed(finished)),
     leave,
     left: () => departure,

@@ -32,7 +32,7 @@ export interface RecordedQuestions {
   /** Notes an answer to one of these; false if it is none. */
   readonly answer: (interaction: ExecutionInteraction) => boolean
   readonly lastAnswered: () => ExecutionInteraction | undefined
-  readonly gatesOf: (call: Call) => Gates
+  readonly gatesOf: (call: Pick<Call, "id">) => Gates
   /** Counts the answer to a question that was asked here. */
   readonly gatePassed: (call: Call, purpose: Purpose) => void
 }

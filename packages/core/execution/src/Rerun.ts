@@ -146,6 +146,7 @@ export const previewFork = Effect.fnUntraced(function* (
           return Effect.flatMap(taken.turn, () => {
             const { outcome } = taken
             if (outcome === undefined) return goLive
+            taken.told()
             const place = { at: 0, settleSeq: settled++ }
             return outcome._tag === "Success"
               ? Effect.succeed(Settlement.success({ json: outcome.json, ...place }))

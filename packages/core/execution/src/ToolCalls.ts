@@ -118,9 +118,11 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
   const goOn = Effect.fnUntraced(function* (call: Call, taken: Taken | undefined): Effect.fn.Return<Outcome> {
     const builtin = builtins.get(call.path)
     if (builtin !== undefined) return yield* outcomeOf(call, builtin(argsNow(call), 0), limits)
-    const { answered, asked, doubt } = interactions.gatesOf(call)
-    const begun = !asked || InDoubt.hasBegun(call.recorded?.answersSeen, answered)
-    call.begunBefore = begun || doubt !== undefined
+    const gates = interactions.gatesOf(call)
+    const { answered, asked, doubt } = gates
+    const answersSeen = call.recorded?.answersSeen
+    const begun = !asked || InDoubt.hasBegun(answersSeen, answered)
+    call.begunBefore = InDoubt.mayHaveBegun(answersSeen, gates)
     if (doubt?.status === "resolved" && !begun) return yield* decide(call, responseOf(doubt))
     return yield* call.begunBefore ? repeat(call, taken) : again(call)
   })
@@ -164,13 +166,22 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
       )
     })
 
+  /** Whether the effect may be there before anything is done here. */
+  const mayHaveBegun = (call: Call, taken: Taken | undefined): boolean => {
+    if (builtins.has(call.path) || taken?.outcome !== undefined) return false
+    if (call.recorded === undefined) return taken?.inDoubt === true
+    return InDoubt.mayHaveBegun(call.recorded.answersSeen, interactions.gatesOf(call))
+  }
+
   const perform = Effect.fnUntraced(function* (call: Call, taken: Taken | undefined): Effect.fn.Return<Outcome> {
-    if (taken !== undefined) yield* turnOf(call, taken)
     const { recorded } = call
+    const known = recorded && Recorded.outcomeOf(recorded)
+    // An outcome that is taken comes in its place even if it is recorded here as well.
+    if (known !== undefined && taken?.outcome === undefined) return known
+    if (taken !== undefined) yield* turnOf(call, taken)
     if (recorded === undefined) yield* journal.intend(call)
     if (taken?.outcome !== undefined) return taken.outcome
-    if (recorded !== undefined) return Recorded.outcomeOf(recorded) ?? (yield* goOn(call, taken))
-    call.begunBefore = taken?.inDoubt === true
+    if (recorded !== undefined) return yield* goOn(call, taken)
     return yield* call.begunBefore ? repeat(call, taken) : again(call)
   })
 
@@ -178,6 +189,7 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
     const outcome = yield* perform(call, taken)
     const settled = journal.settle(call, outcome)
     progress.codeGoesOn()
+    taken?.told()
     return yield* settled
   })
 
@@ -199,6 +211,7 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
           return Effect.succeed(told)
         }
       }
+      call.begunBefore = mayHaveBegun(call, taken)
       const counts = call.path !== sleepPath
       if (counts) progress.callGoesOn()
       const served = new UnderWay()

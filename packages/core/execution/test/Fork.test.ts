@@ -4,6 +4,7 @@
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import {
   DBAdapter,
+  type ExecutionId,
   type ExecutionStatus,
   MemoryAdapter,
   type StaticTool,
@@ -11,7 +12,8 @@ import {
   type WriteOperation
 } from "@executor/sdk"
 import { assert, layer } from "@effect/vitest"
-import { Deferred, Effect, Schema } from "effect"
+import { Deferred, Effect, Fiber, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import { engineOf, paused, quietly } from "./support/harness.ts"
 
 /** Tools that note their calls: `write` fails on 13 and never ends on 0, and takes longer for even numbers. */
@@ -29,7 +31,16 @@ const makeTools = () => {
   const input = Schema.Struct({ n: Schema.Number })
   const tools: ReadonlyArray<StaticTool> = [
     tool({ name: "write", description: "Writes.", input, handler }),
-    tool({ name: "keyed", description: "Writes.", annotations: { acceptsIdempotencyKey: true }, input, handler })
+    tool({ name: "keyed", description: "Writes.", annotations: { acceptsIdempotencyKey: true }, input, handler }),
+    tool({
+      name: "asking",
+      description: "Writes, and asks then.",
+      input,
+      handler: ({ n }, { elicit }) => {
+        done.push(n)
+        return Effect.asVoid(elicit({ kind: "url", message: "Look.", url: "https://example.com" }))
+      }
+    })
   ]
   return { broken, done, tools }
 }
@@ -179,6 +190,88 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("a fork", (it) => 
       assert.deepStrictEqual(done, [14])
     })
   )
+
+  it.effect("of a fork goes on with the journal of its origin where that ended early", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const { engine, history } = yield* engineOf(tools)
+      const code = (then: string) => `await tools.t.write({ n: 1 }); ${then}; await tools.t.write({ n: 13 })`
+      const { executionId } = yield* engine.execute(code("await tools.t.write({ n: 3 })"))
+      assert.deepStrictEqual(done.splice(0), [1, 3, 13])
+      const broken = yield* engine.fork(executionId, code("nothing()"))
+      if (broken.outcome.status === "paused") return assert.fail("it asks nothing")
+      assert.deepStrictEqual([broken.outcome.status, broken.report.reused, done], ["failed", 1, []])
+      const broken2 = yield* engine.fork(broken.outcome.executionId, code("nothing()"))
+      if (broken2.outcome.status === "paused") return assert.fail("it asks nothing")
+      const again = yield* engine.fork(broken2.outcome.executionId, code("await tools.t.write({ n: 3 })"))
+      assert.deepStrictEqual([again.report.reused, again.report.recorded, done], [2, 3, [13]])
+      if (again.outcome.status === "paused") return assert.fail("it asks nothing")
+      assert.strictEqual((yield* history.calls(again.outcome.executionId)).length, 3)
+      // One that took another way does not.
+      const other = yield* engine.fork(executionId, "await tools.t.write({ n: 5 })")
+      if (other.outcome.status === "paused") return assert.fail("it asks nothing")
+      const ofOther = yield* engine.fork(
+        other.outcome.executionId,
+        "for (const n of [5, 3]) await tools.t.write({ n })"
+      )
+      assert.deepStrictEqual([ofOther.report.recorded, done], [1, [13, 5, 3]])
+    })
+  )
+
+  it.effect("takes a failure that was handled, whatever words the script ended with", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const { engine } = yield* engineOf(tools)
+      const code = `
+        const caught = await tools.t.write({ n: 13 }).catch((error) => error)
+        await tools.t.write({ n: 1 })
+        throw new Error("it said: " + caught.message)`
+      const { executionId } = yield* engine.execute(code)
+      done.length = 0
+      assert.deepStrictEqual([(yield* engine.fork(executionId, code)).report.reused, done], [2, []])
+    })
+  )
+
+  it.effect("that waits keeps its origin from being swept", () =>
+    Effect.gen(function* () {
+      const { tools } = makeTools()
+      const guarded = tool({ name: "guarded", description: "Asks.", requiresApproval: true, handler: () => "approved" })
+      const { engine, executor } = yield* engineOf([...tools, guarded])
+      const { executionId } = yield* engine.execute("await tools.t.write({ n: 1 }); await tools.t.write({ n: 13 })")
+      const fork = yield* engine.fork(executionId, "await tools.t.write({ n: 1 }); return await tools.t.guarded()")
+      const { id } = paused(fork.outcome)
+      const sweep = executor.executions.sweep(executor.scopes[0], { keepNewest: 0 })
+      assert.deepStrictEqual(yield* sweep, { removed: 0 })
+      assert.deepInclude(yield* engine.resume(id, { action: "accept" }), { resultJson: `"approved"` })
+      assert.deepStrictEqual(yield* sweep, { removed: 2 })
+    })
+  )
+
+  it.effect("tells what it takes in its old order also where the store is slow to note a call", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const memory = MemoryAdapter.make()
+      const slow = DBAdapter.of({
+        ...memory,
+        write: (operations) =>
+          operations.some(({ op, table }) => op === "insert" && table === "execution_tool_call")
+            ? Effect.andThen(Effect.sleep(20), memory.write(operations))
+            : memory.write(operations)
+      })
+      const code = (more: string) => `
+        const order = []
+        const note = (n) => tools.t.write({ n }).then(() => order.push(n))
+        await Promise.all([...[2, 4, 1].map(note), ${more}])
+        return order`
+      const first = yield* engineOf(tools, { adapter: memory })
+      const parent = yield* first.engine.execute(code(""))
+      done.length = 0
+      const { engine } = yield* engineOf(tools, { adapter: slow })
+      const { outcome } = yield* engine.fork(parent.executionId, code("...[6, 3].map((n) => tools.t.write({ n }))"))
+      assert.deepInclude(outcome, { resultJson: parent.resultJson })
+      assert.deepStrictEqual(done, [6, 3])
+    })
+  )
 })
 
 layer(QuickJsExecutor.layer())("a fork while no time passes", (it) => {
@@ -262,5 +355,81 @@ layer(QuickJsExecutor.layer())("a fork while no time passes", (it) => {
         const { report } = yield* engine.fork(executionId, code)
         assert.deepStrictEqual([report.reused, done], [2, [15]])
       })
+  )
+
+  it.effect("asks about a call that had begun and asked something itself when its process was lost", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const adapter = MemoryAdapter.make()
+      const code = "return await tools.t.asking({ n: 1 })"
+      const a = yield* engineOf(tools, { adapter, ...gone })
+      const { id } = paused(yield* a.engine.executeWithPause(code))
+      const b = yield* engineOf(tools, { adapter })
+      yield* b.engine.cancel(id)
+      assert.strictEqual((yield* b.history.calls(id))[0]?.status, "in_doubt")
+      const asked = paused((yield* b.engine.fork(id, code)).outcome)
+      assert.include(asked.interaction.request.message, "nobody knows whether it took effect")
+      assert.deepStrictEqual(done, [1])
+    }).pipe(quietly)
+  )
+
+  it.effect("that is stopped leaves in doubt what was, although it had not come to it", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const adapter = MemoryAdapter.make()
+      const code = (then: string) => `
+        const first = tools.t.write({ n: 0 })
+        await tools.t.write({ n: 1 })
+        ${then}`
+      const a = yield* engineOf(tools, { adapter, ...gone })
+      yield* Effect.forkChild(a.engine.executeWithPause(code("return await first")))
+      while ((yield* a.history.rows)[0]?.toolCallCount !== 2) yield* nextTurn
+      const [running] = yield* a.history.rows
+      if (running === undefined) return assert.fail("it is not recorded")
+      while ((yield* a.history.calls(running.id))[1]?.status !== "completed") yield* nextTurn
+      const b = yield* engineOf(tools, { adapter })
+      yield* b.engine.recover
+      assert.deepStrictEqual(
+        (yield* b.history.calls(running.id)).map(({ status }) => status),
+        ["in_doubt", "completed"]
+      )
+      const started = Deferred.makeUnsafe<ExecutionId>()
+      const onStart = (id: ExecutionId) => Deferred.doneUnsafe(started, Effect.succeed(id))
+      yield* Effect.forkChild(b.engine.fork(running.id, code("for (;;) {}"), { onStart }))
+      const id = yield* Deferred.await(started)
+      const calls = Effect.orElseSucceed(b.history.calls(id), () => [])
+      while ((yield* calls)[0]?.status !== "completed") yield* nextTurn
+      yield* b.engine.cancel(id)
+      assert.deepStrictEqual(
+        (yield* b.history.calls(id)).map(({ seq, status }) => [seq, status]),
+        [
+          [0, "in_doubt"],
+          [1, "completed"]
+        ]
+      )
+      const asked = paused((yield* b.engine.fork(id, code("return await first"))).outcome)
+      assert.include(asked.interaction.request.message, "nobody knows whether it took effect")
+      assert.deepStrictEqual(done, [0, 1])
+    }).pipe(quietly)
+  )
+
+  it.effect("waits again for a timer that its origin was lost with, and asks nobody", () =>
+    Effect.gen(function* () {
+      const adapter = MemoryAdapter.make()
+      const code = "await new Promise((resolve) => setTimeout(resolve, 1000)); return 1"
+      const a = yield* engineOf([], { adapter, ...gone })
+      yield* Effect.forkChild(a.engine.executeWithPause(code))
+      while ((yield* a.history.rows)[0]?.toolCallCount !== 1) yield* nextTurn
+      const b = yield* engineOf([], { adapter })
+      yield* b.engine.recover
+      const parent = yield* newest(b, "failed")
+      assert.strictEqual((yield* b.history.calls(parent.id))[0]?.status, "failed")
+      const fork = yield* Effect.forkChild(b.engine.fork(parent.id, code))
+      while (fork.pollUnsafe() === undefined) {
+        yield* TestClock.adjust("1 second")
+        yield* nextTurn
+      }
+      assert.strictEqual((yield* Fiber.join(fork)).outcome.status, "completed")
+    }).pipe(quietly)
   )
 })

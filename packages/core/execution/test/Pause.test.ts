@@ -158,6 +158,7 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("executeWithPause 
         ["accept", /`{ action, content\? }`/],
         [{ action: "yes" }, /`{ action, content\? }`/],
         [{ action: "accept", content: [] }, /`{ action, content\? }`/],
+        [{ action: "accept", content: new Date(0) }, /`{ action, content\? }`/],
         [{ action: "accept", content: { age: 1 }, interactionId: 7 }, /`interactionId`/],
         [{ action: "accept", content: { age: 1 }, anyBuild: "yes" }, /`anyBuild`/],
         [{ action: "accept", content: { age: 1 }, resolvedBy: "x".repeat(256) }, /at most 255/],

@@ -7,7 +7,7 @@ import type { DBAdapter, DBError, Row, Where } from "../DBAdapter.ts"
 import { ListOptionsInvalid, SweepOptions } from "../ExecutionStore.ts"
 import type { ScopeId } from "../Ids.ts"
 import { decodeOptions } from "./executionList.ts"
-import { hasEnded } from "./executionRows.ts"
+import { hasEnded, hasNotEnded } from "./executionRows.ts"
 import { allTime, findGroups, whereRollup } from "./rollups.ts"
 
 /** Executions that one call removes when no limit is given. */
@@ -18,6 +18,12 @@ const sweepUnit = 25
 
 const table = "execution"
 const decodeSweepOptions = decodeOptions(SweepOptions)
+
+/** A fork that has not ended reads the journal of its origin when it goes on. */
+const isNotNeeded: Where = {
+  op: "not",
+  condition: { op: "exists", table, local: "id", foreign: "parent_execution_id", where: hasNotEnded }
+}
 
 /** Removes finished executions of the scope. */
 export const sweepExecutions = Effect.fnUntraced(function* (
@@ -33,7 +39,7 @@ export const sweepExecutions = Effect.fnUntraced(function* (
         "completedBefore: expected a time here, or a number of executions in keepNewest, or of characters in keepSize."
     })
   }
-  const conditions: ReadonlyArray<Where> = [{ op: "eq", column: "scope_id", value: scopeId }, hasEnded]
+  const conditions: ReadonlyArray<Where> = [{ op: "eq", column: "scope_id", value: scopeId }, hasEnded, isNotNeeded]
   const finished =
     keepNewest === undefined && keepSize === undefined ? undefined : yield* countFinished(adapter, scopeId)
   const surplus = finished === undefined || keepNewest === undefined ? limit : finished.count - keepNewest
