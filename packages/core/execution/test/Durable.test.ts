@@ -387,6 +387,63 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("durable execution
     })
   )
 
+  it.effect("leave no call open when they are cancelled before their code has come to it again", () =>
+    Effect.gen(function* () {
+      const adapter = yield* sqlite
+      const { begun, tools } = makeTools()
+      const a = yield* closable(adapter, tools, gone)
+      const code =
+        "await tools.t.read({ n: 1 }); await Promise.all([tools.t.guarded({ n: 2 }), tools.t.write({ n: -1 })])"
+      yield* Effect.forkChild(a.engine.executeWithPause(code))
+      yield* Deferred.await(begun)
+      const [row] = yield* a.history.rows
+      if (row === undefined) return assert.fail("it is not recorded")
+      // In another engine it does not get behind its first call.
+      yield* adapter.write([
+        {
+          op: "update",
+          table: "execution_tool_call",
+          where: { op: "eq", column: "seq", value: 0 },
+          set: { status: "running", settle_seq: null, result_json: null, completed_at: null }
+        }
+      ])
+      const again = yield* Deferred.make<void>()
+      const stuck = tool({
+        name: "read",
+        description: "Reads.",
+        annotations: { readOnly: true },
+        input: Input,
+        handler: () => Effect.andThen(Deferred.succeed(again, undefined), Effect.never)
+      })
+      const b = yield* closable(adapter, [stuck, ...tools.filter(({ name }) => name !== "read")], {
+        recovery: "resume"
+      })
+      yield* Effect.forkChild(b.engine.recover)
+      yield* Deferred.await(again)
+      yield* b.engine.cancel(row.id)
+      assert.deepStrictEqual(
+        (yield* b.history.calls(row.id)).map(({ status }) => status),
+        ["failed", "failed", "in_doubt"]
+      )
+    })
+  )
+
+  it.effect("tell whoever waits for one of another engine that this one has closed", () =>
+    Effect.gen(function* () {
+      const adapter = yield* sqlite
+      const { begun, tools } = makeTools()
+      const a = yield* closable(adapter, tools, { recovery: "resume" })
+      const submit = a.engine.executeWithPause("await tools.t.write({ n: -1 })", { idempotencyKey: "k" })
+      const first = yield* Effect.forkChild(Effect.flip(submit))
+      yield* Deferred.await(begun)
+      const second = yield* Effect.forkChild(Effect.flip(submit), { startImmediately: true })
+      yield* a.close
+      for (const caller of [first, second]) {
+        assert.strictEqual((yield* Fiber.join(caller))._tag, "ExecutionInterrupted")
+      }
+    })
+  )
+
   it.effect("are cancelled wherever they wait or run", () =>
     Effect.gen(function* () {
       const adapter = yield* sqlite

@@ -4,7 +4,7 @@
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { DBAdapter, DBError, MemoryAdapter, tool } from "@executor/sdk"
 import { assert, describe, layer } from "@effect/vitest"
-import { Clock, Effect, Fiber, Logger, Schema } from "effect"
+import { Clock, Deferred, Effect, Exit, Fiber, Logger, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { type Fault, faultyAdapter } from "./support/faults.ts"
 import { engineOf } from "./support/harness.ts"
@@ -130,6 +130,47 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
       assert.deepStrictEqual(seen, [false])
     })
   )
+
+  for (const what of ["a call under way", "a question"] as const) {
+    it.effect(`hangs keeps no engine with ${what} from closing`, () =>
+      Effect.gen(function* () {
+        const store = faultyAdapter()
+        const begun = yield* Deferred.make<void>()
+        const tools = [
+          tool({
+            name: "stuck",
+            description: "",
+            handler: () =>
+              Effect.andThen(
+                Effect.sync(() => (store.fault = "hang")),
+                Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)
+              )
+          }),
+          tool({
+            name: "guarded",
+            description: "",
+            requiresApproval: true,
+            handler: () => 1
+          })
+        ]
+        const scope = yield* Scope.make()
+        const { engine } = yield* Scope.provide(engineOf(tools, { adapter: store.adapter, recovery: "resume" }), scope)
+        if (what === "a question") {
+          // From its row on, nothing is written: it cannot be given up.
+          yield* Effect.forkChild(engine.executeWithPause("await tools.t.guarded()"), { startImmediately: true })
+          store.fault = "hang"
+          while (store.hanging === 0) yield* turn
+        } else {
+          yield* Effect.forkChild(engine.executeWithPause("await tools.t.stuck()"), { startImmediately: true })
+          yield* Deferred.await(begun)
+        }
+        const before = yield* Clock.currentTimeMillis
+        const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+        yield* passTimeUntilDone(closing, () => true)
+        assert.isAtMost((yield* Clock.currentTimeMillis) - before, 10_000)
+      })
+    )
+  }
 
   it.effect("hung gets another chance after a while", () =>
     Effect.gen(function* () {
