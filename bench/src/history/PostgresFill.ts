@@ -1,6 +1,6 @@
 /**
  * Fills a Postgres database: files of rows that the server copies into its tables, while the next ones are generated. Indexes are there
- * and grow with the rows. Triggers are those of the store, except that foreign keys are not checked, and that nothing is counted
+ * and grow with the rows, except for those of text, which are made at the end. Triggers are those of the store, except that foreign keys are not checked, and that nothing is counted
  * when a tool is written, for its execution is written after it.
  */
 import type { DBAdapter } from "@executor/sdk"
@@ -11,30 +11,48 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setImmediate } from "node:timers/promises"
+import { time } from "../Measure.ts"
 import type { GeneratedExecution } from "./History.ts"
 import { insertedColumns, makeRows, type Table, tables } from "./Rows.ts"
 
 /** Executions of one transaction. */
 const batch = 10_000
 
-/** Makes the tables in an empty database of a server on this machine, and writes the executions into them. */
-export const fill = async (url: string, executions: Iterable<GeneratedExecution>): Promise<void> => {
+/** Makes the tables in an empty database of a server on this machine, and writes the executions into them. Gives what indexing their text took. */
+export const fill = async (url: string, executions: Iterable<GeneratedExecution>): Promise<number> => {
   const folder = mkdtempSync(join(tmpdir(), "executor-history-"))
   // The server runs as another user.
   chmodSync(folder, 0o755)
   try {
-    await Effect.runPromise(
+    const indexText = await Effect.runPromise(
       Effect.scoped(
         Effect.flatMap(PostgresAdapter.make({ url }), (adapter) =>
-          Effect.promise(() => copyAll(url, adapter, folder, executions))
+          Effect.promise(async () => {
+            const indexText = await dropTextIndexes(url)
+            await copyAll(url, adapter, folder, executions)
+            return indexText
+          })
         )
       )
     )
+    const indexMillis = await time(indexText)
     // As autovacuum does in time.
     await runSql(url, "VACUUM ANALYZE")
+    return indexMillis
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Gives what makes them again. */
+const dropTextIndexes = async (url: string): Promise<() => Promise<unknown>> => {
+  const indexes = await runSql(
+    url,
+    "SELECT indexname AS name, indexdef AS definition FROM pg_indexes WHERE schemaname = 'public' AND indexdef LIKE '% USING gin %'"
+  )
+  await runSql(url, indexes.map(({ name }) => `DROP INDEX "${name}";`).join(""))
+  const definitions = indexes.map(({ definition }) => `${definition};`).join("")
+  return () => runSql(url, `SET maintenance_work_mem = '1GB';${definitions}`)
 }
 
 const alterTriggers = (url: string, names: ReadonlyArray<Table>, change: string) =>
