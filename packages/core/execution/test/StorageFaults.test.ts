@@ -164,10 +164,9 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
           yield* Effect.forkChild(engine.executeWithPause("await tools.t.stuck()"), { startImmediately: true })
           yield* Deferred.await(begun)
         }
-        const before = yield* Clock.currentTimeMillis
         const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
-        yield* passTimeUntilDone(closing, () => true)
-        assert.isAtMost((yield* Clock.currentTimeMillis) - before, 10_000)
+        // How much time passes says nothing here, as it also passes while the sandbox is given up; without a bound this never ends.
+        assert.isUndefined(yield* passTimeUntilDone(closing, () => true))
       })
     )
   }
