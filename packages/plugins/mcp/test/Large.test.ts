@@ -1,6 +1,7 @@
+import { leastLoopGap } from "@executor/sdk/testing"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { add, approving, fixture, leastLoopGap, makeExecutor } from "./Support.ts"
+import { add, approving, fixture, makeExecutor } from "./Support.ts"
 
 const keys = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, index]))
 

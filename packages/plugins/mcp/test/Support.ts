@@ -72,32 +72,3 @@ export const isRunning = (pid: number): boolean => {
     return false
   }
 }
-
-const threadCpuMs = (): number => {
-  const { system, user } = process.threadCpuUsage()
-  return (system + user) / 1000
-}
-
-/**
- * The longest that this thread kept its loop from turning while the effect ran, as far as the thread itself computed in it; the
- * least of a few tries, since a gap of one may be another's doing, and a gap in all of them is ours.
- */
-export const leastLoopGap = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<number, E, R> =>
-  Effect.gen(function* () {
-    let least = Infinity
-    for (let tries = 0; tries < 8 && least >= 20; tries++) {
-      let worst = 0
-      let last = threadCpuMs()
-      const timer = setInterval(() => {
-        const now = threadCpuMs()
-        worst = Math.max(worst, now - last)
-        last = now
-      }, 1)
-      yield* Effect.ensuring(
-        effect,
-        Effect.sync(() => clearInterval(timer))
-      )
-      least = Math.min(least, worst)
-    }
-    return least
-  })
