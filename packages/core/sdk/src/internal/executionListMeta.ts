@@ -8,7 +8,7 @@ import { ExecutionStatus } from "../Status.ts"
 import { percentile } from "./durations.ts"
 import { type Filters, noFilters, triggerName } from "./executionFilters.ts"
 import { findExecutions } from "./executionPage.ts"
-import { type Tally, tally, tallyTools } from "./executionTally.ts"
+import { areRead, type Tally, tally, type TallyKey, tallyTools } from "./executionTally.ts"
 import { knowRollups, type KnownRollups } from "./rollups.ts"
 import { bucketStarts, bucketWidth } from "./timeline.ts"
 
@@ -123,23 +123,21 @@ const timeline = Effect.fnUntraced(function* (
     return { chartBucketMs: bucketWidth(0, 0), chartData: [] }
 
   const bucketMs = bucketWidth(first, last)
-  const statuses = Map.groupBy(yield* tally(adapter, rollups, filters, [{ bucketMs }, "status"]), ({ keys }) => keys[0])
-  const durations = Map.groupBy(
-    yield* tally(adapter, rollups, filters, [{ bucketMs }, "duration_bin"]),
-    ({ keys }) => keys[0]
-  )
+  const bin: TallyKey = "duration_bin"
+  const together = areRead(rollups, filters)
+  const statuses = yield* tally(adapter, rollups, filters, [{ bucketMs }, "status", ...(together ? [bin] : [])])
+  const durations = together ? statuses : yield* tally(adapter, rollups, filters, [{ bucketMs }, bin])
+  const statusesOf = Map.groupBy(statuses, ({ keys }) => keys[0])
+  const durationsOf = Map.groupBy(durations, ({ keys }) => keys[0])
   return {
     chartBucketMs: bucketMs,
     chartData: bucketStarts(first, last, bucketMs).map((bucketStart) => {
-      const bins = new Map(
-        (durations.get(bucketStart) ?? []).flatMap(({ count, keys }) =>
-          typeof keys[1] === "number" ? [[keys[1], count] as const] : []
-        )
-      )
+      const ended = (durationsOf.get(bucketStart) ?? []).filter(({ keys }) => typeof keys.at(-1) === "number")
+      const bins = countBy(ended, ({ keys }) => Number(keys.at(-1)))
       return {
         bucketStart,
         counts: countsByStatus(
-          (statuses.get(bucketStart) ?? []).map(({ count, keys }) => ({ count, status: keys[1] }))
+          (statusesOf.get(bucketStart) ?? []).map(({ count, keys }) => ({ count, status: keys[1] }))
         ),
         p50DurationMs: percentile(bins, 0.5),
         p95DurationMs: percentile(bins, 0.95)

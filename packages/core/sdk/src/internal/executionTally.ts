@@ -76,7 +76,9 @@ const partsOf = (table: keyof typeof rollupPeriods, range: Range, bucketMs: numb
 const bucketOf = (keys: ReadonlyArray<TallyKey>): number | undefined =>
   keys.find((key) => typeof key === "object")?.bucketMs
 
-const isInRollups = ({ code, query }: Filters): boolean => code === undefined && query === undefined
+/** Whether executions under the filters are counted row by row: each count reads them all. */
+export const areRead = (rollups: KnownRollups | undefined, { code, query }: Filters): rollups is undefined =>
+  rollups === undefined || code !== undefined || query !== undefined
 
 const callSums = ["tool_call_count", "failed_call_count", "in_doubt_call_count"]
 const rollupSums = ["executions", "calls", "failed_calls", "in_doubt_calls"]
@@ -104,7 +106,7 @@ export const tally = Effect.fnUntraced(function* (
       }),
       (groups) => groups.map(({ count, keys, sums = [] }) => ({ keys, sums: [count, ...sums] }))
     )
-  if (rollups === undefined || !isInRollups(filters)) return addUp([yield* countRows()])
+  if (areRead(rollups, filters)) return addUp([yield* countRows()])
 
   const groups = new Map(groupsUnder(filters, rollups.groups).map((group) => [group.id, group]))
   const countRollup = ({ query, sign }: RollupQuery): Effect.Effect<Counts, DBError> =>
@@ -250,7 +252,7 @@ export const tallyTools = Effect.fnUntraced(function* (
     })
     return groups.map(({ count, keys }) => ({ keys, sums: [count] }))
   })
-  if (rollups === undefined || !isInRollups(filters)) return byTool(addUp([yield* countRows()]))
+  if (areRead(rollups, filters)) return byTool(addUp([yield* countRows()]))
 
   const groups = groupsUnder(filters, rollups.groups)
   const countAll = Effect.fnUntraced(function* (): Effect.fn.Return<Counts, DBError> {

@@ -267,6 +267,36 @@ const readingTests = (test: AdapterTest): void => {
       expect(yield* countBy({})).toEqual([{ keys: [], count: 6 }])
     }))
 
+  test("counts groups by related rows, each row once", (adapter) =>
+    Effect.gen(function* () {
+      yield* insertExecutions(adapter, rows)
+      const calls = [
+        ...[0, 1].map((seq) => toolCallRow(`a${seq}`, "1", seq)),
+        ...[0, 1, 2].map((seq) => toolCallRow(`b${seq}`, "2", seq, { tool_path: "x.y", namespace: "x" })),
+        toolCallRow("c", "3", 0)
+      ]
+      yield* adapter.write([{ op: "insert", table: "execution_tool_call", rows: calls }])
+      const counts = (table: string, ...conditions: ReadonlyArray<Where>) =>
+        adapter.countBy({ table, by: [{ column: "scope_id" }], where: { op: "and", conditions } })
+      const ofExecution = (where?: Where): Where => ({
+        op: "exists",
+        table: "execution",
+        local: "execution_id",
+        foreign: "id",
+        ...(where !== undefined && { where })
+      })
+      const first: Where = { op: "in", column: "id", values: ["1", "2"] }
+      const count = (count: number) => [{ keys: ["a"], count }]
+      expect(yield* counts("execution_tool_call", ofExecution())).toEqual(count(6))
+      expect(yield* counts("execution_tool_call", ofExecution(first))).toEqual(count(5))
+      expect(yield* counts("execution_tool_call", eq("seq", 1), ofExecution(first))).toEqual(count(2))
+      expect(yield* counts("execution_tool_call", ofExecution(first), ofExecution(eq("id", "1")))).toEqual(count(2))
+      expect(yield* counts("execution_tool_call", { op: "not", condition: ofExecution(first) })).toEqual(count(1))
+      const called: Where = { op: "exists", table: "execution_tool_call", local: "id", foreign: "execution_id" }
+      expect(yield* counts("execution", called)).toEqual(count(3))
+      expect(yield* counts("execution", called, first)).toEqual(count(2))
+    }))
+
   test("refuses what does not fit the schema", (adapter) =>
     Effect.gen(function* () {
       const table = "execution"

@@ -46,6 +46,8 @@ export interface Dialect {
   readonly related: string
   /** A column whose index must not be preferred to another way to the row. */
   readonly unindexed: (name: string) => string
+  /** A join whose first table is read first, where the planner does not find out by itself that it should be. */
+  readonly leadingJoin?: "CROSS JOIN"
   readonly limit: (sql: Sql, limit: number) => string
   /** The direction in which nulls come first unless the statement says otherwise. */
   readonly nullsFirst: "asc" | "desc"

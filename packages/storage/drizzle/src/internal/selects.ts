@@ -64,6 +64,32 @@ export const findPart = (sql: Sql, options: FindOptions, part: Part, limit: numb
   )
 }
 
+/**
+ * The tables and the condition of rows to count. Where those of one other row lie together, and the condition asks for that one, it
+ * leads: of itself, SQLite looks it up for each row that there is.
+ */
+const counted = (sql: Sql, from: Aliased, where: FindOptions["where"]): string => {
+  const rows = `"${from.table.name}" AS ${from.alias}`
+  const { leadingJoin, narrow } = sql.dialect
+  const relation = where?.op === "and" ? where.conditions.find((inner) => inner.op === "exists") : undefined
+  const isNarrowed = where !== undefined && narrow?.({ ...sql, parameters: [] }, from, where) !== undefined
+  if (where?.op !== "and" || relation === undefined || leadingJoin === undefined || isNarrowed) {
+    return `${rows}${whereClause(sql, from, where)}`
+  }
+  const other = aliased(sql, AdapterSchema.tableOf(sql.tables, relation.table))
+  const isOne = other.table.schema.primaryKey.join() === relation.foreign
+  if (!isOne || from.table.schema.primaryKey[0] !== relation.local) return `${rows}${whereClause(sql, from, where)}`
+  const conditions = [
+    ...where.conditions.filter((inner) => inner !== relation).map((inner) => condition(sql, from, inner)),
+    ...(relation.where === undefined ? [] : [condition(sql, other, relation.where)])
+  ]
+  return (
+    `"${other.table.name}" AS ${other.alias} ${leadingJoin} ${rows}` +
+    ` ON ${reference(from, relation.local)} = ${reference(other, relation.foreign)}` +
+    (conditions.length > 0 ? ` WHERE ${conditions.join(" AND ")}` : "")
+  )
+}
+
 const whereClause = (sql: Sql, from: Aliased, where: FindOptions["where"]): string =>
   where === undefined ? "" : ` WHERE ${condition(sql, from, where)}`
 
@@ -136,13 +162,13 @@ export const selectCountBy = (
     // The remainder has the sign of the value, and a bucket begins below it.
     return { column, text: `${name} - ((${name} % ${size}) + ${size}) % ${size}` }
   })
-  const where = whereClause(sql, from, options.where)
-  const counted = options.distinct === undefined ? "*" : `DISTINCT ${valueOf(sql, from, options.distinct)}`
+  const source = counted(sql, from, options.where)
+  const what = options.distinct === undefined ? "*" : `DISTINCT ${valueOf(sql, from, options.distinct)}`
   const sums = (options.sum ?? []).map((name, i) => `coalesce(sum(${summed(from, name)}), 0) AS s${i}`)
   const order = keys.map((_, i) => `k${i} ASC NULLS LAST`)
   const text =
-    `SELECT ${[...keys.map(({ text }, i) => `${text} AS k${i}`), `count(${counted}) AS count`, ...sums].join(", ")}` +
-    ` FROM "${from.table.name}" AS ${from.alias}${where}` +
+    `SELECT ${[...keys.map(({ text }, i) => `${text} AS k${i}`), `count(${what}) AS count`, ...sums].join(", ")}` +
+    ` FROM ${source}` +
     (keys.length > 0 ? ` GROUP BY ${keys.map((_, i) => `k${i}`).join(", ")}` : " HAVING count(*) > 0") +
     ` ORDER BY ${["count DESC", ...order].join(", ")}` +
     (options.limit === undefined ? "" : ` LIMIT ${dialect.limit(sql, options.limit)}`)

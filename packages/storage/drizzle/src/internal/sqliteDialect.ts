@@ -48,6 +48,7 @@ export const sqliteDialect: Dialect = {
     return `${name} IN (${marks.join(", ")})`
   },
   unindexed: (name) => `+${name}`,
+  leadingJoin: "CROSS JOIN",
   limit: parameter,
   nullsFirst: "asc"
 }
