@@ -85,6 +85,7 @@ const openParts = Effect.fn("composition.openParts")(function* (
         ...options.durability,
         executor,
         codeExecutor: sandbox(),
+        keepsHistory,
         limits,
         owner: makeOwner()
       })

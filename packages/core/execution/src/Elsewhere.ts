@@ -163,7 +163,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
     const response = content === undefined ? { action } : { action, content }
     const problem = yield* answerProblem(request, response, question.purpose)
     if (problem !== undefined) return yield* new AnswerInvalid({ executionId: id, message: problem })
-    const written = { id: question.id, resolution: resolutionOf(response, given.resolvedBy ?? null) }
+    const written = { id: question.id, resolution: resolutionOf(response, given.resolvedBy ?? null, question.purpose) }
     // A holder may give it up, and somebody take it, between two tries; hardly twice.
     for (let attempt = 0; ; attempt++) {
       const at = yield* Clock.currentTimeMillis

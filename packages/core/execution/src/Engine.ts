@@ -62,13 +62,18 @@ export interface ExecutionEngineOptions {
    * take it over: it has to be longer than the process may ever stand still.
    */
   readonly leaseMs?: number | undefined
+  /**
+   * Whether the history outlives the process, as by default. Where it does not, a submission with an idempotency key is refused: sent
+   * again after a crash, it would be done again.
+   */
+  readonly keepsHistory?: boolean | undefined
 }
 
 /** Makes an engine. When its scope closes, what runs is handed over or ends as `cancelled`, as its `recovery` says. */
 export const createExecutionEngine = Effect.fnUntraced(function* (
   options: ExecutionEngineOptions
 ): Effect.fn.Return<ExecutionEngine, never, Scope.Scope> {
-  const { codeExecutor, executor, leaseMs = Lease.defaultLeaseMs, recovery = "end" } = options
+  const { codeExecutor, executor, keepsHistory = true, leaseMs = Lease.defaultLeaseMs, recovery = "end" } = options
   const limits = options.limits ?? Limits.defaults
   const scopeId = executor.scopes[0]
   const store = executor.executions
@@ -104,6 +109,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     origin: { readonly journal: ExecutionJournal; readonly fork: Fork.Fork } | undefined
   ) {
     const parsed = yield* Submission.parse(code, options, limits)
+    if (!keepsHistory && parsed.idempotencyKey !== undefined) return yield* keyNotKept
     const submission = origin === undefined ? parsed : Fork.marked(parsed)
     const minted = mint(submission, yield* Clock.currentTimeMillis, leaseMs)
     const identity = origin === undefined ? minted : { ...minted, ...Fork.inherited(origin.journal), fork: origin.fork }
@@ -240,6 +246,12 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     events: parts.events.stream,
     droppedWrites: Effect.sync(() => dropped)
   }
+})
+
+const keyNotKept = new ExecutionRefused({
+  field: "history",
+  message:
+    "The history cannot be kept now, and so the idempotency key cannot be either: nothing ran. Send it again once it can."
 })
 
 /** Where nobody can be asked, a question is recorded and answered at once. */

@@ -297,7 +297,10 @@ export type SubmissionError = ExecutionRefused | IdempotencyConflict | Execution
 /** The submission is not one: empty, too large, or with a trigger that is none. Nothing ran and nothing was recorded. */
 export class ExecutionRefused extends Schema.TaggedError<ExecutionRefused>()("ExecutionRefused", {
   message: Schema.String,
-  /** The field that is wrong: `code`, `trigger`, `limits`, `approve`, `idempotencyKey`; or `engine` when it is closed. */
+  /**
+   * The field that is wrong: `code`, `trigger`, `limits`, `approve`, `idempotencyKey`. Or what is at fault where the submission is in
+   * order: `engine` when it is closed, and `history` when it cannot keep an idempotency key.
+   */
   field: Schema.String
 }) {}
 

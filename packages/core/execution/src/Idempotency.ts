@@ -38,7 +38,7 @@ export const once = Effect.fnUntraced(function* (
     Effect.mapError(
       ({ message }) =>
         new ExecutionRefused({
-          field: "idempotencyKey",
+          field: "history",
           message: `The idempotency key could not be written, so nothing ran. ${message}`
         })
     )

@@ -146,7 +146,7 @@ export const make = (options: InteractionsOptions): Interactions => {
   const claim = (question: Question, response: ElicitationResponse, resolvedBy: string | null) => {
     end(question, "resolved", resolvedBy)
     lastAnswered = question
-    const written = recorder.answered(question.id, resolutionOf(response, resolvedBy))
+    const written = recorder.answered(question.id, resolutionOf(response, resolvedBy, question.purpose))
     return Effect.uninterruptible(
       Effect.flatMap(written, (first): Effect.Effect<void, InteractionAlreadyResolved> => {
         give(question, first === undefined ? response : responseOf(first))
@@ -242,7 +242,7 @@ export const make = (options: InteractionsOptions): Interactions => {
     if (status !== "pending") return yield* alreadyResolved(interaction)
     const problem = yield* answerProblem(JSON.parse(payloadJson) as ElicitationRequest, response, purpose)
     if (problem !== undefined) return yield* new AnswerInvalid({ message: problem, executionId })
-    const resolution = resolutionOf(response, resolvedBy)
+    const resolution = resolutionOf(response, resolvedBy, purpose)
     const first = yield* recorder.answered(id, resolution)
     take(first ?? { ...interaction, ...resolution })
     if (first !== undefined) return yield* alreadyResolved(first)
@@ -304,16 +304,18 @@ export const make = (options: InteractionsOptions): Interactions => {
 /** The answer of a record. A question that was cancelled is answered `cancel`. */
 export const responseOf = ({ responseJson, responsePrivateJson }: ExecutionInteraction): ElicitationResponse => {
   if (responseJson === null) return { action: "cancel" }
-  const response = JSON.parse(responseJson) as Pick<ElicitationResponse, "action">
+  const { action } = JSON.parse(responseJson) as Pick<ElicitationResponse, "action">
   return responsePrivateJson === null
-    ? response
-    : { ...response, ...(JSON.parse(responsePrivateJson) as Pick<ElicitationResponse, "content">) }
+    ? { action }
+    : { action, ...(JSON.parse(responsePrivateJson) as Pick<ElicitationResponse, "content">) }
 }
 
-/** An answer as it is recorded. */
-export const resolutionOf = ({ action, content }: ElicitationResponse, resolvedBy: string | null) => ({
+/** An answer as it is recorded. What was filled in is kept from readers, except what a person said of a call in doubt. */
+export const resolutionOf = ({ action, content }: ElicitationResponse, resolvedBy: string | null, purpose: string) => ({
   status: "resolved" as const,
-  responseJson: JSON.stringify({ action }),
+  responseJson: JSON.stringify(
+    purpose === "in_doubt" && content !== undefined ? { action, outcome: content["outcome"] } : { action }
+  ),
   responsePrivateJson: content === undefined ? null : JSON.stringify({ content }),
   resolvedBy
 })

@@ -12,11 +12,12 @@ import {
   Settlement
 } from "@executor/kernel"
 import type { Execution, ExecutionJournal } from "@executor/sdk"
-import { Deferred, Effect, Exit } from "effect"
+import { Deferred, Effect, Exit, Option } from "effect"
 import { errorText } from "./Conclusion.ts"
 import {
   type Divergence,
   ExecutionNotResumable,
+  ExecutionRefused,
   type ForkReport,
   type ReplayedEnd,
   type ReplayOptions,
@@ -127,7 +128,7 @@ export const previewFork = Effect.fnUntraced(function* (
   { seed }: Execution,
   submission: Submission.Submission,
   fork: Fork
-): Effect.fn.Return<ForkReport> {
+): Effect.fn.Return<ForkReport, ExecutionRefused> {
   const live = Deferred.makeUnsafe<void>()
   let made = 0
   let settled = 0
@@ -162,6 +163,10 @@ export const previewFork = Effect.fnUntraced(function* (
       }
     }
   )
-  yield* Effect.exit(Effect.raceFirst(Effect.asVoid(run), Deferred.await(live)))
+  const ended = yield* Effect.option(Effect.raceFirst(run, Deferred.await(live)))
+  const error = Option.isSome(ended) ? ended.value?.error : undefined
+  if (made === 0 && error?.name === "SyntaxError") {
+    return yield* new ExecutionRefused({ field: "code", message: `The code cannot be run. ${errorText(error)}` })
+  }
   return fork.report()
 })

@@ -16,8 +16,11 @@ export const whyNotResumable = (
     return new ExecutionNotResumable({ executionId, reason: "journal_incomplete", message })
   }
   if (anyBuild || sandboxBuild === build) return undefined
-  const made = sandboxBuild === null ? "one that is not recorded" : sandboxBuild
-  const message = `The journal of execution ${executionId} was made with another build of the sandbox (${made}) than this one (${build}), in which the same code may take another way.`
+  const made =
+    sandboxBuild === null
+      ? "in a sandbox that is not recorded, as where it was imported"
+      : `with another build of the sandbox (${sandboxBuild}) than this one (${build})`
+  const message = `The journal of execution ${executionId} was made ${made}, so the same code may take another way. An answer and a replay try it all the same with anyBuild (--any-build); a fork does not.`
   return new ExecutionNotResumable({ executionId, reason: "other_build", message })
 }
 

@@ -194,6 +194,8 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("durable execution
         const bad = { action: "accept", content: { outcome: "happened", result: "{" } } as const
         assert.strictEqual(yield* tagOf(b.engine.resume(row.id, bad)), "AnswerInvalid")
         const end = finished(yield* b.engine.resume(row.id, { action: "accept", content }))
+        const answered = (yield* b.history.interactions(row.id)).map(({ responseJson }) => responseJson)
+        assert.deepStrictEqual(answered, [`{"action":"accept","outcome":"${content.outcome}"}`])
         assert.strictEqual(end.resultJson, expected)
         assert.strictEqual(end.error?.name, expected === undefined ? "InDoubt" : undefined)
         assert.strictEqual(done.length, calls)

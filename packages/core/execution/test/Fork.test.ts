@@ -97,6 +97,8 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("a fork", (it) => 
         recorded: { seq: 5, path: "t.write", argsJson: `{"n":13}` },
         made: { seq: 5, path: "t.write", argsJson: `{"n":14}` }
       }
+      const broken = yield* Effect.flip(engine.previewFork(executionId, "return {"))
+      assert.deepStrictEqual([broken._tag, "field" in broken && broken.field], ["ExecutionRefused", "code"])
       const preview = yield* engine.previewFork(executionId, fixed)
       assert.deepStrictEqual(preview, { reused: 5, recorded: 6, divergence })
       assert.deepStrictEqual(done, [])

@@ -58,6 +58,16 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("onStart", (it) =>
     })
   )
 
+  it.effect("with a key, it does not run where the history is not kept", () =>
+    Effect.gen(function* () {
+      const { engine, history } = yield* engineOf([], { keepsHistory: false })
+      const refused = yield* Effect.flip(engine.execute("return 1", { idempotencyKey: "k" }))
+      assert.deepStrictEqual([refused._tag, "field" in refused && refused.field], ["ExecutionRefused", "history"])
+      assert.deepStrictEqual(yield* history.rows, [])
+      assert.strictEqual((yield* engine.execute("return 1")).result, 1)
+    })
+  )
+
   it.effect("runs and records nothing when it throws", () =>
     Effect.gen(function* () {
       const { engine, history } = yield* engineOf([])

@@ -2,7 +2,7 @@
  * The data folder: the database, the configuration, the server's token and the log, for their owner only.
  */
 import { Effect } from "effect"
-import { mkdir, stat } from "node:fs/promises"
+import { mkdir, mkdtemp, rmdir, stat } from "node:fs/promises"
 import { homedir } from "node:os"
 import { dirname, isAbsolute, join, resolve } from "node:path"
 import { CommandFailed } from "./Failure.ts"
@@ -44,6 +44,22 @@ const reasons: ReadonlyMap<string, string> = new Map([
 
 const codeOf = (cause: unknown): string | undefined =>
   cause instanceof Error && "code" in cause ? String(cause.code) : undefined
+
+/** Whether a folder that is not there could be made. Permissions do not tell: nobody can make one in /proc. */
+export const canBeMade = async (folder: string): Promise<boolean> => {
+  const above = dirname(folder)
+  const isThere = await stat(above).then(
+    () => true,
+    () => false
+  )
+  if (!isThere && above !== folder) return canBeMade(above)
+  return mkdtemp(join(above, ".executor-"))
+    .then(rmdir)
+    .then(
+      () => true,
+      () => false
+    )
+}
 
 /**
  * Makes the folder with the folders above it. Not with `recursive`, which never comes back where a parent exists and nothing can be

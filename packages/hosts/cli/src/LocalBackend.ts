@@ -29,8 +29,14 @@ export interface LocalParts {
 const usageTags: ReadonlySet<string> = new Set(["ExecutionRefused", "ListOptionsInvalid", "AnswerInvalid"])
 
 /** Every typed error of the contracts has a message for its reader. */
-const toFailure = (error: { readonly _tag: string; readonly message: string }): Failure =>
-  usageTags.has(error._tag) ? new UsageError({ message: error.message }) : new CommandFailed({ message: error.message })
+const toFailure = (error: {
+  readonly _tag: string
+  readonly message: string
+  readonly field?: string | undefined
+}): Failure =>
+  usageTags.has(error._tag) && error.field !== "engine" && error.field !== "history"
+    ? new UsageError({ message: error.message })
+    : new CommandFailed({ message: error.message })
 
 /** What the program of a source printed is not for whoever calls tools, but for the person who sets it up. */
 const toSourceFailure =

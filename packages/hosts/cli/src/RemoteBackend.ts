@@ -195,10 +195,14 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
           mapped,
           Effect.onInterrupt(() => giveUp(client.executions.cancel({ params: { id } })))
         ),
-    fork: (id, code, options) =>
+    fork: (id, code, { idempotencyKey, ...options }) =>
       running((traceparent) =>
         Effect.flatMap(
-          client.journals.fork({ params: { id }, headers: { traceparent }, payload: payloadOf(code, options) }),
+          client.journals.fork({
+            params: { id },
+            headers: clean({ traceparent, "idempotency-key": idempotencyKey }),
+            payload: payloadOf(code, options)
+          }),
           ({ outcome, report }) =>
             outcome === undefined
               ? Effect.die("a fork without an outcome")

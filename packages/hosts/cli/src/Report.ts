@@ -3,7 +3,7 @@
  * what went wrong for people. The exit code follows from the same outcome.
  */
 import type { ElicitationRequest } from "@executor/sdk"
-import { Effect } from "effect"
+import { Effect, Predicate } from "effect"
 import type { Outcome } from "./Backend.ts"
 import { exitCodes, ExitStatus } from "./Failure.ts"
 import * as Output from "./Output.ts"
@@ -21,7 +21,7 @@ export const exitCodeOf = (outcome: Outcome): number => {
  * The outcome as one JSON object. The result is spliced in as the program wrote it, so that nothing is lost by parsing it;
  * `waitedMs` stands in for the duration of an execution that has not ended.
  */
-export const outcomeJson = (outcome: Outcome, waitedMs: number): string => {
+export const outcomeJson = (outcome: Outcome, waitedMs: number, more: object = {}): string => {
   if (outcome._tag === "Paused") {
     const { execution } = outcome
     return JSON.stringify({
@@ -30,7 +30,8 @@ export const outcomeJson = (outcome: Outcome, waitedMs: number): string => {
       logs: [],
       toolCallCount: execution.toolCallCount,
       durationMs: Math.round(waitedMs),
-      interaction: execution.interaction
+      interaction: execution.interaction,
+      ...more
     })
   }
   const { execution } = outcome
@@ -38,7 +39,8 @@ export const outcomeJson = (outcome: Outcome, waitedMs: number): string => {
     ...(execution.error === undefined ? {} : { error: execution.error }),
     logs: execution.logs,
     toolCallCount: execution.toolCallCount,
-    durationMs: execution.durationMs
+    durationMs: execution.durationMs,
+    ...more
   })
   const head = JSON.stringify({ executionId: execution.executionId, status: execution.status })
   const result = execution.resultJson === undefined ? "" : `"result":${execution.resultJson},`
@@ -66,6 +68,16 @@ export const questionText = (request: ElicitationRequest): string => {
   return lines.join("\n")
 }
 
+/** An answer to a form, as far as its schema says what it must have. */
+const exampleOf = ({ requestedSchema }: ElicitationRequest): string => {
+  if (!Predicate.isObject(requestedSchema)) return "{...}"
+  const { properties, required } = requestedSchema
+  if (!Predicate.isObject(properties) || !Array.isArray(required)) return "{...}"
+  const valueOf = (schema: unknown): unknown =>
+    Predicate.hasProperty(schema, "enum") && Array.isArray(schema.enum) ? schema.enum[0] : "..."
+  return JSON.stringify(Object.fromEntries(required.map((name) => [name, valueOf(properties[String(name)])])))
+}
+
 const quote = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
 /** Prints the outcome and sets the exit code. */
@@ -77,16 +89,18 @@ export const report = Effect.fn("Report.report")(function* (
     readonly server: string | undefined
     readonly dataDir: string | undefined
     readonly keepsHistory: boolean
+    /** What the JSON also has. */
+    readonly more: object
   }
 ) {
   const { stderr } = yield* Output.Output
   yield* (yield* ExitStatus).set(exitCodeOf(outcome))
-  if (options.json) yield* Output.json(outcomeJson(outcome, options.waitedMs))
+  if (options.json) yield* Output.json(outcomeJson(outcome, options.waitedMs, options.more))
   if (outcome._tag === "Paused") {
     const { id, interaction, interactions } = outcome.execution
     const named = [["--server", options.server] as const, ["--data-dir", options.dataDir] as const]
     const target = named.map(([flag, value]) => (value === undefined ? "" : ` ${flag} ${quote(value)}`)).join("")
-    const content = interaction.request.kind === "form" ? " --content '{...}'" : ""
+    const content = interaction.request.kind === "form" ? ` --content ${quote(exampleOf(interaction.request))}` : ""
     const others = interactions.length - 1
     const more =
       others === 0 ? "" : `\n${others} more ${others === 1 ? "question waits" : "questions wait"} after this one.`

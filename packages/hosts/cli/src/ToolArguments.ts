@@ -37,7 +37,10 @@ export const read = Effect.fn("ToolArguments.read")(function* (
   }
   if (first === "-") return yield* checked("Standard input", yield* readText("-"))
   if (first.startsWith("@")) return yield* checked(first.slice(1), yield* readFileText(first.slice(1)))
-  return yield* checked(`The argument ${first}`, first)
+  return yield* Effect.mapError(
+    checked(`The argument ${first}`, first),
+    ({ message }) => new UsageError({ message: `${message}. It can also be key=value for each property.` })
+  )
 })
 
 const checked = Effect.fnUntraced(function* (name: string, text: string) {

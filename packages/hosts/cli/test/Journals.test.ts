@@ -23,13 +23,19 @@ layer(layerCommand, { excludeTestServices: true })("journals", (it) => {
       const preview = yield* run(["fork", executionId, "--code", "-", "--dry-run"], fixed)
       assert.strictEqual(preview.code, 0, preview.stderr)
       assert.include(preview.stdout, "1 of 1 calls would be reused; the first made anew is call 1")
-      const forked = yield* run(["fork", executionId, "--code", "-", "--json"], fixed)
+      const forked = yield* run(["fork", executionId, "--code", "-", "--json", "--idempotency-key", "f"], fixed)
       assert.strictEqual(forked.code, 0, forked.stderr)
       assert.include(
         forked.stderr,
         `1 of 1 calls were reused; the first made anew is call 1, shop.add({"a":3,"b":4}): the journal ends before it.`
       )
-      assert.strictEqual(JSON.parse(forked.stdout).result, 10)
+      const { report, ...outcome } = JSON.parse(forked.stdout)
+      assert.deepInclude(outcome, { result: 10, parentExecutionId: executionId })
+      assert.deepInclude(report, { reused: 1, recorded: 1 })
+      const again = yield* run(["fork", executionId, "--code", "-", "--json", "--idempotency-key", "f"], fixed)
+      assert.strictEqual(JSON.parse(again.stdout).executionId, outcome.executionId)
+      const shown = yield* run(["executions", "get", outcome.executionId])
+      assert.include(shown.stdout, `Fork of      ${executionId}`)
     })
   )
 

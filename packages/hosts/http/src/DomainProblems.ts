@@ -86,11 +86,19 @@ const problems = {
     Effect.fail(new ExecutionNotPausedProblem({ detail: message, executionId })),
   ExecutionNotResumable: ({ executionId, message, reason }: ExecutionNotResumable) =>
     Effect.fail(new ExecutionNotResumableProblem({ detail: message, executionId, reason })),
-  ExecutionRefused: ({ field, message }: ExecutionRefused) =>
-    // Not the submission's fault: the engine takes no more.
-    field === "engine"
-      ? Effect.fail(new ServerClosingProblem({ detail: message }))
-      : Effect.fail(new ExecutionRefusedProblem({ detail: message, field })),
+  ExecutionRefused: (error: ExecutionRefused) => {
+    const { field, message: detail } = error
+    switch (field) {
+      case "engine":
+        return Effect.fail(new ServerClosingProblem({ detail }))
+      case "history":
+        return Effect.flatMap(logWithCorrelationId("The history failed", Cause.fail(error)), (correlationId) =>
+          Effect.fail(new StorageUnavailableProblem({ detail, correlationId }))
+        )
+      default:
+        return Effect.fail(new ExecutionRefusedProblem({ detail, field }))
+    }
+  },
   IdempotencyConflict: ({ executionId, message }: IdempotencyConflict) =>
     Effect.fail(new IdempotencyConflictProblem({ detail: message, executionId })),
   InteractionAlreadyResolved: ({ interactionId, message, resolvedBy, status }: InteractionAlreadyResolved) =>

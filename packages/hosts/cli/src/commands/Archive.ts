@@ -83,11 +83,13 @@ export const importCommand = Command.make(
     const { executions, existing, interactions, toolCalls, unfinished } = imported
     const facts = [
       `Imported ${plural(executions, "execution")}, ${plural(toolCalls, "tool call")} and ${plural(interactions, "question")}.`,
-      ...(existing === 0 ? [] : [`${plural(existing, "execution")} were there already and left as they are.`]),
+      ...(existing === 0
+        ? []
+        : [`${plural(existing, "execution was", "executions were")} there already and left as they are.`]),
       ...(unfinished === 0
         ? []
         : [
-            `${plural(unfinished, "execution")} had not ended and were left out: only their own database can go on with them.`
+            `${plural(unfinished, "execution", "executions")} had not ended and ${unfinished === 1 ? "was" : "were"} left out: only their own database can go on with them.`
           ])
     ]
     yield* Output.result(facts.join("\n"))

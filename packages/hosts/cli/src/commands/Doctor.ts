@@ -8,7 +8,7 @@ import { access, constants, readFile, stat, statfs } from "node:fs/promises"
 import { dirname } from "node:path"
 import { Composition, type DatabaseReport } from "../Composition.ts"
 import { databaseFile, locateDatabase, shownDatabase } from "../DatabaseLocation.ts"
-import { dataFiles, type Environment } from "../DataFolder.ts"
+import { canBeMade, dataFiles, type Environment } from "../DataFolder.ts"
 import { exitCodes, ExitStatus, UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
 import type { LocalParts } from "../LocalBackend.ts"
@@ -52,7 +52,11 @@ const isWritable = (path: string): Effect.Effect<boolean> =>
 
 const checkFolder = Effect.fnUntraced(function* (folder: string) {
   const stats = yield* Effect.promise(() => stat(folder).catch(() => undefined))
-  if (stats === undefined) return note("data folder", `${folder} is not there yet; the first command makes it`)
+  if (stats === undefined) {
+    return (yield* Effect.promise(() => canBeMade(folder)))
+      ? note("data folder", `${folder} is not there yet; the first command makes it`)
+      : problem("data folder", `${folder} is not there, and this user cannot make it`)
+  }
   if (!stats.isDirectory()) return problem("data folder", `${folder} is no folder`)
   if (!(yield* isWritable(folder))) return problem("data folder", `${folder} cannot be written to by this user`)
   const mode = (stats.mode & 0o777).toString(8).padStart(4, "0")
@@ -119,7 +123,7 @@ const checkWaiting = Effect.fnUntraced(function* ({ adapter, executor }: LocalPa
       ? ok("in doubt", "none")
       : problem(
           "in doubt",
-          `of ${plural(inDoubt, "call", "calls")} nobody knows the effect: look, and answer in executor inbox`
+          `of ${plural(inDoubt, "call", "calls")} nobody knows the effect: look, and say what happened (executor inbox)`
         )
   ]
 })

@@ -29,12 +29,13 @@ const reportDropped = Effect.fnUntraced(function* ({ backend, logFile }: Opened)
 
 /**
  * Opens the backend, runs what `start` makes of it to its end, and reports. `isNew` tells a new execution, which needs no history, from
- * one that goes on.
+ * one that goes on. `more` is what the JSON also has.
  */
 export const execute = Effect.fn("Execute.execute")(function* (
   input: { readonly json: boolean; readonly [flag: string]: unknown },
   isNew: boolean,
-  start: (opened: Opened) => Effect.Effect<Effect.Effect<Outcome, Failure>, Failure, Process>
+  start: (opened: Opened) => Effect.Effect<Effect.Effect<Outcome, Failure>, Failure, Process>,
+  more: () => object = () => ({})
 ) {
   const { env } = yield* Process
   const opened = yield* open(yield* Flags.target, env, { limitFlags: Flags.limitFlagsOf(input), runsCode: isNew })
@@ -42,11 +43,18 @@ export const execute = Effect.fn("Execute.execute")(function* (
   const started = performance.now()
   const outcome = yield* Effect.provideService(converse(first), Backend, opened.backend)
   const { dataDir, keepsHistory, server } = opened
-  yield* report(outcome, { json: input.json, waitedMs: performance.now() - started, server, dataDir, keepsHistory })
+  yield* report(outcome, {
+    json: input.json,
+    waitedMs: performance.now() - started,
+    server,
+    dataDir,
+    keepsHistory,
+    more: more()
+  })
   yield* reportDropped(opened)
 }, Effect.scoped)
 
-const submitOptions = (input: {
+export const submitOptions = (input: {
   readonly approve: ReadonlyArray<string>
   readonly idempotencyKey: Option.Option<string>
 }) => ({ approve: input.approve, idempotencyKey: Option.getOrUndefined(input.idempotencyKey) })
@@ -161,7 +169,7 @@ export const resume = Command.make(
   {
     id: executionId,
     accept: Flags.switchFlag("accept", "Agree"),
-    decline: Flags.switchFlag("decline", "Say no: the call fails, the program goes on"),
+    decline: Flags.switchFlag("decline", "Say no: the call fails, the program goes on (a call in doubt: give up)"),
     cancel: Flags.switchFlag("cancel", "Walk away from the question"),
     content: Flags.textFlag("content", "json", "With --accept: what a form asked for, as a JSON object"),
     interaction: Flags.textFlag("interaction", "id", "Which question, when several wait; the oldest without it"),
@@ -193,7 +201,11 @@ export const resume = Command.make(
   Command.withShortDescription("Answer a waiting execution"),
   Command.withExamples([
     { command: "executor resume <id> --accept", description: "Approve" },
-    { command: 'executor resume <id> --accept --content \'{"name":"Ann"}\'', description: "Fill in a form" }
+    { command: 'executor resume <id> --accept --content \'{"name":"Ann"}\'', description: "Fill in a form" },
+    {
+      command: 'executor resume <id> --accept --content \'{"outcome":"did_not_happen"}\'',
+      description: "Have a call in doubt made again"
+    }
   ])
 )
 

@@ -13,10 +13,10 @@ import * as Output from "../Output.ts"
 import { Process } from "../Process.ts"
 import { questionText } from "../Report.ts"
 import { printTable } from "../Table.ts"
-import { open } from "../Target.ts"
+import { type Opened, open } from "../Target.ts"
 import { neutraliseLine, plural, truncate } from "../Text.ts"
 import { parseLimit } from "./Catalog.ts"
-import { execute, executionId, parseId } from "./Execute.ts"
+import { execute, executionId, parseId, submitOptions } from "./Execute.ts"
 
 /** Arguments in a line of text. */
 const maxArguments = 200
@@ -52,6 +52,7 @@ export const fork = Command.make(
     dryRun: Flags.switchFlag("dry-run", "Only say what would be reused; nothing is called"),
     json: Flags.json,
     approve: Flags.approve,
+    idempotencyKey: Flags.idempotencyKey,
     ...Flags.limits
   },
   Effect.fn(function* (input) {
@@ -64,15 +65,20 @@ export const fork = Command.make(
       return yield* input.json ? Output.json(JSON.stringify(preview)) : Output.result(reportText(preview, "would be"))
     }
     const output = yield* Output.Output
-    yield* execute(input, false, ({ backend, limits }) =>
-      Effect.succeed(
-        Effect.flatMap(backend.fork(id, code, { approve: input.approve, limits }), ({ outcome, report }) =>
-          Output.notice(reportText(report, "were")).pipe(
-            Effect.provideService(Output.Output, output),
-            Effect.as(outcome)
-          )
+    let made: ForkReport | undefined
+    const started = ({ backend, limits }: Opened) =>
+      Effect.flatMap(backend.fork(id, code, { ...submitOptions(input), limits }), ({ outcome, report }) => {
+        made = report
+        return Output.notice(reportText(report, "were")).pipe(
+          Effect.provideService(Output.Output, output),
+          Effect.as(outcome)
         )
-      )
+      })
+    yield* execute(
+      input,
+      false,
+      (opened) => Effect.succeed(started(opened)),
+      () => ({ parentExecutionId: id, report: made })
     )
   }, Effect.scoped)
 ).pipe(
@@ -119,11 +125,11 @@ export const replay = Command.make(
   Command.withExamples([{ command: "executor replay <id>", description: "Test a script with its own history" }])
 )
 
-const questionOf = ({ interaction }: Waiting): string =>
-  questionText(JSON.parse(interaction.payloadJson) as ElicitationRequest)
+const requestOf = ({ interaction }: Waiting) => JSON.parse(interaction.payloadJson) as ElicitationRequest
 
-const toolOf = ({ interaction }: Waiting): string =>
-  (JSON.parse(interaction.payloadJson) as ElicitationRequest).toolPath ?? ""
+const questionOf = (waiting: Waiting): string => questionText(requestOf(waiting))
+
+const toolOf = (waiting: Waiting): string => requestOf(waiting).toolPath ?? ""
 
 /** `executor inbox`. */
 export const inbox = Command.make(
@@ -154,7 +160,13 @@ export const inbox = Command.make(
       interactions
     )
     if (nextCursor !== undefined) yield* Output.notice(`There are more: --cursor ${nextCursor}`)
-    yield* Output.notice("Answer one with: executor resume <execution> --interaction <question> --accept")
+    const isForm = (waiting: Waiting) => requestOf(waiting).kind === "form"
+    yield* Output.notice(
+      "Answer one with: executor resume <execution> --interaction <question> --accept" +
+        (interactions.some(isForm)
+          ? " (and --content '{...}' for a form: executor executions get <execution> shows what it asks)"
+          : "")
+    )
   }, Effect.scoped)
 ).pipe(
   Command.withDescription("List everything that waits for a person, over all executions, oldest first."),

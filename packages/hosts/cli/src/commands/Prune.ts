@@ -82,7 +82,7 @@ export const prune = Command.make(
     const found = yield* Effect.mapError(countBeyond(parts, retention), ({ message }) => new UsageError({ message }))
     const report = (removed: number, text: string) =>
       input.json ? Output.json(JSON.stringify({ found, removed })) : Output.result(text)
-    if (found === 0) return yield* report(0, `Nothing to remove. Kept is ${kept}.`)
+    if (found === 0) return yield* report(0, `Nothing to remove. What is kept: ${kept}.`)
     if (input.dryRun) return yield* report(0, `${executions(found)} would be removed. Kept would be ${kept}.`)
     if (!input.yes) {
       const question = `Remove ${executions(found)} with their tool calls and questions, and keep ${kept}?`
@@ -93,7 +93,7 @@ export const prune = Command.make(
     const clear = stderr.isTerminal ? stderr.write("\r\u001b[2K") : Effect.void
     const removed = yield* Effect.ensuring(removeBeyond(parts.executor, retention, progress), clear)
     const freed = yield* giveSpaceBack(database)
-    yield* report(removed, `Removed ${executions(removed)}.${freed} Kept is ${kept}.`)
+    yield* report(removed, `Removed ${executions(removed)}.${freed} What is kept: ${kept}.`)
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
