@@ -339,7 +339,7 @@ export const closedHere = (executionId: ExecutionId) =>
   new ExecutionInterrupted({
     executionId,
     reason: "handed_over",
-    message: `This engine is closed, and execution ${executionId} is another one's: answer it, or wait for it, there.`
+    message: `This engine is closed: answer execution ${executionId}, or wait for it, through another.`
   })
 
 /** An execution that waits for no answer. */

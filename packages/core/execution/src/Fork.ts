@@ -19,7 +19,8 @@
 import type { ToolInvocation } from "@executor/kernel"
 import type { DBError, ExecutionId, ExecutionJournal, ExecutionNotFound, JournaledCall } from "@executor/sdk"
 import { Deferred, Effect } from "effect"
-import type { Divergence, ExecutionNotResumable, ForkReport } from "./ExecutionEngine.ts"
+import { type Divergence, ExecutionNotResumable, type ForkReport } from "./ExecutionEngine.ts"
+import type { EarlierCall } from "./InDoubt.ts"
 import type { Outcome } from "./Outcomes.ts"
 import { divergenceOf, outcomeOf, shapeOf } from "./Recorded.ts"
 import { whyNotEnded, whyNotResumable } from "./Resumable.ts"
@@ -29,8 +30,8 @@ import type { Submission } from "./Submission.ts"
 export interface Taken {
   /** Its outcome; nothing where the call is to be made anew. */
   readonly outcome: Outcome | undefined
-  /** Whether it may have had its effect then, although it has no outcome. */
-  readonly inDoubt: boolean
+  /** The call as it was made then, if it may have had its effect although it has no outcome. */
+  readonly inDoubt: EarlierCall | undefined
   /** Waits until it is its turn. */
   readonly turn: Effect.Effect<void>
   /** The code is told the outcome: the next may come. */
@@ -73,18 +74,30 @@ export const make = Effect.fnUntraced(function* (
   if (problem !== undefined) return yield* problem
   const entries = new Map<number, Entry>()
   let next: ExecutionJournal | undefined = journal
-  for (let generation = 0; next !== undefined && generation < maxGenerations; generation++) {
+  for (let generation = 0; next !== undefined; generation++) {
     const read: ExecutionJournal = next
+    if (generation === maxGenerations) return yield* unreadable(journal, "has more than ten origins, one of the other")
     const offset = 2 * entries.size
     for (const entry of entriesOf(read, offset)) {
       const { seq } = entry.journaled.call
-      if (!entries.has(seq)) entries.set(seq, entry)
+      const known = entries.get(seq)
+      // A fork that was stopped while it took a call never made it.
+      const isUntaken = known !== undefined && outcomeOf(known.journaled) === undefined
+      const hasOutcome = !entry.isMadeAnew && outcomeOf(entry.journaled) !== undefined
+      if (known === undefined || (isUntaken && hasOutcome)) entries.set(seq, entry)
     }
     const { parentExecutionId } = read.execution
     if (!isMarked(read.optionsJson) || parentExecutionId === null) break
-    const origin = yield* Effect.catchTag(journalOf(parentExecutionId), "ExecutionNotFound", () => Effect.undefined)
-    const goesOn = origin !== undefined && whyNotResumable(origin, build) === undefined && beginsWith(origin, read)
-    next = goesOn ? origin : undefined
+    // Without it, calls that it recorded would be made again.
+    const gone = unreadable(journal, `is a fork of ${parentExecutionId}, whose journal is there no more`)
+    const origin: ExecutionJournal = yield* Effect.catchTag(
+      journalOf(parentExecutionId),
+      "ExecutionNotFound",
+      () => gone
+    )
+    const unfit = whyNotResumable(origin, build)
+    if (unfit !== undefined) return yield* unfit
+    next = beginsWith(origin, read) ? origin : undefined
   }
 
   const queue = new Map<Deferred.Deferred<void>, number>()
@@ -123,10 +136,10 @@ export const make = Effect.fnUntraced(function* (
       const outcome = isMadeAnew ? undefined : outcomeOf(journaled)
       if (outcome === undefined) {
         divergence ??= { recorded: shapeOf(journaled.call), made }
-        return { outcome, inDoubt: mayHaveHadEffect(journaled), turn: turn(Infinity), told: () => undefined }
+        return { outcome, inDoubt: inDoubt(journaled), turn: turn(Infinity), told: () => undefined }
       }
       reused++
-      return { outcome, inDoubt: false, turn: turn(place), told: () => untold-- }
+      return { outcome, inDoubt: undefined, turn: turn(place), told: () => untold-- }
     },
     codeRests: () => {
       if (untold > 0) return
@@ -144,6 +157,13 @@ export const make = Effect.fnUntraced(function* (
     report: () => ({ reused, recorded: entries.size, divergence })
   }
 })
+
+const unreadable = ({ execution: { id } }: ExecutionJournal, why: string) =>
+  new ExecutionNotResumable({
+    executionId: id,
+    reason: "journal_incomplete",
+    message: `Execution ${id} ${why}: what it took over is not known. Look at what it did, and send the code again.`
+  })
 
 const entriesOf = (journal: ExecutionJournal, offset: number): ReadonlyArray<Entry> => {
   const { calls } = journal
@@ -172,12 +192,13 @@ const beginsWith = (origin: ExecutionJournal, { calls }: ExecutionJournal): bool
 /** What a call is rejected with whose result could not be kept: it had its effect. */
 const unkeptResults = new Set(["LimitExceeded", "UnserializableValue"])
 
-/** Whether a call that is made anew may have had its effect: one in doubt, and one whose result could not be kept. */
-const mayHaveHadEffect = (journaled: JournaledCall): boolean => {
-  const { status } = journaled.call
-  if (status === "in_doubt" || status === "running") return true
+/** A call that is made anew, if it may have had its effect: one in doubt, and one whose result could not be kept. */
+const inDoubt = (journaled: JournaledCall): EarlierCall | undefined => {
+  const { executionId, startedAt, status } = journaled.call
+  if (status === "in_doubt" || status === "running") return { executionId, startedAt, tookEffect: false }
   const outcome = outcomeOf(journaled)
-  return outcome?._tag === "Failure" && unkeptResults.has(outcome.error.name)
+  const isUnkept = outcome?._tag === "Failure" && unkeptResults.has(outcome.error.name)
+  return isUnkept ? { executionId, startedAt, tookEffect: true } : undefined
 }
 
 /** The failure that an execution ended with, if it was one of a call: the last that the code was told of those in whose words it ended. */

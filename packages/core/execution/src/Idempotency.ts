@@ -4,9 +4,10 @@
  * Unlike other bookkeeping this write is waited for, and a submission whose key cannot be written does not run: its sender would send
  * it again, and have it done twice.
  */
-import type { Execution, ExecutionId } from "@executor/sdk"
+import type { DBError, Execution, ExecutionId, ExecutionNotFound, ExecutionStore } from "@executor/sdk"
 import { Clock, Effect } from "effect"
 import { ExecutionRefused, IdempotencyConflict } from "./ExecutionEngine.ts"
+import * as Fork from "./Fork.ts"
 import { type EngineParts, type Identity, type LiveExecution, rowOf } from "./LiveExecution.ts"
 import type { Submission } from "./Submission.ts"
 
@@ -26,6 +27,11 @@ export const once = Effect.fnUntraced(function* (
   if (idempotencyKey === undefined) return { _tag: "New", execution: yield* live(identity) }
   const store = parts.executor.executions
   const scopeId = parts.executor.scopes[0]
+  const unwritten = ({ message }: { readonly message: string }) =>
+    new ExecutionRefused({
+      field: "history",
+      message: `The idempotency key could not be written, so nothing ran. ${message}`
+    })
   const create = Effect.as(store.create(rowOf(parts, identity, submission)), undefined)
   const written = yield* create.pipe(
     Effect.catchTag("DBError", (error) =>
@@ -35,15 +41,12 @@ export const once = Effect.fnUntraced(function* (
           )
         : Effect.fail(error)
     ),
-    Effect.mapError(
-      ({ message }) =>
-        new ExecutionRefused({
-          field: "history",
-          message: `The idempotency key could not be written, so nothing ran. ${message}`
-        })
-    )
+    Effect.mapError(unwritten)
   )
-  if (written !== undefined) return yield* theSame(written, identity, submission, idempotencyKey)
+  if (written !== undefined) {
+    const same = theSame(store, written, identity, submission, idempotencyKey)
+    return yield* Effect.catchTag(same, ["DBError", "ExecutionNotFound"], unwritten)
+  }
   const notStarted = Effect.flatMap(Clock.currentTimeMillis, (now) =>
     store.update(scopeId, identity.id, {
       status: "failed",
@@ -56,23 +59,26 @@ export const once = Effect.fnUntraced(function* (
   return { _tag: "New", execution }
 })
 
-const theSame = (
+/** The execution that has the key, if it is of the same code, and of the same journal if it or this one is a fork. */
+const theSame = Effect.fnUntraced(function* (
+  store: ExecutionStore["Service"],
   existing: Execution,
-  { parentExecutionId }: Identity,
+  { fork, parentExecutionId }: Identity,
   { code }: Submission,
   key: string
-): Effect.Effect<Started, IdempotencyConflict> => {
-  const differs =
-    existing.code !== code
-      ? "other code"
-      : existing.parentExecutionId !== parentExecutionId
-        ? `the same code on another journal (${existing.parentExecutionId ?? "none"})`
-        : undefined
-  if (differs === undefined) return Effect.succeed({ _tag: "Existing", id: existing.id })
-  return Effect.fail(
+): Effect.fn.Return<Started, IdempotencyConflict | DBError | ExecutionNotFound> {
+  const conflict = (what: string) =>
     new IdempotencyConflict({
       executionId: existing.id,
-      message: `The idempotency key ${JSON.stringify(key)} was used for ${differs}, by execution ${existing.id}. Use a new key for a new submission.`
+      message: `The idempotency key ${JSON.stringify(key)} was used for ${what}, by execution ${existing.id}. Use a new key for a new submission.`
     })
-  )
-}
+  if (existing.code !== code) return yield* conflict("other code")
+  if (existing.parentExecutionId !== parentExecutionId) {
+    // Whoever submits may name a parent as well, of which nothing is taken.
+    const { optionsJson } = yield* store.readJournal(existing.scopeId, existing.id)
+    if (fork !== undefined || Fork.isMarked(optionsJson)) {
+      return yield* conflict(`the same code on another journal (${existing.parentExecutionId ?? "none"})`)
+    }
+  }
+  return { _tag: "Existing", id: existing.id }
+})

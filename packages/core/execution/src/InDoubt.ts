@@ -2,7 +2,7 @@
  * Calls whose process ended before their outcome was written: nobody knows whether they took effect.
  *
  * A call whose tool only reads, may be repeated (`idempotent`), or recognises a repeated call by its key (`acceptsIdempotencyKey`), is made
- * again, with the same key. For any other the policy decides. By default a person is asked (an interaction with the purpose
+ * again, with the same key; in a fork, whose calls have keys of their own, the last does not help. For any other the policy decides. By default a person is asked (an interaction with the purpose
  * {@link inDoubtPurpose}), and says that it happened, and with which result; that it did not, and is to be made again; or gives
  * up, which ends the execution as failed.
  *
@@ -42,12 +42,33 @@ export type Verdict =
   | { readonly _tag: "DidNotHappen" }
   | { readonly _tag: "GiveUp" }
 
-/** The question about a call. */
-export const question = (call: Call): ElicitationRequest => ({
+/** A call of another execution, which this one is a fork of. */
+export interface EarlierCall {
+  readonly executionId: string
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
+  /** Whether it is known that it did, and only its result could not be kept. */
+  readonly tookEffect: boolean
+}
+
+const time = (ms: number): string => new Date(ms).toISOString()
+
+const whatIsNotKnown = ({ path, seq, startedAt }: Call, earlier: EarlierCall | undefined): string => {
+  if (earlier === undefined) {
+    return `The process that ran call ${seq} of this execution, ${path}, ended before the call did. It was made at ${time(startedAt)}, and nobody knows whether it took effect. Look there, and say what happened.`
+  }
+  const made = `Call ${seq}, ${path}, was made by execution ${earlier.executionId}, which this one is a fork of, at ${time(earlier.startedAt)}`
+  return earlier.tookEffect
+    ? `${made}. It took effect, but its result could not be kept. Say that it happened, with a result for the code if it needs one, or have it made again.`
+    : `${made}, and nobody knows whether it took effect. Look there, and say what happened.`
+}
+
+/** The question about a call, or about the one that it is to repeat. */
+export const question = (call: Call, earlier: EarlierCall | undefined): ElicitationRequest => ({
   kind: "form",
   toolPath: call.path,
   args: call.args,
-  message: `The process that ran call ${call.seq} of this execution, ${call.path}, ended before the call did. It was made at ${new Date(call.startedAt).toISOString()}, and nobody knows whether it took effect. Look there, and say what happened.`,
+  message: whatIsNotKnown(call, earlier),
   requestedSchema: {
     type: "object",
     properties: {
@@ -93,7 +114,7 @@ export const verdictOf = ({ action, content }: ElicitationResponse): Verdict => 
 
 /** Why an execution ends with a call in doubt. */
 export const gaveUp = (call: Call, policy: InDoubtPolicy): string =>
-  `Call ${call.seq}, ${call.path}, is in doubt: its process ended before it did. ${
+  `Call ${call.seq}, ${call.path}, is in doubt. ${
     policy === "ask"
       ? "Nobody could say what became of it, so the execution was given up."
       : "Such calls end an execution here."

@@ -35,6 +35,9 @@ export const handOverMs = 5_000
 /** More than can be entering at once. */
 const maxEntering = 2 ** 30
 
+/** How long what is entering an engine that closes is waited for. */
+const enteringMs = 5_000
+
 /** How long a store may take to note that an execution leaves. */
 const storeWaitMs = 2_000
 
@@ -112,6 +115,8 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
     execution.progress.close()
 
     if (execution.left() !== undefined) return yield* depart(execution, logs)
+    // What is closed now is how it ended here: nobody goes on with it.
+    execution.concludes()
     yield* closeCalls(execution)
     yield* execution.interactions.close
     yield* recorder.drained
@@ -155,14 +160,14 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
       yield* bounded(store.update(scopeId, id, { logsJson: JSON.stringify(logs) }, epoch))
     }
     if (handsOver && recorder.complete()) {
-      // One that waits for a person and for a timer is not to wait for the person alone.
-      if (goesOn) yield* bounded(store.update(scopeId, id, { status: "running" }, epoch))
-      yield* bounded(store.release(scopeId, id, epoch))
+      // One that waits for a person and for a timer is not to wait for the person alone: then rather its lease runs out.
+      const runsOn = !goesOn || (yield* bounded(store.update(scopeId, id, { status: "running" }, epoch)))
+      if (runsOn) yield* bounded(store.release(scopeId, id, epoch))
     }
     executions.delete(id)
   })
 
-  /** Waits for the store, but not for ever; whether it was done. */
+  /** Waits for the store, but not for ever; whether it is known to be done. */
   const bounded = (write: Effect.Effect<unknown, unknown>) =>
     Effect.suspend(() => {
       let done = false
@@ -309,7 +314,7 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
     close: Effect.suspend(() => {
       closed = true
       // What is under way beside these is heard of, or sends itself away as it enters; a store that hangs is not waited for.
-      const allEntered = Effect.timeoutOption(entry.withPermits(maxEntering)(Effect.void), handOverMs)
+      const allEntered = Effect.timeoutOption(entry.withPermits(maxEntering)(Effect.void), enteringMs)
       return Effect.all([closeAll, Effect.andThen(allEntered, closeAll)], { concurrency: "unbounded", discard: true })
     }),
     isClosed: () => closed

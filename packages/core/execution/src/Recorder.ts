@@ -121,7 +121,7 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
   let underWay = 0
   let complete = true
   let marked = false
-  let created = true
+  let created = !isNew
   let lost = false
   let waitingForDrain: Array<() => void> = []
 
@@ -186,13 +186,12 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
   const write = (
     what: string,
     effect: () => Effect.Effect<unknown, unknown>,
-    { onDropped = () => undefined, precedesEffect = false }: WriteOptions = {}
+    { precedesEffect = false }: WriteOptions = {}
   ): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (lost) return Effect.interrupt
       if (patience <= 0 && clock.currentTimeMillisUnsafe() >= restUntil) patience = laterPatienceMs
       if (patience <= 0) {
-        onDropped()
         markLater()
         drop(what, outOfPatience)
         return Effect.void
@@ -203,7 +202,6 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
           patience -= result.waitedMs
           restUntil = clock.currentTimeMillisUnsafe() + restMs
         }
-        onDropped()
         if (!precedesEffect) markLater()
         drop(what, causeOf(result))
       })
@@ -242,7 +240,11 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
 
   return {
     begin: isNew
-      ? write("its start", () => store.create(execution), { onDropped: () => (created = false), precedesEffect: true })
+      ? write(
+          "its start",
+          () => Effect.tap(store.create(execution), () => Effect.sync(() => (created = true))),
+          beforeEffect
+        )
       : Effect.void,
     intent: (call) =>
       write(
@@ -290,7 +292,6 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
 }
 
 interface WriteOptions {
-  readonly onDropped?: () => void
   /** Whether what is written tells, after a crash, that something may have happened. */
   readonly precedesEffect?: boolean
 }

@@ -13,8 +13,7 @@ import type { DBError, ExecutionId, ExecutionNotFound, ExecutionStatus } from "@
 import { Clock, Effect } from "effect"
 import type { Elsewhere } from "./Elsewhere.ts"
 import { ExecutionNotCancellable, type RecoveryReport } from "./ExecutionEngine.ts"
-import type { LiveExecution } from "./LiveExecution.ts"
-import type { EngineParts } from "./LiveExecution.ts"
+import type { EngineParts, LiveExecution } from "./LiveExecution.ts"
 
 /** Executions that are taken over at once: each starts a sandbox and reads a journal. */
 const concurrency = 16
@@ -92,6 +91,14 @@ export const make = (
       const [oldest] = execution.interactions.pending()
       if (oldest === undefined || !execution.progress.isWaiting()) continue
       if (oldest.createdAt >= (yield* Clock.currentTimeMillis) - pauseExpiryMs) continue
+      // It may have been answered elsewhere.
+      const recorded = Effect.catchTag(store.listInteractions(scopeId, execution.id), "ExecutionNotFound", () =>
+        Effect.succeed([])
+      )
+      for (const interaction of yield* recorded) {
+        execution.interactions.answeredElsewhere(interaction)
+      }
+      if (!execution.progress.isWaiting()) continue
       execution.stop({ _tag: "Cancelled", name: "PauseExpired", message })
       expired++
     }

@@ -132,11 +132,13 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
     const annotations = yield* annotationsOf(call.path)
     call.tool = { annotations }
     // A call that another execution began had another key.
-    const sameKey = taken?.inDoubt !== true
+    const sameKey = taken?.inDoubt === undefined
     if (InDoubt.mayRepeat(annotations, sameKey) || options.inDoubt === "repeat") return yield* again(call)
     yield* recorder.progressed(call.seq, { status: "in_doubt" })
     if (options.inDoubt === "fail") return yield* giveUp(call)
-    return yield* decide(call, yield* interactions.askInDoubt(call, InDoubt.question(call)))
+    const { doubt } = interactions.gatesOf(call)
+    const question = InDoubt.question(call, doubt?.status === "resolved" ? undefined : taken?.inDoubt)
+    return yield* decide(call, yield* interactions.askInDoubt(call, question))
   })
 
   const decide = (call: Call, response: ElicitationResponse): Effect.Effect<Outcome> => {
@@ -169,7 +171,7 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
   /** Whether the effect may be there before anything is done here. */
   const mayHaveBegun = (call: Call, taken: Taken | undefined): boolean => {
     if (builtins.has(call.path) || taken?.outcome !== undefined) return false
-    if (call.recorded === undefined) return taken?.inDoubt === true
+    if (call.recorded === undefined) return taken?.inDoubt !== undefined
     return InDoubt.mayHaveBegun(call.recorded.answersSeen, interactions.gatesOf(call))
   }
 

@@ -245,7 +245,28 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("a fork", (it) => 
       const sweep = executor.executions.sweep(executor.scopes[0], { keepNewest: 0 })
       assert.deepStrictEqual(yield* sweep, { removed: 0 })
       assert.deepInclude(yield* engine.resume(id, { action: "accept" }), { resultJson: `"approved"` })
-      assert.deepStrictEqual(yield* sweep, { removed: 2 })
+      // The origin goes after what came from it.
+      assert.deepStrictEqual(
+        [yield* sweep, yield* sweep, yield* sweep],
+        [{ removed: 1 }, { removed: 1 }, { removed: 0 }]
+      )
+    })
+  )
+
+  it.effect("of a fork wants the origin's journal, as it would make its writes again", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const { engine, executor } = yield* engineOf(tools)
+      const writes = "await tools.t.write({ n: 1 }); await tools.t.write({ n: 2 });"
+      const { executionId } = yield* engine.execute(`${writes} await tools.t.write({ n: 13 })`)
+      const early = yield* engine.fork(executionId, "await tools.t.write({ n: 1 }); throw new Error('too early')")
+      if (early.outcome.status === "paused") return assert.fail("it asks nothing")
+      done.length = 0
+      const [scope] = executor.scopes
+      // It is older than what came from it, and stays nevertheless.
+      assert.deepStrictEqual(yield* executor.executions.sweep(scope, { keepNewest: 1 }), { removed: 0 })
+      const { report } = yield* engine.fork(early.outcome.executionId, writes)
+      assert.deepStrictEqual([report.reused, done], [2, []])
     })
   )
 
@@ -332,7 +353,9 @@ layer(QuickJsExecutor.layer())("a fork while no time passes", (it) => {
       yield* b.engine.recover
       const parent = yield* newest(b, "failed")
       const asked = paused((yield* b.engine.fork(parent.id, code)).outcome)
-      assert.include(asked.interaction.request.message, "nobody knows whether it took effect")
+      const { message } = asked.interaction.request
+      assert.include(message, `was made by execution ${parent.id}`)
+      assert.include(message, "nobody knows whether it took effect")
       // Another process that takes it up asks on.
       const c = yield* engineOf(tools, { adapter, recovery: "resume" })
       yield* c.engine.recover

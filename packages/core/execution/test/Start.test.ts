@@ -68,6 +68,15 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("onStart", (it) =>
     })
   )
 
+  it.effect("with a key, it is the same also where its sender names another parent", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* engineOf([])
+      const send = (parentExecutionId: string) =>
+        engine.execute("return 1", { idempotencyKey: "k", trigger: { kind: "sdk", meta: { parentExecutionId } } })
+      assert.strictEqual((yield* send("a")).executionId, (yield* send("b")).executionId)
+    })
+  )
+
   it.effect("runs and records nothing when it throws", () =>
     Effect.gen(function* () {
       const { engine, history } = yield* engineOf([])

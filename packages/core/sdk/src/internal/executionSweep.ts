@@ -7,7 +7,7 @@ import type { DBAdapter, DBError, Row, Where } from "../DBAdapter.ts"
 import { ListOptionsInvalid, SweepOptions } from "../ExecutionStore.ts"
 import type { ScopeId } from "../Ids.ts"
 import { decodeOptions } from "./executionList.ts"
-import { hasEnded, hasNotEnded } from "./executionRows.ts"
+import { hasEnded } from "./executionRows.ts"
 import { allTime, findGroups, whereRollup } from "./rollups.ts"
 
 /** Executions that one call removes when no limit is given. */
@@ -19,10 +19,10 @@ const sweepUnit = 25
 const table = "execution"
 const decodeSweepOptions = decodeOptions(SweepOptions)
 
-/** A fork that has not ended reads the journal of its origin when it goes on. */
+/** A fork, and one of it, reads the journal of its origin when it goes on: an origin goes after all that came from it. */
 const isNotNeeded: Where = {
   op: "not",
-  condition: { op: "exists", table, local: "id", foreign: "parent_execution_id", where: hasNotEnded }
+  condition: { op: "exists", table, local: "id", foreign: "parent_execution_id" }
 }
 
 /** Removes finished executions of the scope. */
@@ -39,27 +39,24 @@ export const sweepExecutions = Effect.fnUntraced(function* (
         "completedBefore: expected a time here, or a number of executions in keepNewest, or of characters in keepSize."
     })
   }
-  const conditions: ReadonlyArray<Where> = [{ op: "eq", column: "scope_id", value: scopeId }, hasEnded, isNotNeeded]
+  const ended: ReadonlyArray<Where> = [{ op: "eq", column: "scope_id", value: scopeId }, hasEnded]
   const finished =
     keepNewest === undefined && keepSize === undefined ? undefined : yield* countFinished(adapter, scopeId)
-  const surplus = finished === undefined || keepNewest === undefined ? limit : finished.count - keepNewest
-  const old: Where | undefined =
-    completedBefore === undefined ? undefined : { op: "lt", column: "completed_at", value: completedBefore }
-  const found = yield* adapter.find({
-    table,
-    where: { op: "and", conditions: old === undefined ? conditions : [...conditions, old] },
-    select: ["id", "code_id", "size"],
-    orderBy: [
-      { column: "completed_at", direction: "asc" },
-      { column: "id", direction: "asc" }
-    ],
-    limit: Math.max(0, Math.min(limit, surplus))
-  })
-  const rows = finished === undefined || keepSize === undefined ? found : firstOf(found, finished.size - keepSize)
+  const old: ReadonlyArray<Where> =
+    completedBefore === undefined ? [] : [{ op: "lt", column: "completed_at", value: completedBefore }]
+  const rows = yield* oldest(
+    adapter,
+    { op: "and", conditions: [...ended, ...old] },
+    {
+      limit,
+      count: finished === undefined || keepNewest === undefined ? Infinity : finished.count - keepNewest,
+      size: finished === undefined || keepSize === undefined ? Infinity : finished.size - keepSize
+    }
+  )
   let removed = 0
   for (let start = 0; start < rows.length; start += sweepUnit) {
     const unit = rows.slice(start, start + sweepUnit)
-    const where: Where = { op: "and", conditions: [...conditions, oneOf(unit, "id")] }
+    const where: Where = { op: "and", conditions: [...ended, isNotNeeded, oneOf(unit, "id")] }
     const [count] = yield* Effect.catchTag(adapter.write([{ op: "delete", table, where }]), "WriteConflict", Effect.die)
     removed += count ?? 0
     yield* removeCode(adapter, unit)
@@ -82,21 +79,62 @@ const countFinished = Effect.fnUntraced(function* (adapter: DBAdapter["Service"]
   return { count, size }
 })
 
-/** So many rows from the first on as take at least this size together. */
-const firstOf = (rows: ReadonlyArray<Row>, size: number): ReadonlyArray<Row> => {
-  let taken = 0
-  const enough = rows.findIndex((row) => {
-    const reached = taken >= size
-    taken += Number(row["size"])
-    return reached
-  })
-  return enough === -1 ? rows : rows.slice(0, enough)
+interface Bounds {
+  /** So many are removed at most. */
+  readonly limit: number
+  /** So many of the oldest, and as many as take this size together, are beyond the bounds: those that are needed count, but stay. */
+  readonly count: number
+  readonly size: number
 }
 
-const oneOf = (rows: ReadonlyArray<Row>, column: string): Where => ({
+/** The rows to remove, those that ended first before others. */
+const oldest = Effect.fnUntraced(function* (
+  adapter: DBAdapter["Service"],
+  where: Where,
+  { count, limit, size }: Bounds
+): Effect.fn.Return<ReadonlyArray<Row>, DBError> {
+  const found: Array<Row> = []
+  let seen = 0
+  let taken = 0
+  let last: Row | undefined
+  while (found.length < limit && seen < count && taken < size) {
+    const wanted = Math.min(limit, defaultSweepLimit, count - seen)
+    const page = yield* adapter.find({
+      table,
+      where,
+      select: ["id", "code_id", "size", "completed_at"],
+      orderBy: [
+        { column: "completed_at", direction: "asc" },
+        { column: "id", direction: "asc" }
+      ],
+      limit: wanted,
+      ...(last !== undefined && { after: [last["completed_at"] ?? null, last["id"] ?? null] })
+    })
+    const needed = yield* origins(adapter, page)
+    for (const row of page) {
+      if (found.length >= limit || taken >= size) return found
+      seen++
+      taken += Number(row["size"])
+      if (!needed.has(row["id"])) found.push(row)
+    }
+    if (page.length < wanted) return found
+    last = page.at(-1)
+  }
+  return found
+})
+
+/** Those of the rows that executions came from. */
+const origins = (adapter: DBAdapter["Service"], rows: ReadonlyArray<Row>) =>
+  Effect.map(
+    adapter.find({ table, where: oneOf(rows, "id", "parent_execution_id"), select: ["parent_execution_id"] }),
+    (children) => new Set(children.map((child) => child["parent_execution_id"]))
+  )
+
+/** Rows whose `column` has one of the values of the others in `of`. */
+const oneOf = (rows: ReadonlyArray<Row>, of: string, column = "id"): Where => ({
   op: "in",
-  column: "id",
-  values: rows.map((row) => String(row[column]))
+  column,
+  values: rows.map((row) => String(row[of]))
 })
 
 /** Removes code that was only of executions that are gone; one that somebody submits again at this moment is kept. */

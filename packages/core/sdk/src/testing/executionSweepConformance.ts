@@ -68,6 +68,21 @@ export const sweepTests = (test: StoreTest): void => {
       expect(yield* left(store)).toBe("3")
     }))
 
+  test("keeps what others came from until these are gone, and no other in its place", (store) =>
+    Effect.gen(function* () {
+      for (const [i, parent] of [null, "e0", null, null].entries()) {
+        const id = ExecutionId.make(`e${i}`)
+        const parentExecutionId = parent === null ? null : ExecutionId.make(parent)
+        yield* store.create(newExecution({ id, createdAt: i, parentExecutionId }))
+        yield* store.update(scope, id, { status: "completed", completedAt: i })
+      }
+      expect(yield* store.sweep(scope, { keepNewest: 3 })).toEqual({ removed: 0 })
+      expect(yield* store.sweep(scope, { completedBefore: 2, limit: 1 })).toEqual({ removed: 1 })
+      expect(yield* left(store)).toBe("320")
+      expect(yield* store.sweep(scope, { completedBefore: 2, limit: 1 })).toEqual({ removed: 1 })
+      expect(yield* left(store)).toBe("32")
+    }))
+
   test("removes the children too", (store) =>
     Effect.gen(function* () {
       yield* store.create(newExecution())
