@@ -81,12 +81,17 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
       store.claim(scopeId, id, { owner, at, leaseUntil: at + leaseMs, answer })
     )
 
-  const go = Effect.fnUntraced(function* (before: ExecutionJournal, submission: Submission.Submission, epoch: number) {
+  const go = Effect.fnUntraced(function* (
+    before: ExecutionJournal,
+    submission: Submission.Submission,
+    epoch: number,
+    anyBuild?: boolean
+  ) {
     // Read again: it may have been taken and given up between the first reading and the claim.
     const { calls, execution, interactions } =
       before.execution.epoch === epoch ? before : yield* journalOf(before.execution.id)
     const { id, parentExecutionId, seed, startedAt } = execution
-    const fork = Fork.isMarked(before.optionsJson) ? yield* forkOf(before) : undefined
+    const fork = Fork.isMarked(before.optionsJson) ? yield* forkOf(before, anyBuild) : undefined
     return yield* lives.live(
       {
         id,
@@ -105,7 +110,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
   })
 
   /** The journal that a fork takes from. */
-  const forkOf = Effect.fnUntraced(function* (journal: ExecutionJournal) {
+  const forkOf = Effect.fnUntraced(function* (journal: ExecutionJournal, anyBuild: boolean | undefined) {
     const { id: executionId, parentExecutionId } = journal.execution
     const gone = new ExecutionNotResumable({
       executionId,
@@ -114,7 +119,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
     })
     if (parentExecutionId === null) return yield* gone
     const parent = yield* Effect.catchTag(journalOf(parentExecutionId), "ExecutionNotFound", () => gone)
-    return yield* Fork.make(parent, codeExecutor.build, journalOf)
+    return yield* Fork.make(parent, { build: codeExecutor.build, anyBuild, journalOf })
   })
 
   const journalOf = (id: ExecutionId) => store.readJournal(scopeId, id)
@@ -141,11 +146,11 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
   /** What was submitted, if it can be gone on with: asked before an execution is taken, as nobody else could go on with it then. */
   const restore = Effect.fnUntraced(function* (
     journal: ExecutionJournal,
-    anyBuild = false
+    anyBuild?: boolean
   ): Effect.fn.Return<Submission.Submission, ExecutionNotResumable | DBError> {
     const problem = whyNotResumable(journal, codeExecutor.build, anyBuild)
     if (problem !== undefined) return yield* problem
-    if (Fork.isMarked(journal.optionsJson)) yield* forkOf(journal)
+    if (Fork.isMarked(journal.optionsJson)) yield* forkOf(journal, anyBuild)
     return yield* Effect.mapError(
       Submission.restore(journal.execution, journal.optionsJson, limits),
       ({ message }) =>
@@ -186,7 +191,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
         action,
         at
       })
-      return yield* go(yield* journalOf(id), submission, claimed.success)
+      return yield* go(yield* journalOf(id), submission, claimed.success, given.anyBuild)
     }
   })
 

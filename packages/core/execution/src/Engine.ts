@@ -99,6 +99,10 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   const lives = Life.make(parts, executions, leases)
   const elsewhere = Elsewhere.make(parts, lives, limits)
   const oneAtATime = makeLocks()
+  const forkOptions: Fork.ForkOptions = {
+    build: codeExecutor.build,
+    journalOf: (id) => store.readJournal(scopeId, id)
+  }
 
   yield* Effect.addFinalizer(() => lives.close)
 
@@ -137,7 +141,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       toEndOrPause(id),
       ["DBError", "ExecutionNotFound"],
       // The row was there a moment ago: what fails now is the store.
-      ({ message }) => new ExecutionRefused({ field: "idempotencyKey", message: `Its execution, ${id}: ${message}` })
+      (cause) => Idempotency.notRead(id, cause)
     )
 
   const existingToEnd = (id: ExecutionId): Effect.Effect<FinishedExecution, ExecutionRefused | ExecutionInterrupted> =>
@@ -220,7 +224,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     }),
     fork: Effect.fn("ExecutionEngine.fork")(function* (executionId, code, options = {}) {
       const journal = yield* store.readJournal(scopeId, executionId)
-      const fork = yield* Fork.make(journal, codeExecutor.build, (id) => store.readJournal(scopeId, id))
+      const fork = yield* Fork.make(journal, forkOptions)
       const started = yield* start(code, options, undefined, { journal, fork })
       if (started._tag === "New") {
         const outcome = yield* lives.toEndOrPause(started.execution)
@@ -234,7 +238,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     }),
     previewFork: Effect.fn("ExecutionEngine.previewFork")(function* (executionId, code, options = {}) {
       const journal = yield* store.readJournal(scopeId, executionId)
-      const fork = yield* Fork.make(journal, codeExecutor.build, (id) => store.readJournal(scopeId, id))
+      const fork = yield* Fork.make(journal, forkOptions)
       const submission = yield* Submission.parse(code, options, limits)
       return yield* Rerun.previewFork(codeExecutor, journal.execution, submission, fork)
     }),

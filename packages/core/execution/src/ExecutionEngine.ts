@@ -299,9 +299,11 @@ export class ExecutionRefused extends Schema.TaggedError<ExecutionRefused>()("Ex
   message: Schema.String,
   /**
    * The field that is wrong: `code`, `trigger`, `limits`, `approve`, `idempotencyKey`. Or what is at fault where the submission is in
-   * order: `engine` when it is closed, and `history` when it cannot keep an idempotency key.
+   * order: `engine` when it is closed, and `history` when it cannot keep an idempotency key, or failed while it did.
    */
-  field: Schema.String
+  field: Schema.String,
+  /** What the history failed with: in the database's own words, for whoever runs it. */
+  cause: Schema.optional(Schema.Defect())
 }) {}
 
 /** The idempotency key was used with other code, or for a fork of another execution. Nothing ran. */

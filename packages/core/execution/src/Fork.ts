@@ -57,48 +57,35 @@ interface Entry {
   readonly journaled: JournaledCall
   /** Its place in the order in which outcomes are told. */
   readonly place: number
-  /** Whether it is a failure that is not taken. */
-  readonly isMadeAnew: boolean
+  /** What is taken; nothing where the call is made anew. */
+  readonly outcome: Outcome | undefined
 }
 
 /** So many journals are read: forks of forks of forks. */
 const maxGenerations = 10
 
-/** Opens the old journal; `journalOf` reads those that it continues. */
+/** What a journal is opened with. */
+export interface ForkOptions {
+  /** The build of the sandbox that runs the new code. */
+  readonly build: string
+  /** Takes journals that other builds made. */
+  readonly anyBuild?: boolean | undefined
+  /** Reads the journals that the old one continues. */
+  readonly journalOf: (id: ExecutionId) => Effect.Effect<ExecutionJournal, DBError | ExecutionNotFound>
+}
+
+/** Opens the old journal. */
 export const make = Effect.fnUntraced(function* (
   journal: ExecutionJournal,
-  build: string,
-  journalOf: (id: ExecutionId) => Effect.Effect<ExecutionJournal, DBError | ExecutionNotFound>
+  options: ForkOptions
 ): Effect.fn.Return<Fork, ExecutionNotResumable | DBError> {
-  const problem = whyNotResumable(journal, build) ?? whyNotEnded(journal)
+  const problem = whyNotResumable(journal, options.build, options.anyBuild) ?? whyNotEnded(journal)
   if (problem !== undefined) return yield* problem
-  const entries = new Map<number, Entry>()
-  let next: ExecutionJournal | undefined = journal
-  for (let generation = 0; next !== undefined; generation++) {
-    const read: ExecutionJournal = next
-    if (generation === maxGenerations) return yield* unreadable(journal, "has more than ten origins, one of the other")
-    const offset = 2 * entries.size
-    for (const entry of entriesOf(read, offset)) {
-      const { seq } = entry.journaled.call
-      const known = entries.get(seq)
-      // A fork that was stopped while it took a call never made it.
-      const isUntaken = known !== undefined && outcomeOf(known.journaled) === undefined
-      const hasOutcome = !entry.isMadeAnew && outcomeOf(entry.journaled) !== undefined
-      if (known === undefined || (isUntaken && hasOutcome)) entries.set(seq, entry)
-    }
-    const { parentExecutionId } = read.execution
-    if (!isMarked(read.optionsJson) || parentExecutionId === null) break
-    // Without it, calls that it recorded would be made again.
-    const gone = unreadable(journal, `is a fork of ${parentExecutionId}, whose journal is there no more`)
-    const origin: ExecutionJournal = yield* Effect.catchTag(
-      journalOf(parentExecutionId),
-      "ExecutionNotFound",
-      () => gone
-    )
-    const unfit = whyNotResumable(origin, build)
-    if (unfit !== undefined) return yield* unfit
-    next = beginsWith(origin, read) ? origin : undefined
-  }
+  const generations = yield* generationsOf(journal, options)
+  const entries = generations.reduceRight<ReadonlyMap<number, Entry>>(
+    (origin, generation) => entriesOf(generation, origin),
+    new Map()
+  )
 
   const queue = new Map<Deferred.Deferred<void>, number>()
   let reused = 0
@@ -130,10 +117,9 @@ export const make = Effect.fnUntraced(function* (
       const made = { seq: invocation.seq, path: invocation.path, argsJson: invocation.argsJson ?? null }
       const entry = entries.get(invocation.seq)
       if (entry === undefined) return diverges({ recorded: undefined, made })
-      const { isMadeAnew, journaled, place } = entry
+      const { journaled, outcome, place } = entry
       const other = divergenceOf(journaled, invocation)
       if (other !== undefined) return diverges(other)
-      const outcome = isMadeAnew ? undefined : outcomeOf(journaled)
       if (outcome === undefined) {
         divergence ??= { recorded: shapeOf(journaled.call), made }
         return { outcome, inDoubt: inDoubt(journaled), turn: turn(Infinity), told: () => undefined }
@@ -158,6 +144,29 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
+/** The journal, and those of its origins that it is the beginning of: the newest first. */
+const generationsOf = Effect.fnUntraced(function* (
+  journal: ExecutionJournal,
+  { anyBuild, build, journalOf }: ForkOptions
+): Effect.fn.Return<ReadonlyArray<ExecutionJournal>, ExecutionNotResumable | DBError> {
+  const generations = [journal]
+  for (let read = journal; ;) {
+    const { parentExecutionId } = read.execution
+    if (!isMarked(read.optionsJson) || parentExecutionId === null) return generations
+    // Without it, calls that it recorded would be made again.
+    const gone = unreadable(journal, `is a fork of ${parentExecutionId}, whose journal is there no more`)
+    const origin = yield* Effect.catchTag(journalOf(parentExecutionId), "ExecutionNotFound", () => gone)
+    const unfit = whyNotResumable(origin, build, anyBuild)
+    if (unfit !== undefined) return yield* unfit
+    if (!beginsWith(origin, read)) return generations
+    if (generations.length === maxGenerations) {
+      return yield* unreadable(journal, "has more than ten origins, one of the other")
+    }
+    generations.push(origin)
+    read = origin
+  }
+})
+
 const unreadable = ({ execution: { id } }: ExecutionJournal, why: string) =>
   new ExecutionNotResumable({
     executionId: id,
@@ -165,19 +174,27 @@ const unreadable = ({ execution: { id } }: ExecutionJournal, why: string) =>
     message: `Execution ${id} ${why}: what it took over is not known. Look at what it did, and send the code again.`
   })
 
-const entriesOf = (journal: ExecutionJournal, offset: number): ReadonlyArray<Entry> => {
+/** The calls of a journal, and of its origin those that it was to take. */
+const entriesOf = (journal: ExecutionJournal, origin: ReadonlyMap<number, Entry>): ReadonlyMap<number, Entry> => {
   const { calls } = journal
   const endedWith = failureThatEnded(journal)
-  return calls.map((journaled) => {
+  const entries = new Map<number, Entry>()
+  for (const [seq, entry] of origin) entries.set(seq, { ...entry, place: entry.place + 2 * calls.length })
+  for (const journaled of calls) {
     const { seq, settleSeq, status } = journaled.call
-    return {
+    const wasStopped = settleSeq === null && status !== "completed"
+    // A fork that was stopped while it took a call never made it.
+    if (wasStopped && entries.get(seq)?.outcome !== undefined) continue
+    const isMadeAnew =
+      status === "failed" && (journaled === endedWith || settleSeq === null || !wentOnAfter(journal, journaled))
+    entries.set(seq, {
       journaled,
       // What the old code was not told comes after all that it was told.
-      place: offset + (settleSeq ?? calls.length + seq),
-      isMadeAnew:
-        status === "failed" && (journaled === endedWith || settleSeq === null || !wentOnAfter(journal, journaled))
-    }
-  })
+      place: settleSeq ?? calls.length + seq,
+      outcome: isMadeAnew ? undefined : outcomeOf(journaled)
+    })
+  }
+  return entries
 }
 
 /** Whether all calls of one journal are in the other as well. */

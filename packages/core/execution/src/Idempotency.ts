@@ -27,11 +27,6 @@ export const once = Effect.fnUntraced(function* (
   if (idempotencyKey === undefined) return { _tag: "New", execution: yield* live(identity) }
   const store = parts.executor.executions
   const scopeId = parts.executor.scopes[0]
-  const unwritten = ({ message }: { readonly message: string }) =>
-    new ExecutionRefused({
-      field: "history",
-      message: `The idempotency key could not be written, so nothing ran. ${message}`
-    })
   const create = Effect.as(store.create(rowOf(parts, identity, submission)), undefined)
   const written = yield* create.pipe(
     Effect.catchTag("DBError", (error) =>
@@ -41,11 +36,15 @@ export const once = Effect.fnUntraced(function* (
           )
         : Effect.fail(error)
     ),
-    Effect.mapError(unwritten)
+    Effect.mapError((error) =>
+      error._tag === "PayloadTooLarge"
+        ? new ExecutionRefused({ field: error.field, message: error.message })
+        : notWritten(error)
+    )
   )
   if (written !== undefined) {
     const same = theSame(store, written, identity, submission, idempotencyKey)
-    return yield* Effect.catchTag(same, ["DBError", "ExecutionNotFound"], unwritten)
+    return yield* Effect.catchTag(same, ["DBError", "ExecutionNotFound"], (cause) => notRead(written.id, cause))
   }
   const notStarted = Effect.flatMap(Clock.currentTimeMillis, (now) =>
     store.update(scopeId, identity.id, {
@@ -58,6 +57,24 @@ export const once = Effect.fnUntraced(function* (
   const execution = yield* Effect.onError(live({ ...identity, isRowWritten: true }), () => Effect.ignore(notStarted))
   return { _tag: "New", execution }
 })
+
+const sendAgain = "Send the same code with the same key again: it runs once."
+
+/** A commit whose answer was lost has a row nevertheless, which is taken up in time. */
+const notWritten = (cause: DBError) =>
+  new ExecutionRefused({
+    field: "history",
+    message: `The history failed, and it is not known whether it has the idempotency key. ${sendAgain}`,
+    cause
+  })
+
+/** The execution that has a key cannot be asked about. */
+export const notRead = (id: ExecutionId, cause: DBError | ExecutionNotFound) =>
+  new ExecutionRefused({
+    field: "history",
+    message: `The idempotency key is of execution ${id}, which the history could not be asked about. ${sendAgain}`,
+    cause
+  })
 
 /** The execution that has the key, if it is of the same code, and of the same journal if it or this one is a fork. */
 const theSame = Effect.fnUntraced(function* (
@@ -73,12 +90,12 @@ const theSame = Effect.fnUntraced(function* (
       message: `The idempotency key ${JSON.stringify(key)} was used for ${what}, by execution ${existing.id}. Use a new key for a new submission.`
     })
   if (existing.code !== code) return yield* conflict("other code")
-  if (existing.parentExecutionId !== parentExecutionId) {
-    // Whoever submits may name a parent as well, of which nothing is taken.
-    const { optionsJson } = yield* store.readJournal(existing.scopeId, existing.id)
-    if (fork !== undefined || Fork.isMarked(optionsJson)) {
-      return yield* conflict(`the same code on another journal (${existing.parentExecutionId ?? "none"})`)
-    }
+  // Whoever submits may name a parent as well, of which nothing is taken.
+  const mayBeFork = fork !== undefined || existing.parentExecutionId !== null
+  const isFork = mayBeFork && Fork.isMarked((yield* store.readJournal(existing.scopeId, existing.id)).optionsJson)
+  const from = isFork ? existing.parentExecutionId : undefined
+  if (from !== (fork === undefined ? undefined : parentExecutionId)) {
+    return yield* conflict(`the same code on another journal (${from ?? "none"})`)
   }
   return { _tag: "Existing", id: existing.id }
 })

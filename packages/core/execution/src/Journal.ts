@@ -78,8 +78,8 @@ export interface Journal {
   readonly settle: (call: Call, outcome: Outcome) => Effect.Effect<Settlement>
   /** From now on no outcome is numbered. */
   readonly endProgram: () => void
-  /** Closes a call that has no outcome and will get none. */
-  readonly abandon: (call: Call, why: string) => Effect.Effect<void>
+  /** Closes a call that the code is told nothing of: with its outcome, where that is known from another execution. */
+  readonly abandon: (call: Call, why: string, known?: Outcome) => Effect.Effect<void>
 }
 
 /** Makes an empty journal. */
@@ -107,6 +107,22 @@ export const make = ({ executionId, recorder, events, now, recorded }: JournalOp
     call.intended = true
     return Effect.map(recorder.intent({ id, seq, toolPath, startedAt, argsJson }), () =>
       events.publish({ _tag: "ToolCallStarted", executionId, seq, toolPath, at: startedAt })
+    )
+  }
+
+  const settle: Journal["settle"] = (call, outcome) => {
+    const at = now()
+    const settleSeq = programEnded ? null : nextSettleSeq++
+    const place = { at, settleSeq: settleSeq ?? nextSettleSeq }
+    if (outcome._tag === "Success") {
+      return Effect.as(
+        finish(call, "completed", at, settleSeq, { resultJson: outcome.json ?? null }),
+        Settlement.success({ json: outcome.json, ...place })
+      )
+    }
+    return Effect.as(
+      finish(call, "failed", at, settleSeq, { errorText: outcome.errorText }),
+      Settlement.failure({ error: outcome.error, ...place })
     )
   }
 
@@ -143,28 +159,16 @@ export const make = ({ executionId, recorder, events, now, recorded }: JournalOp
       }
     },
     intend,
-    settle: (call, outcome) => {
-      const at = now()
-      const settleSeq = programEnded ? null : nextSettleSeq++
-      const place = { at, settleSeq: settleSeq ?? nextSettleSeq }
-      if (outcome._tag === "Success") {
-        return Effect.as(
-          finish(call, "completed", at, settleSeq, { resultJson: outcome.json ?? null }),
-          Settlement.success({ json: outcome.json, ...place })
-        )
-      }
-      return Effect.as(
-        finish(call, "failed", at, settleSeq, { errorText: outcome.errorText }),
-        Settlement.failure({ error: outcome.error, ...place })
-      )
-    },
+    settle,
     endProgram: () => {
       programEnded = true
     },
-    abandon: (call, why) => {
+    abandon: (call, why, known) => {
       const inDoubt = (call.state === "started" || call.begunBefore) && call.tool?.annotations.readOnly !== true
       const { errorText, status } = closed(why, inDoubt)
-      const close = Effect.suspend(() => finish(call, status, now(), null, { errorText }))
+      const close = Effect.suspend(() =>
+        known === undefined ? finish(call, status, now(), null, { errorText }) : Effect.asVoid(settle(call, known))
+      )
       return call.intended ? close : Effect.andThen(intend(call), close)
     }
   }

@@ -73,7 +73,7 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
   const runFork = Effect.runForkWith(options.context)
   const underWay = new Map<Call, UnderWay>()
   /** Calls that wait for their turn in a fork. */
-  const queued = new Map<Call, Taken>()
+  const queued = new Set<Call>()
   let closed = false
 
   const invokeTool = (call: Call) => {
@@ -161,7 +161,7 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
 
   const turnOf = (call: Call, taken: Taken) =>
     Effect.suspend(() => {
-      queued.set(call, taken)
+      queued.add(call)
       return Effect.ensuring(
         taken.turn,
         Effect.sync(() => queued.delete(call))
@@ -216,7 +216,7 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
       call.begunBefore = mayHaveBegun(call, taken)
       const counts = call.path !== sleepPath
       if (counts) progress.callGoesOn()
-      const served = new UnderWay()
+      const served = new UnderWay(taken?.outcome)
       underWay.set(call, served)
       served.onEnd(() => {
         underWay.delete(call)
@@ -251,14 +251,15 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
   const close: ToolCalls["close"] = Effect.fnUntraced(function* ({ grace, why }) {
     closed = true
     journal.endProgram()
-    const open = Array.from(underWay.keys())
+    const served = new Map(underWay)
+    const open = Array.from(served.keys())
     if (open.length === 0) return
     const mayEnd = (call: Call) =>
       call.state === "settled" ||
-      queued.get(call)?.outcome !== undefined ||
+      served.get(call)?.taken !== undefined ||
       (grace && call.path !== sleepPath && !interactions.isAsking(call))
     const hopeful = open.filter(mayEnd)
-    for (const call of open) if (!mayEnd(call)) underWay.get(call)?.interrupt()
+    for (const call of open) if (!mayEnd(call)) served.get(call)?.interrupt()
     options.fork?.programEnds()
     yield* settleWithin(hopeful, openCallGraceMs)
     for (const call of open) if (call.state !== "settled") underWay.get(call)?.interrupt()
@@ -266,7 +267,8 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
     yield* recorder.drained
     yield* Effect.forEach(
       open.filter((call) => call.state !== "settled"),
-      (call) => journal.abandon(call, why),
+      // What is taken had its effect, whether or not the code is told.
+      (call) => journal.abandon(call, why, served.get(call)?.taken),
       { concurrency: "unbounded", discard: true }
     )
   })
@@ -293,9 +295,15 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
  * may already end the execution.
  */
 class UnderWay {
+  /** Its outcome, where one is taken from another execution. */
+  readonly taken: Outcome | undefined
   private fiber: Fiber.Fiber<unknown> | undefined
   private interrupted = false
   private readonly listeners: Array<() => void> = []
+
+  constructor(taken: Outcome | undefined) {
+    this.taken = taken
+  }
 
   startedAs(fiber: Fiber.Fiber<unknown>): void {
     this.fiber = fiber

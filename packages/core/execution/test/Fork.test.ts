@@ -1,6 +1,7 @@
 /**
  * Forks: what they take from the journal of another execution, and that they make none of its calls again, wherever they are lost.
  */
+import { CodeExecutor } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import {
   DBAdapter,
@@ -435,6 +436,60 @@ layer(QuickJsExecutor.layer())("a fork while no time passes", (it) => {
       const asked = paused((yield* b.engine.fork(id, code("return await first"))).outcome)
       assert.include(asked.interaction.request.message, "nobody knows whether it took effect")
       assert.deepStrictEqual(done, [0, 1])
+    }).pipe(quietly)
+  )
+
+  it.effect("that is cancelled while it notes a call that it takes ends with the outcome of that", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const memory = MemoryAdapter.make()
+      const first = yield* engineOf(tools, { adapter: memory })
+      const { executionId } = yield* first.engine.execute(
+        "await tools.t.write({ n: 1 }); await tools.t.write({ n: 13 })"
+      )
+      done.length = 0
+      // The row of the execution is written, the intent of its call is not.
+      const { adapter, hangs, hangsNoMore } = hangingAfter(memory, 1)
+      const b = yield* engineOf(tools, { adapter })
+      const started = Deferred.makeUnsafe<ExecutionId>()
+      const onStart = (id: ExecutionId) => Deferred.doneUnsafe(started, Effect.succeed(id))
+      yield* Effect.forkChild(b.engine.fork(executionId, "await tools.t.write({ n: 1 })", { onStart }))
+      const id = yield* Deferred.await(started)
+      yield* Deferred.await(hangs)
+      const cancelled = yield* Effect.forkChild(b.engine.cancel(id))
+      for (let waitedMs = 0; waitedMs < 1_000; waitedMs += 100) {
+        yield* nextTurn
+        yield* TestClock.adjust(100)
+      }
+      yield* Deferred.succeed(hangsNoMore, undefined)
+      yield* Fiber.join(cancelled)
+      assert.strictEqual((yield* b.history.row(id)).status, "cancelled")
+      assert.deepStrictEqual(
+        (yield* b.history.calls(id)).map(({ resultJson, status }) => [status, resultJson]),
+        [["completed", `{"wrote":1}`]]
+      )
+      const { report } = yield* b.engine.fork(id, "await tools.t.write({ n: 1 })")
+      assert.deepStrictEqual([report.reused, done], [1, []])
+    }).pipe(quietly)
+  )
+
+  it.effect("that waits is answered in another build of the sandbox where that is asked for", () =>
+    Effect.gen(function* () {
+      const { done, tools: ungated } = makeTools()
+      const guarded = tool({ name: "guarded", description: "Asks.", requiresApproval: true, handler: () => "approved" })
+      const tools = [...ungated, guarded]
+      const adapter = MemoryAdapter.make()
+      const a = yield* engineOf(tools, { adapter, ...gone })
+      const { executionId } = yield* a.engine.execute("await tools.t.write({ n: 1 }); await tools.t.write({ n: 13 })")
+      const asks = "await tools.t.write({ n: 1 }); return await tools.t.guarded()"
+      const { id } = paused((yield* a.engine.fork(executionId, asks)).outcome)
+      done.length = 0
+      const codeExecutor = { ...(yield* CodeExecutor), build: "another" }
+      const b = yield* engineOf(tools, { adapter, codeExecutor })
+      const refused = yield* Effect.flip(b.engine.resume(id, { action: "accept" }))
+      assert.strictEqual(refused._tag === "ExecutionNotResumable" && refused.reason, "other_build")
+      const { status } = yield* b.engine.resume(id, { action: "accept", anyBuild: true })
+      assert.deepStrictEqual([status, done], ["completed", []])
     }).pipe(quietly)
   )
 

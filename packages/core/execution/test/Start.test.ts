@@ -2,7 +2,7 @@
  * The id of an execution is known to its caller before anything happens to it.
  */
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
-import type { ExecutionId } from "@executor/sdk"
+import { DBAdapter, DBError, type ExecutionId, MemoryAdapter } from "@executor/sdk"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Exit, Fiber, Stream } from "effect"
 import { engineOf } from "./support/harness.ts"
@@ -74,6 +74,40 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("onStart", (it) =>
       const send = (parentExecutionId: string) =>
         engine.execute("return 1", { idempotencyKey: "k", trigger: { kind: "sdk", meta: { parentExecutionId } } })
       assert.strictEqual((yield* send("a")).executionId, (yield* send("b")).executionId)
+    })
+  )
+
+  it.effect("with a key, a fork is none of what only names the same parent, nor the other way", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* engineOf([])
+      const { executionId } = yield* engine.execute("return 1")
+      const submit = (idempotencyKey: string) =>
+        engine.execute("return 2", {
+          idempotencyKey,
+          trigger: { kind: "sdk", meta: { parentExecutionId: executionId } }
+        })
+      const fork = (idempotencyKey: string) => engine.fork(executionId, "return 2", { idempotencyKey })
+      yield* submit("a")
+      yield* fork("b")
+      assert.strictEqual((yield* Effect.flip(fork("a")))._tag, "IdempotencyConflict")
+      assert.strictEqual((yield* Effect.flip(submit("b")))._tag, "IdempotencyConflict")
+      yield* submit("a")
+      yield* fork("b")
+    })
+  )
+
+  it.effect("with a key, the database's own words about it are only for whoever runs it", () =>
+    Effect.gen(function* () {
+      const memory = MemoryAdapter.make()
+      const message = "connect ECONNREFUSED 10.0.3.7:5432"
+      const write = () => Effect.fail(new DBError({ message, reason: "unavailable" }))
+      const { engine } = yield* engineOf([], { adapter: DBAdapter.of({ ...memory, write }) })
+      const refused = yield* Effect.flip(engine.execute("return 1", { idempotencyKey: "k" }))
+      if (refused._tag !== "ExecutionRefused") return assert.fail(refused._tag)
+      assert.strictEqual(refused.field, "history")
+      assert.include(refused.message, "Send the same code with the same key again")
+      assert.notInclude(refused.message, "10.0.3.7")
+      assert.include(String(refused.cause), message)
     })
   )
 

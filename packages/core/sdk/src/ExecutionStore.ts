@@ -47,7 +47,7 @@ export const CreateExecution = Schema.Struct({
   idempotencyKey: Schema.optionalKey(Schema.NullOr(Schema.String)),
   /** The build of the sandbox that it runs in. */
   sandboxBuild: Schema.optionalKey(Schema.NullOr(Schema.String)),
-  /** What the engine needs to run it again, beside code and trigger. */
+  /** What the engine needs to run it again, beside code and trigger; `"fork":true` in it says that it needs the journal of its parent. */
   optionsJson: Schema.optionalKey(Schema.NullOr(Schema.String))
 })
 export type CreateExecution = typeof CreateExecution.Type

@@ -33,10 +33,15 @@ const toFailure = (error: {
   readonly _tag: string
   readonly message: string
   readonly field?: string | undefined
-}): Failure =>
-  usageTags.has(error._tag) && error.field !== "engine" && error.field !== "history"
+  readonly cause?: unknown
+}): Failure => {
+  if (error.field === "history" && error.cause instanceof Error) {
+    return new CommandFailed({ message: `${error.message} ${error.cause.message}` })
+  }
+  return usageTags.has(error._tag) && error.field !== "engine" && error.field !== "history"
     ? new UsageError({ message: error.message })
     : new CommandFailed({ message: error.message })
+}
 
 /** What the program of a source printed is not for whoever calls tools, but for the person who sets it up. */
 const toSourceFailure =

@@ -35,7 +35,7 @@ layer(layerCommand, { excludeTestServices: true })("journals", (it) => {
       const again = yield* run(["fork", executionId, "--code", "-", "--json", "--idempotency-key", "f"], fixed)
       assert.strictEqual(JSON.parse(again.stdout).executionId, outcome.executionId)
       const shown = yield* run(["executions", "get", outcome.executionId])
-      assert.include(shown.stdout, `Fork of      ${executionId}`)
+      assert.include(shown.stdout, `Parent       ${executionId}`)
     })
   )
 

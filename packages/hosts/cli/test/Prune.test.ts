@@ -39,7 +39,10 @@ layer(layerCommand, { excludeTestServices: true })("executions prune", (it) => {
 
       const dry = yield* prune("--older-than", "30d", "--dry-run")
       assert.deepStrictEqual([dry.code, dry.stderr], [0, ""])
-      assert.include(dry.stdout, "2 executions would be removed. Kept would be what ended in the last 30 days.")
+      assert.include(
+        dry.stdout,
+        "2 executions would be removed (what forks came from stays with them). Kept would be what ended in the last 30 days."
+      )
       const quiet = yield* prune("--older-than", "30d")
       assert.deepStrictEqual([quiet.code, quiet.stdout], [2, ""])
       assert.include(quiet.stderr, "--yes")
@@ -73,7 +76,10 @@ layer(layerCommand, { excludeTestServices: true })("executions prune", (it) => {
       const prune = (...flags: ReadonlyArray<string>) => run(["executions", "prune", ...flags])
       const before = yield* ids
       const dry = yield* prune("--max-size", "3kb", "--dry-run")
-      assert.include(dry.stdout, "1 execution would be removed. Kept would be about 3 kb of what ended last.")
+      assert.include(
+        dry.stdout,
+        "1 execution would be removed (what forks came from stays with them). Kept would be about 3 kb of what ended last."
+      )
       assert.deepStrictEqual(yield* ids, before)
       const removed = yield* prune("--max-size", "1.5kb", "--yes", "--json")
       assert.deepStrictEqual(JSON.parse(removed.stdout), { found: 2, removed: 2 })

@@ -19,11 +19,23 @@ const sweepUnit = 25
 const table = "execution"
 const decodeSweepOptions = decodeOptions(SweepOptions)
 
-/** A fork, and one of it, reads the journal of its origin when it goes on: an origin goes after all that came from it. */
-const isNotNeeded: Where = {
-  op: "not",
-  condition: { op: "exists", table, local: "id", foreign: "parent_execution_id" }
-}
+/**
+ * Whether forks came from it. A fork, and one of it, reads the journal of its origin when it goes on: an origin goes after them. Other
+ * executions only name a parent, which they need not have.
+ */
+const hasForks = (scopeId: ScopeId): Where => ({
+  op: "exists",
+  table,
+  local: "id",
+  foreign: "parent_execution_id",
+  where: {
+    op: "and",
+    conditions: [
+      { op: "eq", column: "scope_id", value: scopeId },
+      { op: "contains", column: "options_json", value: '"fork":true' }
+    ]
+  }
+})
 
 /** Removes finished executions of the scope. */
 export const sweepExecutions = Effect.fnUntraced(function* (
@@ -46,6 +58,7 @@ export const sweepExecutions = Effect.fnUntraced(function* (
     completedBefore === undefined ? [] : [{ op: "lt", column: "completed_at", value: completedBefore }]
   const rows = yield* oldest(
     adapter,
+    scopeId,
     { op: "and", conditions: [...ended, ...old] },
     {
       limit,
@@ -56,6 +69,7 @@ export const sweepExecutions = Effect.fnUntraced(function* (
   let removed = 0
   for (let start = 0; start < rows.length; start += sweepUnit) {
     const unit = rows.slice(start, start + sweepUnit)
+    const isNotNeeded: Where = { op: "not", condition: hasForks(scopeId) }
     const where: Where = { op: "and", conditions: [...ended, isNotNeeded, oneOf(unit, "id")] }
     const [count] = yield* Effect.catchTag(adapter.write([{ op: "delete", table, where }]), "WriteConflict", Effect.die)
     removed += count ?? 0
@@ -90,6 +104,7 @@ interface Bounds {
 /** The rows to remove, those that ended first before others. */
 const oldest = Effect.fnUntraced(function* (
   adapter: DBAdapter["Service"],
+  scopeId: ScopeId,
   where: Where,
   { count, limit, size }: Bounds
 ): Effect.fn.Return<ReadonlyArray<Row>, DBError> {
@@ -110,7 +125,7 @@ const oldest = Effect.fnUntraced(function* (
       limit: wanted,
       ...(last !== undefined && { after: [last["completed_at"] ?? null, last["id"] ?? null] })
     })
-    const needed = yield* origins(adapter, page)
+    const needed = yield* origins(adapter, scopeId, page)
     for (const row of page) {
       if (found.length >= limit || taken >= size) return found
       seen++
@@ -123,17 +138,21 @@ const oldest = Effect.fnUntraced(function* (
   return found
 })
 
-/** Those of the rows that executions came from. */
-const origins = (adapter: DBAdapter["Service"], rows: ReadonlyArray<Row>) =>
+/** Those of the rows that forks came from. */
+const origins = (adapter: DBAdapter["Service"], scopeId: ScopeId, rows: ReadonlyArray<Row>) =>
   Effect.map(
-    adapter.find({ table, where: oneOf(rows, "id", "parent_execution_id"), select: ["parent_execution_id"] }),
-    (children) => new Set(children.map((child) => child["parent_execution_id"]))
+    adapter.find({
+      table,
+      where: { op: "and", conditions: [oneOf(rows, "id"), hasForks(scopeId)] },
+      select: ["id"]
+    }),
+    (found) => new Set(found.map((row) => row["id"]))
   )
 
-/** Rows whose `column` has one of the values of the others in `of`. */
-const oneOf = (rows: ReadonlyArray<Row>, of: string, column = "id"): Where => ({
+/** Rows whose id is one of the values of the others in `of`. */
+const oneOf = (rows: ReadonlyArray<Row>, of: string): Where => ({
   op: "in",
-  column,
+  column: "id",
   values: rows.map((row) => String(row[of]))
 })
 

@@ -4,7 +4,7 @@
 import { expect } from "@effect/vitest"
 import { Effect } from "effect"
 import type { ExecutionStore } from "../ExecutionStore.ts"
-import { ExecutionId, ExecutionToolCallId } from "../Ids.ts"
+import { ExecutionId, ExecutionToolCallId, ScopeId } from "../Ids.ts"
 import type { StoreTest } from "./executionStoreConformance.ts"
 import { executionId, newCall, newExecution, newInteraction, scope } from "./samples.ts"
 
@@ -68,12 +68,12 @@ export const sweepTests = (test: StoreTest): void => {
       expect(yield* left(store)).toBe("3")
     }))
 
-  test("keeps what others came from until these are gone, and no other in its place", (store) =>
+  test("keeps what forks came from until these are gone, and no other in its place", (store) =>
     Effect.gen(function* () {
       for (const [i, parent] of [null, "e0", null, null].entries()) {
         const id = ExecutionId.make(`e${i}`)
         const parentExecutionId = parent === null ? null : ExecutionId.make(parent)
-        yield* store.create(newExecution({ id, createdAt: i, parentExecutionId }))
+        yield* store.create(newExecution({ id, createdAt: i, parentExecutionId, optionsJson: `{"fork":true}` }))
         yield* store.update(scope, id, { status: "completed", completedAt: i })
       }
       expect(yield* store.sweep(scope, { keepNewest: 3 })).toEqual({ removed: 0 })
@@ -81,6 +81,19 @@ export const sweepTests = (test: StoreTest): void => {
       expect(yield* left(store)).toBe("320")
       expect(yield* store.sweep(scope, { completedBefore: 2, limit: 1 })).toEqual({ removed: 1 })
       expect(yield* left(store)).toBe("32")
+    }))
+
+  test("removes what others only name as their parent, or forks of another scope", (store) =>
+    Effect.gen(function* () {
+      const parentExecutionId = ExecutionId.make("e0")
+      yield* store.create(newExecution({ id: parentExecutionId }))
+      const named = newExecution({ id: ExecutionId.make("e1"), createdAt: 1, parentExecutionId })
+      yield* store.create(named)
+      const scopeId = ScopeId.make("another")
+      yield* store.create({ ...named, id: ExecutionId.make("e2"), scopeId, optionsJson: `{"fork":true}` })
+      yield* store.update(scope, parentExecutionId, { status: "completed", completedAt: 1 })
+      expect(yield* store.sweep(scope, { keepNewest: 0 })).toEqual({ removed: 1 })
+      expect(yield* left(store)).toBe("1")
     }))
 
   test("removes the children too", (store) =>

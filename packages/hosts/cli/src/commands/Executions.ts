@@ -131,7 +131,7 @@ const get = Command.make(
     const { stdout } = yield* Output.Output
     const facts = [
       ["Status", execution.status],
-      ...(execution.parentExecutionId === null ? [] : [["Fork of", execution.parentExecutionId]]),
+      ...(execution.parentExecutionId === null ? [] : [["Parent", execution.parentExecutionId]]),
       ["Trigger", execution.triggerKind ?? "unknown"],
       ...triggerFacts(execution.triggerMetaJson),
       ["Created", time(execution.createdAt)],

@@ -83,7 +83,11 @@ export const prune = Command.make(
     const report = (removed: number, text: string) =>
       input.json ? Output.json(JSON.stringify({ found, removed })) : Output.result(text)
     if (found === 0) return yield* report(0, `Nothing to remove. What is kept: ${kept}.`)
-    if (input.dryRun) return yield* report(0, `${executions(found)} would be removed. Kept would be ${kept}.`)
+    if (input.dryRun)
+      return yield* report(
+        0,
+        `${executions(found)} would be removed (what forks came from stays with them). Kept would be ${kept}.`
+      )
     if (!input.yes) {
       const question = `Remove ${executions(found)} with their tool calls and questions, and keep ${kept}?`
       if (!(yield* confirm(question))) return yield* report(0, "Nothing was removed.")
@@ -93,11 +97,12 @@ export const prune = Command.make(
     const clear = stderr.isTerminal ? stderr.write("\r\u001b[2K") : Effect.void
     const removed = yield* Effect.ensuring(removeBeyond(parts.executor, retention, progress), clear)
     const freed = yield* giveSpaceBack(database)
-    yield* report(removed, `Removed ${executions(removed)}.${freed} What is kept: ${kept}.`)
+    const origins = removed < found ? ` ${executions(found - removed)} stayed: forks that are kept came from them.` : ""
+    yield* report(removed, `Removed ${executions(removed)}.${origins}${freed} What is kept: ${kept}.`)
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
-    "Remove executions from the history of the data folder, with all that belongs to them. Those that have not ended stay. " +
+    "Remove executions from the history of the data folder, with all that belongs to them. Those that have not ended stay, as do those that kept forks came from. " +
       "At a terminal it asks first."
   ),
   Command.withShortDescription("Remove old history"),
