@@ -8,19 +8,21 @@
  * what it returned and logged. Its calls are counted from their own rows while it runs, and on its row once it has ended.
  */
 import { Effect, Layer } from "effect"
-import { DBAdapter, type Where } from "./DBAdapter.ts"
+import { DBAdapter, type DBError, type Row, type Where } from "./DBAdapter.ts"
 import { type ListExecutionsOptions } from "./ExecutionList.ts"
-import { ExecutionStore, type ListToolCallsOptions } from "./ExecutionStore.ts"
+import { type ExecutionNotFound, ExecutionStore, type ListToolCallsOptions } from "./ExecutionStore.ts"
 import type { ExecutionId, ScopeId } from "./Ids.ts"
 import { exportExecutions } from "./internal/executionExport.ts"
 import { importRecords } from "./internal/executionImport.ts"
 import { listExecutions } from "./internal/executionList.ts"
 import {
+  atOnce,
   checkExecution,
   createExecutionRow,
   eq,
-  getExecution,
-  getExecutionParts,
+  findRow,
+  readParts,
+  readWhole,
   updateExecutionRow
 } from "./internal/executionRows.ts"
 import { sweepExecutions } from "./internal/executionSweep.ts"
@@ -36,11 +38,14 @@ type Store = ExecutionStore["Service"]
 export const make = (adapter: DBAdapter["Service"]): Store => {
   const toolCalls = makeToolCalls(adapter)
 
-  const withPending = Effect.fnUntraced(function* <
-    E extends { readonly id: ExecutionId; readonly interactionCount: number }
-  >(scopeId: ScopeId, execution: E) {
-    const pending = yield* pendingInteractions(adapter, scopeId, [execution])
-    return { execution, pendingInteraction: pending.get(execution.id) ?? null }
+  const withPending = Effect.fnUntraced(function* <A>(
+    scopeId: ScopeId,
+    id: ExecutionId,
+    read: (row: Row) => Effect.Effect<A, DBError | ExecutionNotFound>
+  ) {
+    const row = yield* findRow(adapter, scopeId, id)
+    const [found, pending] = yield* Effect.all([read(row), pendingInteractions(adapter, scopeId, [row])], atOnce)
+    return { found, pendingInteraction: pending.get(id) ?? null }
   })
 
   /** The children of an execution in their order; an execution that is not there has none, and is an error. */
@@ -70,10 +75,14 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
       ),
     update: (scopeId, id, changes, epoch) => updateExecutionRow(adapter, scopeId, id, changes, epoch),
     get: (scopeId, id) =>
-      Effect.flatMap(getExecution(adapter, scopeId, id), (execution) => withPending(scopeId, execution)),
+      Effect.map(
+        withPending(scopeId, id, (row) => readWhole(adapter, scopeId, row)),
+        ({ found: execution, pendingInteraction }) => ({ execution, pendingInteraction })
+      ),
     getParts: (scopeId, id, names) =>
-      Effect.flatMap(getExecutionParts(adapter, scopeId, id, names), ({ execution, parts }) =>
-        Effect.map(withPending(scopeId, execution), (found) => ({ ...found, parts }))
+      Effect.map(
+        withPending(scopeId, id, (row) => readParts(adapter, scopeId, row, names)),
+        ({ found, pendingInteraction }) => ({ ...found, pendingInteraction })
       ),
     list: (scopeId, options: ListExecutionsOptions = {}) => listExecutions(adapter, scopeId, options),
     recordInteraction: (input, epoch) => recordInteraction(adapter, input, epoch),

@@ -12,7 +12,7 @@ import { makeFilters } from "./executionFilters.ts"
 import { findExecutions } from "./executionPage.ts"
 import { listMeta } from "./executionListMeta.ts"
 import { pendingInteractions } from "./interactionRows.ts"
-import { summaries } from "./executionRows.ts"
+import { atOnce, summaries } from "./executionRows.ts"
 
 const newestFirst: ExecutionSort = { field: "createdAt", direction: "desc" }
 
@@ -60,8 +60,10 @@ export const listExecutions = Effect.fnUntraced(function* (
   const filters = yield* makeFilters(adapter, scopeId, options)
   const limit = options.limit ?? defaultListLimit
   const { hasMore, rows } = yield* findExecutions(adapter, filters, sort, position, limit)
-  const executions = yield* summaries(adapter, scopeId, rows)
-  const pending = yield* pendingInteractions(adapter, scopeId, executions)
+  const [executions, pending] = yield* Effect.all(
+    [summaries(adapter, scopeId, rows), pendingInteractions(adapter, scopeId, rows)],
+    atOnce
+  )
   const last = executions.at(-1)
   return {
     executions: executions.map((execution) => ({ execution, pendingInteraction: pending.get(execution.id) ?? null })),

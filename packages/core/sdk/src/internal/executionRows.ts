@@ -178,6 +178,9 @@ export const updateExecutionRow = Effect.fnUntraced(function* (
   )
 })
 
+/** Each question to a server takes its way there and back: those that need nothing of each other are asked together. */
+export const atOnce = { concurrency: "unbounded" } as const
+
 /** The counts of calls of executions that have not ended, by execution. */
 const liveCounts = Effect.fnUntraced(function* (
   adapter: Adapter,
@@ -211,19 +214,26 @@ export const summaries = Effect.fnUntraced(function* (
   rows: ReadonlyArray<Row>
 ): Effect.fn.Return<ReadonlyArray<ExecutionSummary>, DBError> {
   if (rows.length === 0) return []
-  const counts = yield* liveCounts(adapter, scopeId, rows)
-  const codes = yield* adapter.find({
-    table: "execution_code",
-    select: ["id", "preview"],
-    where: { op: "in", column: "id", values: [...new Set(rows.map((row) => String(row["code_id"])))] }
-  })
+  const codeIds = [...new Set(rows.map((row) => String(row["code_id"])))]
+  const [counts, codes] = yield* Effect.all(
+    [
+      liveCounts(adapter, scopeId, rows),
+      adapter.find({
+        table: "execution_code",
+        select: ["id", "preview"],
+        where: { op: "in", column: "id", values: codeIds }
+      })
+    ],
+    atOnce
+  )
   const previews = new Map(codes.map((code) => [code["id"], code["preview"] ?? ""]))
   return yield* Effect.forEach(rows, (row) =>
     readSummary({ ...withLiveCount(row, counts), code_preview: previews.get(row["code_id"] ?? null) ?? "" })
   )
 })
 
-const findRow = Effect.fnUntraced(function* (adapter: Adapter, scopeId: ScopeId, id: ExecutionId) {
+/** The row of an execution. */
+export const findRow = Effect.fnUntraced(function* (adapter: Adapter, scopeId: ScopeId, id: ExecutionId) {
   const [row] = yield* adapter.find({ table: "execution", where: byId(scopeId, id), limit: 1 })
   return row ?? (yield* executionNotFound(id))
 })
@@ -236,14 +246,23 @@ export const checkExecution = (
 ): Effect.Effect<void, DBError | ExecutionNotFound> => Effect.asVoid(findRow(adapter, scopeId, id))
 
 /** The whole of an execution. */
-export const getExecution = Effect.fnUntraced(function* (
+export const getExecution = (
   adapter: Adapter,
   scopeId: ScopeId,
   id: ExecutionId
+): Effect.Effect<Execution, DBError | ExecutionNotFound> =>
+  Effect.flatMap(findRow(adapter, scopeId, id), (row) => readWhole(adapter, scopeId, row))
+
+/** The whole of the execution that has this row. */
+export const readWhole = Effect.fnUntraced(function* (
+  adapter: Adapter,
+  scopeId: ScopeId,
+  row: Row
 ): Effect.fn.Return<Execution, DBError | ExecutionNotFound> {
-  const row = yield* findRow(adapter, scopeId, id)
-  const counts = yield* liveCounts(adapter, scopeId, [row])
-  const parts = yield* findParts(adapter, scopeId, row, ["code", "output"])
+  const [counts, parts] = yield* Effect.all(
+    [liveCounts(adapter, scopeId, [row]), findParts(adapter, scopeId, row, ["code", "output"])],
+    atOnce
+  )
   return yield* readExecution({ ...withLiveCount(row, counts), ...parts })
 })
 
@@ -255,43 +274,42 @@ const findParts = Effect.fnUntraced(function* (
   select: ReadonlyArray<string> = ["logs_json", "result_json"]
 ): Effect.fn.Return<Row, DBError | ExecutionNotFound> {
   const id = String(row["id"]) as ExecutionId
-  const parts: Record<string, Value> = {}
-  if (tables.includes("code")) {
-    const where = byId(scopeId, String(row["code_id"]))
-    const [code] = yield* adapter.find({ table: "execution_code", select: ["code"], where, limit: 1 })
-    // Swept since its row was read.
-    if (code === undefined) return yield* executionNotFound(id)
-    Object.assign(parts, code)
-  }
-  if (tables.includes("output")) {
-    const where: Where = { op: "and", conditions: [eq("execution_id", id), eq("scope_id", scopeId)] }
-    const [output] = yield* adapter.find({ table: "execution_output", select, where, limit: 1 })
-    Object.assign(parts, output)
-  }
-  return parts
+  const ofExecution: Where = { op: "and", conditions: [eq("execution_id", id), eq("scope_id", scopeId)] }
+  const findIn = (table: "code" | "output", where: Where, columns: ReadonlyArray<string>) =>
+    tables.includes(table)
+      ? adapter.find({ table: `execution_${table}`, select: columns, where, limit: 1 })
+      : Effect.succeed([])
+  const [[code], [output]] = yield* Effect.all(
+    [findIn("code", byId(scopeId, String(row["code_id"])), ["code"]), findIn("output", ofExecution, select)],
+    atOnce
+  )
+  // Swept since its row was read.
+  if (code === undefined && tables.includes("code")) return yield* executionNotFound(id)
+  return { ...code, ...output }
 })
 
 const partColumns = { code: "code", result: "result_json", logs: "logs_json" } as const
 
-/** An execution with the parts that are asked for. */
-export const getExecutionParts = Effect.fnUntraced(function* (
+/** The execution that has this row, with the parts that are asked for. */
+export const readParts = Effect.fnUntraced(function* (
   adapter: Adapter,
   scopeId: ScopeId,
-  id: ExecutionId,
+  row: Row,
   names: ReadonlyArray<keyof typeof partColumns>
 ): Effect.fn.Return<
   { readonly execution: ExecutionSummary; readonly parts: ExecutionParts },
   DBError | ExecutionNotFound
 > {
-  const row = yield* findRow(adapter, scopeId, id)
-  const [execution] = yield* summaries(adapter, scopeId, [row])
-  if (execution === undefined) return yield* executionNotFound(id)
   const select = names.flatMap((name) => (name === "code" ? [] : [partColumns[name]]))
   const tables = [
     ...(names.includes("code") ? ["code" as const] : []),
     ...(select.length > 0 ? ["output" as const] : [])
   ]
-  const found = yield* findParts(adapter, scopeId, row, tables, select)
+  const [[execution], found] = yield* Effect.all(
+    [summaries(adapter, scopeId, [row]), findParts(adapter, scopeId, row, tables, select)],
+    atOnce
+  )
+  if (execution === undefined) return yield* executionNotFound(String(row["id"]) as ExecutionId)
   const textOf = (column: string) => (typeof found[column] === "string" ? found[column] : null)
   return {
     execution,

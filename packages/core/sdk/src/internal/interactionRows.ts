@@ -136,9 +136,9 @@ export const notPending = Effect.fnUntraced(function* (adapter: Adapter, scopeId
 export const pendingInteractions = Effect.fnUntraced(function* (
   adapter: Adapter,
   scopeId: ScopeId,
-  executions: ReadonlyArray<{ readonly id: string; readonly interactionCount: number }>
+  executions: ReadonlyArray<Row>
 ): Effect.fn.Return<ReadonlyMap<string, ExecutionInteraction>, DBError> {
-  const ids = executions.flatMap((execution) => (execution.interactionCount > 0 ? [execution.id] : []))
+  const ids = executions.flatMap((row) => (Number(row["interaction_count"]) > 0 ? [String(row["id"])] : []))
   if (ids.length === 0) return new Map()
   const rows = yield* adapter.find({
     table,
