@@ -7,6 +7,7 @@
  */
 import type { ExecutionFailure, Limits } from "@executor/kernel"
 import {
+  type Claim,
   type DBError,
   ElicitationRequest,
   type Execution,
@@ -17,8 +18,7 @@ import {
   ExecutionNotFree,
   type InteractionAlreadyResolved,
   InteractionNotFound,
-  isTerminal,
-  type ResolveInteraction
+  isTerminal
 } from "@executor/sdk"
 import { Clock, Effect, Option, Result, Schema } from "effect"
 import { answerProblem } from "./Answers.ts"
@@ -35,6 +35,7 @@ import {
 } from "./ExecutionEngine.ts"
 import * as Fork from "./Fork.ts"
 import { alreadyResolved, resolutionOf } from "./Interactions.ts"
+import { cancelledOnRequest } from "./Lease.ts"
 import type { Lives } from "./Life.ts"
 import type { EngineParts, LiveExecution } from "./LiveExecution.ts"
 import { closings } from "./OpenCalls.ts"
@@ -46,6 +47,16 @@ export const watchMs = 250
 
 /** What taking over and answering can fail with. */
 export type TakeError = DBError | ExecutionNotFound | ExecutionNotResumable | ExecutionNotFree
+
+/** The end of an execution that nobody runs. */
+export interface End {
+  readonly status: "cancelled" | "failed"
+  readonly name: string
+  readonly message: string
+}
+
+/** The end of one that somebody cancelled. */
+export const cancelled: End = { status: "cancelled", name: "Cancelled", message: cancelledOnRequest }
 
 /** Executions that are not here. */
 export interface Elsewhere {
@@ -64,10 +75,7 @@ export interface Elsewhere {
     id: ExecutionId
   ) => Effect.Effect<ExecutionOutcome, DBError | ExecutionNotFound | ExecutionInterrupted>
   /** Writes the end of a free execution without running it: its calls and questions are closed. */
-  readonly end: (
-    id: ExecutionId,
-    end: { readonly status: "cancelled" | "failed"; readonly name: string; readonly message: string }
-  ) => Effect.Effect<void, DBError | ExecutionNotFound | ExecutionNotFree>
+  readonly end: (id: ExecutionId, end: End) => Effect.Effect<void, DBError | ExecutionNotFound | ExecutionNotFree>
 }
 
 /** Makes the way to executions that are not here. */
@@ -76,22 +84,17 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
   const scopeId = executor.scopes[0]
   const store = executor.executions
 
-  const claimNow = (id: ExecutionId, answer?: { id: ExecutionInteraction["id"]; resolution: ResolveInteraction }) =>
+  const claimNow = (id: ExecutionId, more: Pick<Claim, "answer" | "cancels" | "sandboxBuild"> = {}) =>
     Effect.flatMap(Clock.currentTimeMillis, (at) =>
-      store.claim(scopeId, id, { owner, at, leaseUntil: at + leaseMs, answer })
+      store.claim(scopeId, id, { owner, at, leaseUntil: at + leaseMs, ...more })
     )
 
-  const go = Effect.fnUntraced(function* (
-    before: ExecutionJournal,
-    submission: Submission.Submission,
-    epoch: number,
-    anyBuild?: boolean
-  ) {
+  const go = Effect.fnUntraced(function* (before: ExecutionJournal, submission: Submission.Submission, epoch: number) {
     // Read again: it may have been taken and given up between the first reading and the claim.
     const { calls, execution, interactions } =
       before.execution.epoch === epoch ? before : yield* journalOf(before.execution.id)
     const { id, parentExecutionId, seed, startedAt } = execution
-    const fork = Fork.isMarked(before.optionsJson) ? yield* forkOf(before, anyBuild) : undefined
+    const fork = Fork.isMarked(before.optionsJson) ? yield* forkOf(before) : undefined
     return yield* lives.live(
       {
         id,
@@ -110,7 +113,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
   })
 
   /** The journal that a fork takes from. */
-  const forkOf = Effect.fnUntraced(function* (journal: ExecutionJournal, anyBuild: boolean | undefined) {
+  const forkOf = Effect.fnUntraced(function* (journal: ExecutionJournal) {
     const { id: executionId, parentExecutionId } = journal.execution
     const gone = new ExecutionNotResumable({
       executionId,
@@ -119,14 +122,18 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
     })
     if (parentExecutionId === null) return yield* gone
     const parent = yield* Effect.catchTag(journalOf(parentExecutionId), "ExecutionNotFound", () => gone)
-    return yield* Fork.make(parent, { build: codeExecutor.build, anyBuild, journalOf })
+    return yield* Fork.make(parent, { build: codeExecutor.build, anyBuild: true, journalOf })
   })
 
   const journalOf = (id: ExecutionId) => store.readJournal(scopeId, id)
 
   /** Whoever asked for it may go away, but not leave what is taken to nobody. */
-  const take = Effect.fnUntraced(function* (id: ExecutionId): Effect.fn.Return<LiveExecution, TakeError> {
+  const take = Effect.fnUntraced(function* (
+    id: ExecutionId
+  ): Effect.fn.Return<LiveExecution | "ended" | "gone", TakeError> {
+    if (lives.executions.has(id)) return "gone"
     const journal = yield* journalOf(id)
+    if (journal.cancelRequestedAt !== null) return yield* Effect.as(end(id, cancelled), "ended" as const)
     const submission = yield* restore(journal)
     const epoch = yield* claimNow(id).pipe(
       Effect.catchTag(["InteractionNotFound", "InteractionAlreadyResolved"], Effect.die)
@@ -150,7 +157,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
   ): Effect.fn.Return<Submission.Submission, ExecutionNotResumable | DBError> {
     const problem = whyNotResumable(journal, codeExecutor.build, anyBuild)
     if (problem !== undefined) return yield* problem
-    if (Fork.isMarked(journal.optionsJson)) yield* forkOf(journal, anyBuild)
+    if (Fork.isMarked(journal.optionsJson)) yield* forkOf(journal)
     return yield* Effect.mapError(
       Submission.restore(journal.execution, journal.optionsJson, limits),
       ({ message }) =>
@@ -178,8 +185,13 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
       if (error._tag !== "ExecutionNotFree" || attempt === 3) return yield* error
       if (error.reason === "ended") return yield* notPaused((yield* store.get(scopeId, id)).execution)
       // Nobody holds it, so it goes on here, if it can.
+      if (journal.cancelRequestedAt !== null) {
+        yield* end(id, cancelled)
+        return yield* notPaused((yield* store.get(scopeId, id)).execution)
+      }
       const submission = yield* restore(journal, given.anyBuild)
-      const claimed = yield* Effect.result(claimNow(id, written))
+      const sandboxBuild = given.anyBuild === true ? codeExecutor.build : undefined
+      const claimed = yield* Effect.result(claimNow(id, { answer: written, sandboxBuild }))
       if (Result.isFailure(claimed)) {
         if (claimed.failure._tag === "ExecutionNotFree") continue
         return yield* claimed.failure
@@ -191,7 +203,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
         action,
         at
       })
-      return yield* go(yield* journalOf(id), submission, claimed.success, given.anyBuild)
+      return yield* go(yield* journalOf(id), submission, claimed.success)
     }
   })
 
@@ -217,7 +229,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
         const paused = yield* pausedOf(id, execution.toolCallCount)
         if (paused !== undefined) return { status: "paused", execution: paused }
       }
-      const live = (yield* isAbandoned(execution)) ? yield* goOn(id) : "gone"
+      const live = lives.executions.get(id) ?? ((yield* isAbandoned(execution)) ? yield* goOn(id) : "gone")
       if (typeof live !== "string") {
         const outcome = yield* Effect.result(lives.toEndOrPause(live))
         if (Result.isSuccess(outcome)) return outcome.success
@@ -241,7 +253,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
 
   const end: Elsewhere["end"] = Effect.fnUntraced(
     function* (id, { message, name, status }) {
-      const epoch = yield* claimNow(id).pipe(
+      const epoch = yield* claimNow(id, { cancels: status === "cancelled" }).pipe(
         Effect.catchTag(["InteractionNotFound", "InteractionAlreadyResolved"], Effect.die)
       )
       const { calls, execution, interactions } = yield* journalOf(id)
@@ -290,8 +302,8 @@ const endRows = Effect.fnUntraced(function* (
   }
   for (const { id, status } of interactions) {
     if (status !== "pending") continue
-    const cancelled = { status: "cancelled", responseJson: null, resolvedBy: null } as const
-    yield* store.resolveInteraction(scopeId, id, cancelled, epoch).pipe(
+    const unanswered = { status: "cancelled", responseJson: null, resolvedBy: null } as const
+    yield* store.resolveInteraction(scopeId, id, unanswered, epoch).pipe(
       Effect.catchTag("InteractionAlreadyResolved", () => Effect.void),
       Effect.catchTag("InteractionNotFound", Effect.die)
     )

@@ -6,7 +6,7 @@
  */
 import { type CodeExecutor, Limits } from "@executor/kernel"
 import type { DBError, ExecutionId, ExecutionJournal, ExecutionNotFound, Executor } from "@executor/sdk"
-import { Clock, Effect, FiberSet, Option, Result, type Scope, Semaphore } from "effect"
+import { Cause, Clock, Effect, FiberSet, Option, Result, type Scope, Semaphore } from "effect"
 import { uuidV7Unsafe } from "effect/crypto/SecureRandom"
 import { shapeProblem } from "./Answers.ts"
 import * as BoundedWrites from "./BoundedWrites.ts"
@@ -159,7 +159,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     })
 
   const cancelHere = Effect.fnUntraced(function* (execution: LiveExecution) {
-    execution.stop({ _tag: "Cancelled", message: "It was cancelled on request." })
+    execution.stop({ _tag: "Cancelled", message: Lease.cancelledOnRequest })
     const ended = yield* Effect.result(lives.toEnd(execution))
     if (Result.isSuccess(ended)) return ended.success.status
     return yield* Recovery.cancelElsewhere(parts, elsewhere, execution.id, Elsewhere.watchMs)
@@ -196,8 +196,13 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
         Effect.gen(function* () {
           const live = yield* here(executionId)
           if (live === undefined) return yield* elsewhere.answer(executionId, answer)
-          yield* live.interactions.answer(answer)
-          return live
+          const answered = yield* Effect.exit(live.interactions.answer(answer))
+          if (answered._tag === "Success") return live
+          // The answer was refused here, as another process has the execution.
+          if (Cause.hasInterruptsOnly(answered.cause) && live.left() !== undefined) {
+            return yield* elsewhere.answer(executionId, answer)
+          }
+          return yield* answered
         })
       ).pipe(Effect.catchTag("ExecutionNotFree", ({ message }) => isStillRun(executionId, message)))
       // A caller that goes away has answered, or has not; it does not leave half an answer.

@@ -10,8 +10,8 @@
  * corrected, or waited until what failed works again. The recorded calls beside it did not depend on how it ended, so
  * they are still taken, and it is made when all of them have been told.
  *
- * Where the old execution was itself a fork and ended before it came to all that its origin had, the journal of that one goes on
- * behind its own: it was to take those calls.
+ * Where the old execution was itself a fork, it was to take the calls of its origin up to where it took another way, and in turn the
+ * calls of the origin's origin. Those that it did not come to, or was stopped at, are taken from there.
  *
  * What is taken is written to the journal of the new execution, which so has a whole one of its own. A crash before that loses
  * nothing: whoever goes on reads the old journal again, and comes to the same decision for each call.
@@ -62,15 +62,15 @@ interface Entry {
 }
 
 /** So many journals are read: forks of forks of forks. */
-const maxGenerations = 10
+const maxGenerations = 100
 
 /** What a journal is opened with. */
 export interface ForkOptions {
   /** The build of the sandbox that runs the new code. */
   readonly build: string
-  /** Takes journals that other builds made. */
+  /** Takes a journal that another build made. */
   readonly anyBuild?: boolean | undefined
-  /** Reads the journals that the old one continues. */
+  /** Reads the journals that the old one comes from. */
   readonly journalOf: (id: ExecutionId) => Effect.Effect<ExecutionJournal, DBError | ExecutionNotFound>
 }
 
@@ -144,24 +144,24 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
-/** The journal, and those of its origins that it is the beginning of: the newest first. */
+/** The journal, and those that it comes from: the newest first. */
 const generationsOf = Effect.fnUntraced(function* (
   journal: ExecutionJournal,
-  { anyBuild, build, journalOf }: ForkOptions
+  { build, journalOf }: ForkOptions
 ): Effect.fn.Return<ReadonlyArray<ExecutionJournal>, ExecutionNotResumable | DBError> {
   const generations = [journal]
   for (let read = journal; ;) {
     const { parentExecutionId } = read.execution
     if (!isMarked(read.optionsJson) || parentExecutionId === null) return generations
+    if (generations.length === maxGenerations) {
+      return yield* unreadable(journal, `has more than ${maxGenerations} origins, one of the other`)
+    }
     // Without it, calls that it recorded would be made again.
     const gone = unreadable(journal, `is a fork of ${parentExecutionId}, whose journal is there no more`)
     const origin = yield* Effect.catchTag(journalOf(parentExecutionId), "ExecutionNotFound", () => gone)
-    const unfit = whyNotResumable(origin, build, anyBuild)
+    // Whoever made the fork took the build of its origin.
+    const unfit = whyNotResumable(origin, build, true)
     if (unfit !== undefined) return yield* unfit
-    if (!beginsWith(origin, read)) return generations
-    if (generations.length === maxGenerations) {
-      return yield* unreadable(journal, "has more than ten origins, one of the other")
-    }
     generations.push(origin)
     read = origin
   }
@@ -178,32 +178,36 @@ const unreadable = ({ execution: { id } }: ExecutionJournal, why: string) =>
 const entriesOf = (journal: ExecutionJournal, origin: ReadonlyMap<number, Entry>): ReadonlyMap<number, Entry> => {
   const { calls } = journal
   const endedWith = failureThatEnded(journal)
+  const divergedAt = divergenceFrom(origin, journal)
   const entries = new Map<number, Entry>()
-  for (const [seq, entry] of origin) entries.set(seq, { ...entry, place: entry.place + 2 * calls.length })
+  for (const [seq, entry] of origin) {
+    if (seq < divergedAt) entries.set(seq, { ...entry, place: entry.place + 2 * calls.length })
+  }
   for (const journaled of calls) {
     const { seq, settleSeq, status } = journaled.call
-    const wasStopped = settleSeq === null && status !== "completed"
-    // A fork that was stopped while it took a call never made it.
-    if (wasStopped && entries.get(seq)?.outcome !== undefined) continue
-    const isMadeAnew =
-      status === "failed" && (journaled === endedWith || settleSeq === null || !wentOnAfter(journal, journaled))
+    const inherited = entries.get(seq)
+    // A call that was taken was not made here, whatever became of the taking.
+    const wasTaken = inherited?.outcome !== undefined
+    const isLastWord = () => settleSeq === null || !wentOnAfter(journal, journaled)
+    const isMadeAnew = status === "failed" && (journaled === endedWith || (!wasTaken && isLastWord()))
     entries.set(seq, {
       journaled,
       // What the old code was not told comes after all that it was told.
-      place: settleSeq ?? calls.length + seq,
-      outcome: isMadeAnew ? undefined : outcomeOf(journaled)
+      place: settleSeq ?? inherited?.place ?? calls.length + seq,
+      outcome: isMadeAnew ? undefined : (inherited?.outcome ?? outcomeOf(journaled))
     })
   }
   return entries
 }
 
-/** Whether all calls of one journal are in the other as well. */
-const beginsWith = (origin: ExecutionJournal, { calls }: ExecutionJournal): boolean => {
-  const bySeq = new Map(origin.calls.map((journaled) => [journaled.call.seq, journaled]))
-  return calls.every(({ call: { argsJson, seq, toolPath } }) => {
-    const same = bySeq.get(seq)
-    return same !== undefined && divergenceOf(same, { path: toolPath, argsJson: argsJson ?? undefined }) === undefined
-  })
+/** The first call of a fork that its origin has not. */
+const divergenceFrom = (origin: ReadonlyMap<number, Entry>, { calls }: ExecutionJournal): number => {
+  const isOther = ({ call: { argsJson, seq, toolPath } }: JournaledCall) => {
+    const entry = origin.get(seq)
+    const made = { path: toolPath, argsJson: argsJson ?? undefined }
+    return entry === undefined || divergenceOf(entry.journaled, made) !== undefined
+  }
+  return calls.find(isOther)?.call.seq ?? Infinity
 }
 
 /** What a call is rejected with whose result could not be kept: it had its effect. */

@@ -23,6 +23,9 @@ export const lookMs = 1_000
 /** How long a look may take: a store that hangs is asked again. */
 export const lookTimeoutMs = 5_000
 
+/** Why an execution ended that somebody cancelled. */
+export const cancelledOnRequest = "It was cancelled on request."
+
 /** Looks after executions. */
 export interface Leases {
   /** Looks after an execution that has just begun here, until it is no longer in `executions`. */
@@ -47,18 +50,20 @@ export const make = Effect.fnUntraced(function* (options: {
     const old = Array.from(executions.values()).filter(({ startedHereAt }) => now - startedHereAt >= lookMs)
     const ids = old.map(({ id }) => id)
     if (ids.length === 0) return
-    if (now >= renewAt) {
+    const renews = now >= renewAt
+    if (renews) {
       renewAt = now + leaseMs * renewAfter
       yield* store.renewLeases(scopeId, owner, ids, now + leaseMs)
-      for (const execution of old) execution.prolonged(now + leaseMs)
     }
     for (const { cancelRequestedAt, epoch, id } of yield* store.heldExecutions(scopeId, ids)) {
       const execution = executions.get(id)
       if (execution === undefined) continue
-      if (epoch !== execution.epoch) execution.leave("lease_lost")
-      else if (cancelRequestedAt !== null) {
-        execution.stop({ _tag: "Cancelled", message: "It was cancelled on request." })
+      if (epoch !== execution.epoch) {
+        execution.leave("lease_lost")
+        continue
       }
+      if (renews) execution.prolonged(now + leaseMs)
+      if (cancelRequestedAt !== null) execution.stop({ _tag: "Cancelled", message: cancelledOnRequest })
     }
     yield* Effect.forEach(
       old.filter(({ interactions }) => interactions.pending().length > 0),

@@ -143,7 +143,7 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
       completedAt
     })
     yield* recorder.end(row)
-    executions.delete(executionId)
+    forget(execution)
     if (execution.left() !== undefined) return
     events.publish({ _tag: "ExecutionFinished", executionId, status: finished.status, at: completedAt })
     execution.end(finished)
@@ -164,8 +164,13 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
       const runsOn = !goesOn || (yield* bounded(store.update(scopeId, id, { status: "running" }, epoch)))
       if (runsOn) yield* bounded(store.release(scopeId, id, epoch))
     }
-    executions.delete(id)
+    forget(execution)
   })
+
+  /** Unless this engine has taken it anew since. */
+  const forget = (execution: LiveExecution) => {
+    if (executions.get(execution.id) === execution) executions.delete(execution.id)
+  }
 
   /** Waits for the store, but not for ever; whether it is known to be done. */
   const bounded = (write: Effect.Effect<unknown, unknown>) =>

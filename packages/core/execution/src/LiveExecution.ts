@@ -267,7 +267,8 @@ export const make = (
   })
   const leave = (why: Departure) => {
     if (departure !== undefined || ending !== undefined) return
-    if (concluding && why !== "lease_lost") return
+    // One that is stopped is not to go on elsewhere.
+    if ((concluding && why !== "lease_lost") || (reason !== undefined && why === "handed_over")) return
     departure = why
     interactions.detach()
     progress.close()

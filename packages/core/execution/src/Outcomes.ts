@@ -2,8 +2,8 @@
  * From what a call ended with to what is written and what the code is told: JSON text for a value, a rejection for an error.
  *
  * The same text goes to the journal and to the sandbox, so that a replay meets the same bytes. An expected error keeps its name,
- * its message and what helps to correct the call. A defect is a bug of the host: it is logged with its cause under the id of the
- * call, and the code is told that id and nothing else.
+ * its message and what helps to correct the call. A defect is a bug of the host, and a database that fails is its trouble: both are logged
+ * with their cause under the id of the call, and the code is told that id and nothing else.
  */
 import {
   encodeJson,
@@ -12,7 +12,7 @@ import {
   type ToolRejection,
   type UnserializableValue
 } from "@executor/kernel"
-import type { InvokeError, ListOptionsInvalid } from "@executor/sdk"
+import type { DBError, InvokeError, ListOptionsInvalid } from "@executor/sdk"
 import { Cause, Effect } from "effect"
 import type { Call } from "./Journal.ts"
 
@@ -46,10 +46,11 @@ export const outcomeOf = Effect.fnUntraced(function* (
   if (exit._tag === "Success") return { _tag: "Success", json: exit.value }
   if (Cause.hasInterruptsOnly(exit.cause)) return yield* Effect.interrupt
   const expected = Cause.findErrorOption(exit.cause)
-  if (expected._tag === "Some") return yield* failure(rejectionOf(expected.value))
-  yield* Effect.logError(`Tool call ${call.id} (${call.path}) died`, exit.cause)
+  if (expected._tag === "Some" && expected.value._tag !== "DBError") return yield* failure(rejectionOf(expected.value))
+  yield* Effect.logError(`Tool call ${call.id} (${call.path}) failed inside its host`, exit.cause)
+  const name = expected._tag === "None" ? "InternalError" : expected.value._tag
   const message = `The tool ${call.path} failed inside its host, for a reason that is not the program's. The host's log has the cause under "${call.id}".`
-  return bare({ name: "InternalError", message })
+  return bare({ name, message })
 })
 
 /** A rejection as an outcome. Data that is no JSON, or too much of it, is left out, and the message says so. */
@@ -73,7 +74,7 @@ const failure = Effect.fnUntraced(function* (rejection: ToolRejection): Effect.f
 
 const bare = (error: ToolRejection): Outcome => ({ _tag: "Failure", error, errorText: JSON.stringify(error) })
 
-const rejectionOf = (error: CallError | LimitExceeded | UnserializableValue): ToolRejection => {
+const rejectionOf = (error: Exclude<CallError, DBError> | LimitExceeded | UnserializableValue): ToolRejection => {
   const { _tag: name, message } = error
   switch (error._tag) {
     case "ToolNotFound":
@@ -88,7 +89,6 @@ const rejectionOf = (error: CallError | LimitExceeded | UnserializableValue): To
       return { name, message, data: { namespace: error.namespace } }
     case "ListOptionsInvalid":
       return { name, message, data: { option: error.option } }
-    case "DBError":
     case "LimitExceeded":
     case "UnserializableValue":
       return { name, message }

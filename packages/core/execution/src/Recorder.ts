@@ -214,7 +214,11 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
       const update = Effect.suspend(() =>
         store.update(scopeId, executionId, complete ? changes : { ...changes, journalComplete: false }, epoch)
       )
-      return created ? update : Effect.andThen(Effect.exit(store.create(execution)), update)
+      const written = created ? update : Effect.andThen(Effect.exit(store.create(execution)), update)
+      return Effect.catchTag(written, "PayloadTooLarge", (cause) => {
+        drop("its result or its log", Cause.fail(cause))
+        return store.update(scopeId, executionId, { ...changes, ...nothingKept, journalComplete: false }, epoch)
+      })
     })
 
   const tryEnd = (changes: UpdateExecution, onEnd: (result: WriteResult) => void) =>
@@ -290,6 +294,9 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
       })
   }
 }
+
+/** What a row has for a result and a log that are too large for it: that it ended must be written all the same. */
+const nothingKept = { resultJson: null, logsJson: null }
 
 interface WriteOptions {
   /** Whether what is written tells, after a crash, that something may have happened. */

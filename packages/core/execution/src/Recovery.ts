@@ -11,7 +11,7 @@
  */
 import type { DBError, ExecutionId, ExecutionNotFound, ExecutionStatus } from "@executor/sdk"
 import { Clock, Effect } from "effect"
-import type { Elsewhere } from "./Elsewhere.ts"
+import { cancelled, type Elsewhere, type End } from "./Elsewhere.ts"
 import { ExecutionNotCancellable, type RecoveryReport } from "./ExecutionEngine.ts"
 import type { EngineParts, LiveExecution } from "./LiveExecution.ts"
 
@@ -26,6 +26,14 @@ const batch = 200
 
 /** How much longer than a lease a cancellation waits for the process that holds the execution. */
 export const cancelGraceMs = 10_000
+
+/** The end of one that is not continued. */
+const lost: End = {
+  status: "failed",
+  name: "ProcessLost",
+  message:
+    "The process that ran it ended without its end being recorded, and executions are not continued here. Look at what it did before you run the code again."
+}
 
 /** How recovery goes about it. */
 export interface RecoveryOptions {
@@ -48,17 +56,14 @@ export const make = (
   const store = executor.executions
   let quietUntil = 0
 
-  const endAs = (id: ExecutionId, status: "cancelled" | "failed", name: string, message: string) =>
-    elsewhere.end(id, { status, name, message }).pipe(
+  const endAs = (id: ExecutionId, end: End) =>
+    elsewhere.end(id, end).pipe(
       Effect.as("ended" as const),
       Effect.catchTag(["ExecutionNotFree", "ExecutionNotFound"], () => Effect.succeed("gone" as const))
     )
 
-  const lost =
-    "The process that ran it ended without its end being recorded, and executions are not continued here. Look at what it did before you run the code again."
-
   const recoverOne = Effect.fnUntraced(function* (id: ExecutionId) {
-    if (options.recovery === "end") return yield* endAs(id, "failed", "ProcessLost", lost)
+    if (options.recovery === "end") return yield* endAs(id, lost)
     const execution = yield* elsewhere.goOn(id)
     if (typeof execution === "string") return execution
     yield* Effect.ignore(Effect.timeoutOption(options.toEndOrPause(execution), headStartMs))
@@ -86,6 +91,7 @@ export const make = (
     const { pauseExpiryMs } = options
     if (pauseExpiryMs === undefined) return 0
     const message = `Nobody answered its question within ${pauseExpiryMs} ms, for as long as questions wait here.`
+    const expiry: End = { status: "cancelled", name: "PauseExpired", message }
     let expired = 0
     for (const execution of options.here()) {
       const [oldest] = execution.interactions.pending()
@@ -105,7 +111,7 @@ export const make = (
     for (;;) {
       const askedBefore = (yield* Clock.currentTimeMillis) - pauseExpiryMs
       const ids = yield* store.listExpired(scopeId, { askedBefore, limit: batch })
-      const ends = yield* Effect.forEach(ids, (id) => endAs(id, "cancelled", "PauseExpired", message))
+      const ends = yield* Effect.forEach(ids, (id) => endAs(id, expiry))
       const now = ends.filter((end) => end === "ended").length
       expired += now
       if (now === 0) return expired
@@ -139,13 +145,12 @@ export const cancelElsewhere = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ExecutionStatus, DBError | ExecutionNotFound | ExecutionNotCancellable> {
   const scopeId = executor.scopes[0]
   const store = executor.executions
-  const end = { status: "cancelled", name: "Cancelled", message: "It was cancelled on request." } as const
   const startedAt = yield* Clock.currentTimeMillis
   const waitMs = leaseMs + cancelGraceMs
   let requested = false
   for (;;) {
     const now = yield* Clock.currentTimeMillis
-    const result = yield* elsewhere.end(id, end).pipe(
+    const result = yield* elsewhere.end(id, cancelled).pipe(
       Effect.as("free" as const),
       Effect.catchTag("ExecutionNotFree", ({ reason }) => Effect.succeed(reason))
     )

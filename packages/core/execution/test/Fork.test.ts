@@ -221,6 +221,38 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("a fork", (it) => 
     })
   )
 
+  it.effect("of forks takes what the first of them did, however far each of them came", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const { engine } = yield* engineOf(tools)
+      const upTo = (n: number, then: string) => `for (let n = 1; n <= ${n}; n++) await tools.t.write({ n }); ${then}`
+      let { executionId } = yield* engine.execute(upTo(4, "await tools.t.write({ n: 13 })"))
+      assert.deepStrictEqual(done.splice(0), [1, 2, 3, 4, 13])
+      for (const n of [1, 2, 1, 3]) {
+        const { outcome } = yield* engine.fork(executionId, upTo(n, "nothing()"))
+        if (outcome.status === "paused") return assert.fail("it asks nothing")
+        ;({ executionId } = outcome)
+      }
+      const { outcome, report } = yield* engine.fork(executionId, upTo(4, "return 'done'"))
+      assert.deepInclude(outcome, { resultJson: `"done"` })
+      assert.deepStrictEqual([report.reused, report.recorded, done], [4, 5, []])
+    })
+  )
+
+  it.effect("of a fork takes a failure that the first code handled, where the second did not come further", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const { engine } = yield* engineOf(tools)
+      const code = (then: string) => `await tools.t.write({ n: 13 }).catch(() => undefined); ${then}`
+      const { executionId } = yield* engine.execute(code("await tools.t.write({ n: 1 }); throw new Error('no')"))
+      assert.deepStrictEqual(done.splice(0), [13, 1])
+      const { outcome } = yield* engine.fork(executionId, code("nothing()"))
+      if (outcome.status === "paused") return assert.fail("it asks nothing")
+      const { report } = yield* engine.fork(outcome.executionId, code("return await tools.t.write({ n: 1 })"))
+      assert.deepStrictEqual([report.reused, done], [2, []])
+    })
+  )
+
   it.effect("takes a failure that was handled, whatever words the script ended with", () =>
     Effect.gen(function* () {
       const { done, tools } = makeTools()
@@ -470,6 +502,47 @@ layer(QuickJsExecutor.layer())("a fork while no time passes", (it) => {
       )
       const { report } = yield* b.engine.fork(id, "await tools.t.write({ n: 1 })")
       assert.deepStrictEqual([report.reused, done], [1, []])
+    }).pipe(quietly)
+  )
+
+  it.effect("that took another way and was lost before it had noted what it takes is taken with it", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const memory = MemoryAdapter.make()
+      const first = yield* engineOf(tools, { adapter: memory })
+      const all = (...numbers: ReadonlyArray<number>) =>
+        `return await Promise.all([${numbers.join()}].map((n) => tools.t.write({ n })))`
+      const { executionId } = yield* first.engine.execute(all(1, 2, 13))
+      done.length = 0
+      const hangsNoMore = Deferred.makeUnsafe<void>()
+      const notesFirst = (operation: WriteOperation) =>
+        operation.op === "insert" && JSON.stringify(operation).includes(`{\\"n\\":1}`)
+      const adapter = DBAdapter.of({
+        ...memory,
+        write: (operations) =>
+          operations.some(notesFirst)
+            ? Effect.andThen(Deferred.await(hangsNoMore), memory.write(operations))
+            : memory.write(operations)
+      })
+      const a = yield* engineOf(tools, { adapter, ...gone })
+      yield* Effect.forkChild(a.engine.fork(executionId, all(1, 2, 5)))
+      const calls = Effect.flatMap(a.history.rows, ([row]) =>
+        row === undefined ? Effect.succeed([]) : a.history.calls(row.id)
+      )
+      const isNoted = Effect.map(calls, (calls) => calls.some(({ seq, status }) => seq === 2 && status === "completed"))
+      while (!(yield* isNoted)) yield* nextTurn
+      assert.deepStrictEqual(
+        (yield* calls).map(({ seq }) => seq),
+        [2]
+      )
+
+      const b = yield* engineOf(tools, { adapter: memory })
+      yield* b.engine.recover
+      const lost = yield* newest(b, "failed")
+      const { outcome, report } = yield* b.engine.fork(lost.id, all(1, 2, 5))
+      assert.deepInclude(outcome, { resultJson: `[{"wrote":1},{"wrote":2},{"wrote":5}]` })
+      assert.deepStrictEqual([report.reused, done], [3, [5]])
+      yield* Deferred.succeed(hangsNoMore, undefined)
     }).pipe(quietly)
   )
 

@@ -2,12 +2,12 @@
  * History that cannot be written never changes a result, and delays it by no more than a bounded time.
  */
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
-import { DBAdapter, DBError, MemoryAdapter, tool } from "@executor/sdk"
+import { DBAdapter, DBError, maxPayloadBytes, MemoryAdapter, tool } from "@executor/sdk"
 import { assert, describe, layer } from "@effect/vitest"
 import { Clock, Deferred, Effect, Exit, Fiber, Logger, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { type Fault, faultyAdapter } from "./support/faults.ts"
-import { engineOf } from "./support/harness.ts"
+import { engineOf, quietly } from "./support/harness.ts"
 
 const double = tool({
   name: "double",
@@ -55,6 +55,38 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
       })
     )
   }
+
+  it.effect("takes no result as large as the limits allow has an end nevertheless, and the caller has the result", () =>
+    Effect.gen(function* () {
+      const { engine, history } = yield* engineOf([])
+      const bytes = maxPayloadBytes + 1
+      const finished = yield* engine.execute(`return "x".repeat(${bytes})`, { limits: { resultBytes: 2 * bytes } })
+      assert.deepStrictEqual([finished.status, finished.resultJson?.length], ["completed", bytes + 2])
+      const row = yield* history.row(finished.executionId)
+      assert.deepStrictEqual([row.status, row.resultJson, row.journalComplete], ["completed", null, false])
+      assert.strictEqual(yield* engine.droppedWrites, 1)
+    }).pipe(quietly)
+  )
+
+  it.effect("fails says nothing of itself to the code", () =>
+    Effect.gen(function* () {
+      const memory = MemoryAdapter.make()
+      const adapter = DBAdapter.of({
+        ...memory,
+        find: (query) =>
+          query.table === "source"
+            ? Effect.fail(new DBError({ message: "connect ECONNREFUSED 10.0.3.7:5432", reason: "unavailable" }))
+            : memory.find(query)
+      })
+      const { engine, history } = yield* engineOf([double], { adapter })
+      const finished = yield* engine.execute(
+        "return await tools.executor.sources.list().catch((error) => error.message)"
+      )
+      const [call] = yield* history.calls(finished.executionId)
+      assert.include(String(finished.result), `The host's log has the cause under "${call?.id}"`)
+      assert.notInclude(JSON.stringify([finished.result, call]), "10.0.3.7")
+    }).pipe(quietly)
+  )
 
   it.effect("hangs delays a result by a bounded time, however many calls there are", () =>
     Effect.gen(function* () {

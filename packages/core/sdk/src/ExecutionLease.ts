@@ -31,6 +31,10 @@ export interface Claim {
   readonly leaseUntil: number
   /** Written with it, or nothing is: the question must still wait. */
   readonly answer?: { readonly id: ExecutionInteractionId; readonly resolution: ResolveInteraction } | undefined
+  /** It is taken to be cancelled: so is it by whoever takes it next, should this process be lost before. */
+  readonly cancels?: boolean | undefined
+  /** The sandbox that it goes on in, where it is another one than it was begun in. */
+  readonly sandboxBuild?: string | undefined
 }
 
 /** What the holder of an execution must know of it from time to time. */
@@ -51,10 +55,12 @@ export interface JournaledCall {
 /** All that it takes to run an execution again from its beginning. */
 export interface ExecutionJournal {
   readonly execution: Execution
-  /** The sandbox that it ran in; null where that was not recorded. */
+  /** The sandbox that it ran in last; null where that was not recorded. */
   readonly sandboxBuild: string | null
   /** What it was submitted with, beside code and trigger: JSON that only the engine reads. */
   readonly optionsJson: string | null
+  /** When somebody asked to cancel it. */
+  readonly cancelRequestedAt: number | null
   /** In order of `seq`. */
   readonly calls: ReadonlyArray<JournaledCall>
   /** In order of asking. */

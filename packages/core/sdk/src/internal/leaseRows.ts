@@ -85,7 +85,9 @@ export const claimExecution = Effect.fnUntraced(function* (
     lease_until: claim.leaseUntil,
     status: "running",
     updated_at: claim.at,
-    epoch: before + 1
+    epoch: before + 1,
+    ...(claim.cancels === true && { cancel_requested_at: claim.at }),
+    ...(claim.sandboxBuild !== undefined && { sandbox_build: claim.sandboxBuild })
   }
   const where: Where = { op: "and", conditions: [byId(scopeId, id), ...fence(before), hasNotEnded, isFree(claim.at)] }
   yield* Effect.catchTag(
@@ -152,15 +154,17 @@ export const heldExecutions = (
       where: inScope(scopeId, { op: "in", column: "id", values: ids })
     }),
     (rows) =>
-      rows.map((row) => {
-        const cancelRequestedAt = row["cancel_requested_at"]
-        return {
-          id: String(row["id"]) as ExecutionId,
-          epoch: Number(row["epoch"]),
-          cancelRequestedAt: typeof cancelRequestedAt === "number" ? cancelRequestedAt : null
-        }
-      })
+      rows.map((row) => ({
+        id: String(row["id"]) as ExecutionId,
+        epoch: Number(row["epoch"]),
+        cancelRequestedAt: numberOf(row, "cancel_requested_at")
+      }))
   )
+
+const numberOf = (row: Row | undefined, column: string): number | null => {
+  const value = row?.[column]
+  return typeof value === "number" ? value : null
+}
 
 /** Gives an execution up. */
 export const releaseExecution = (
@@ -306,7 +310,7 @@ export const readJournal = Effect.fnUntraced(function* (
   id: ExecutionId
 ): Effect.fn.Return<ExecutionJournal, DBError | ExecutionNotFound> {
   const found = yield* getExecution(adapter, scopeId, id)
-  const select = ["sandbox_build", "options_json"]
+  const select = ["sandbox_build", "options_json", "cancel_requested_at"]
   const [row] = yield* adapter.find({ table: execution, select, where: byId(scopeId, id), limit: 1 })
   const ofExecution = inScope(scopeId, eq("execution_id", id))
   const calls = yield* adapter.find({
@@ -330,10 +334,11 @@ export const readJournal = Effect.fnUntraced(function* (
     execution: found,
     sandboxBuild: textOf("sandbox_build"),
     optionsJson: textOf("options_json"),
+    cancelRequestedAt: numberOf(row, "cancel_requested_at"),
     calls: yield* Effect.forEach(calls, (call) =>
       Effect.map(readToolCall(call), (record) => ({
         call: record,
-        answersSeen: typeof call["answers_seen"] === "number" ? call["answers_seen"] : null
+        answersSeen: numberOf(call, "answers_seen")
       }))
     ),
     interactions: yield* Effect.forEach(interactions, readInteraction)
