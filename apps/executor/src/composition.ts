@@ -161,9 +161,12 @@ export const composition: Composition["Service"] = {
   mcp: Effect.fn("composition.mcp")(
     function* (options) {
       const { McpHost } = yield* load(() => import("@executor/host-mcp"))
-      const { engine, executor, keepsHistory } = yield* openParts({ ...options, reads: "worker" })
+      const durability = { recovery: "resume" } as const
+      const { engine, executor, keepsHistory } = yield* openParts({ ...options, durability, reads: "worker" })
       if (!keepsHistory) yield* Effect.forkScoped(keepWithin(executor, memoryRetention))
-      yield* McpHost.serveStdio({ engine: yield* engine, version })
+      const running = yield* engine
+      yield* Effect.forkScoped(recoverForever(running))
+      yield* McpHost.serveStdio({ engine: running, version })
     },
     Effect.mapError(toFailed),
     Effect.scoped

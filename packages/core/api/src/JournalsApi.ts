@@ -46,12 +46,17 @@ export const ForkReportRecord = Schema.Struct({
 })
 export type ForkReportRecord = typeof ForkReportRecord.Type
 
+const anyBuild = Schema.optionalKey(
+  Schema.Boolean.annotate({ description: "Tries even though another build of the sandbox wrote the journal." })
+)
+
 /** The body of `POST /executions/:id/fork`. */
 export const ForkPayload = Schema.Struct({
   ...CreateExecutionPayload.fields,
   dryRun: Schema.optionalKey(
     Schema.Boolean.annotate({ description: "Only tells what would be reused: nothing is called, nothing recorded." })
-  )
+  ),
+  anyBuild
 }).annotate({ identifier: "ForkExecution" })
 export type ForkPayload = typeof ForkPayload.Type
 
@@ -76,9 +81,7 @@ const EndRecord = Schema.Struct({
 
 /** The body of `POST /executions/:id/replay`. */
 export const ReplayPayload = Schema.Struct({
-  anyBuild: Schema.optionalKey(
-    Schema.Boolean.annotate({ description: "Tries even though another build of the sandbox wrote the journal." })
-  )
+  anyBuild
 }).annotate({ identifier: "ReplayExecution" })
 export type ReplayPayload = typeof ReplayPayload.Type
 

@@ -99,10 +99,9 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   const lives = Life.make(parts, executions, leases)
   const elsewhere = Elsewhere.make(parts, lives, limits)
   const oneAtATime = makeLocks()
-  const forkOptions: Fork.ForkOptions = {
-    build: codeExecutor.build,
-    journalOf: (id) => store.readJournal(scopeId, id)
-  }
+  const journalOf = (id: ExecutionId) => store.readJournal(scopeId, id)
+  const openFork = (journal: ExecutionJournal, anyBuild: boolean | undefined) =>
+    Fork.make(journal, { build: codeExecutor.build, anyBuild, journalOf })
 
   yield* Effect.addFinalizer(() => lives.close)
 
@@ -227,9 +226,9 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       isClosed: lives.isClosed,
       toEndOrPause: lives.toEndOrPause
     }),
-    fork: Effect.fn("ExecutionEngine.fork")(function* (executionId, code, options = {}) {
-      const journal = yield* store.readJournal(scopeId, executionId)
-      const fork = yield* Fork.make(journal, forkOptions)
+    fork: Effect.fn("ExecutionEngine.fork")(function* (executionId, code, { anyBuild, ...options } = {}) {
+      const journal = yield* journalOf(executionId)
+      const fork = yield* openFork(journal, anyBuild)
       const started = yield* start(code, options, undefined, { journal, fork })
       if (started._tag === "New") {
         const outcome = yield* lives.toEndOrPause(started.execution)
@@ -242,13 +241,13 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       return { outcome, report: fork.report() }
     }),
     previewFork: Effect.fn("ExecutionEngine.previewFork")(function* (executionId, code, options = {}) {
-      const journal = yield* store.readJournal(scopeId, executionId)
-      const fork = yield* Fork.make(journal, forkOptions)
+      const journal = yield* journalOf(executionId)
+      const fork = yield* openFork(journal, options.anyBuild)
       const submission = yield* Submission.parse(code, options, limits)
       return yield* Rerun.previewFork(codeExecutor, journal.execution, submission, fork)
     }),
     replay: Effect.fn("ExecutionEngine.replay")(function* (executionId, options = {}) {
-      const journal = yield* store.readJournal(scopeId, executionId)
+      const journal = yield* journalOf(executionId)
       return yield* Rerun.replay(codeExecutor, journal, limits, options)
     }),
     getDescription: Effect.suspend(() => Description.describe(executor, limits)),

@@ -264,13 +264,13 @@ export interface ExecutionEngine {
   readonly fork: (
     executionId: ExecutionId,
     code: string,
-    options?: ExecutionOptions
+    options?: ForkOptions
   ) => Effect.Effect<ForkOutcome, DBError | ExecutionNotFound | ExecutionNotResumable | SubmissionError>
   /** What `fork` would do, up to the first call that it would make; nothing is called and nothing recorded. */
   readonly previewFork: (
     executionId: ExecutionId,
     code: string,
-    options?: Pick<ExecutionOptions, "limits">
+    options?: Pick<ForkOptions, "limits" | "anyBuild">
   ) => Effect.Effect<ForkReport, DBError | ExecutionNotFound | ExecutionNotResumable | ExecutionRefused>
   /** Runs an execution that has ended again, on its journal alone, and compares the ends. Nothing is called and nothing recorded. */
   readonly replay: (
@@ -283,6 +283,12 @@ export interface ExecutionEngine {
   readonly events: Stream.Stream<ExecutionEvent>
   /** History writes that failed or took too long since the engine was made. */
   readonly droppedWrites: Effect.Effect<number>
+}
+
+/** Options of a fork. */
+export interface ForkOptions extends ExecutionOptions {
+  /** Tries even though the journal was made with another build of the sandbox: the code may leave it where it did not before. */
+  readonly anyBuild?: boolean | undefined
 }
 
 /** Options of a replay. */

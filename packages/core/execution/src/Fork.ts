@@ -65,7 +65,7 @@ interface Entry {
 const maxGenerations = 100
 
 /** What a journal is opened with. */
-export interface ForkOptions {
+export interface ForkReading {
   /** The build of the sandbox that runs the new code. */
   readonly build: string
   /** Takes a journal that another build made. */
@@ -77,7 +77,7 @@ export interface ForkOptions {
 /** Opens the old journal. */
 export const make = Effect.fnUntraced(function* (
   journal: ExecutionJournal,
-  options: ForkOptions
+  options: ForkReading
 ): Effect.fn.Return<Fork, ExecutionNotResumable | DBError> {
   const problem = whyNotResumable(journal, options.build, options.anyBuild) ?? whyNotEnded(journal)
   if (problem !== undefined) return yield* problem
@@ -147,7 +147,7 @@ export const make = Effect.fnUntraced(function* (
 /** The journal, and those that it comes from: the newest first. */
 const generationsOf = Effect.fnUntraced(function* (
   journal: ExecutionJournal,
-  { build, journalOf }: ForkOptions
+  { build, journalOf }: ForkReading
 ): Effect.fn.Return<ReadonlyArray<ExecutionJournal>, ExecutionNotResumable | DBError> {
   const generations = [journal]
   for (let read = journal; ;) {

@@ -20,7 +20,7 @@ export const whyNotResumable = (
     sandboxBuild === null
       ? "in a sandbox that is not recorded, as where it was imported"
       : `with another build of the sandbox (${sandboxBuild}) than this one (${build})`
-  const message = `The journal of execution ${executionId} was made ${made}, so the same code may take another way. An answer and a replay try it all the same with anyBuild (--any-build); a fork does not.`
+  const message = `The journal of execution ${executionId} was made ${made}, so the same code may take another way. An answer, a fork and a replay try it all the same with anyBuild (--any-build).`
   return new ExecutionNotResumable({ executionId, reason: "other_build", message })
 }
 

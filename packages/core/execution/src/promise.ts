@@ -25,6 +25,7 @@ import type {
   ExecutionEngine,
   ExecutionEvent,
   ExecutionOptions,
+  ForkOptions,
   ExecutionOutcome,
   FinishedExecution,
   ForkOutcome,
@@ -65,12 +66,12 @@ export interface PromiseExecutionEngine {
   /** See `ExecutionEngine.recover`. */
   readonly recover: () => Promise<RecoveryReport>
   /** See `ExecutionEngine.fork`. */
-  readonly fork: (executionId: ExecutionId, code: string, options?: ExecutionOptions) => Promise<ForkOutcome>
+  readonly fork: (executionId: ExecutionId, code: string, options?: ForkOptions) => Promise<ForkOutcome>
   /** See `ExecutionEngine.previewFork`. */
   readonly previewFork: (
     executionId: ExecutionId,
     code: string,
-    options?: Pick<ExecutionOptions, "limits">
+    options?: Pick<ForkOptions, "limits" | "anyBuild">
   ) => Promise<ForkReport>
   /** See `ExecutionEngine.replay`. */
   readonly replay: (executionId: ExecutionId, options?: ReplayOptions) => Promise<ReplayReport>

@@ -42,6 +42,11 @@ export interface SubmitOptions {
   readonly idempotencyKey?: string | undefined
 }
 
+/** Options of a fork. */
+export interface ForkOptions extends SubmitOptions {
+  readonly anyBuild?: boolean | undefined
+}
+
 /** A question that waits, and whose it is. */
 export interface Waiting {
   readonly interaction: Interaction
@@ -92,10 +97,10 @@ export class Backend extends Context.Service<
     readonly fork: (
       id: ExecutionId,
       code: string,
-      options: SubmitOptions
+      options: ForkOptions
     ) => Effect.Effect<{ readonly report: ForkReport; readonly outcome: Outcome }, Failure>
     /** What a fork would take from the journal; nothing is called. */
-    readonly previewFork: (id: ExecutionId, code: string, options: SubmitOptions) => Effect.Effect<ForkReport, Failure>
+    readonly previewFork: (id: ExecutionId, code: string, options: ForkOptions) => Effect.Effect<ForkReport, Failure>
     /** Runs an execution again on its journal alone. */
     readonly replay: (id: ExecutionId, options: ReplayOptions) => Effect.Effect<ReplayReport, Failure>
     /** So many of the questions that wait, oldest first. */

@@ -122,8 +122,10 @@ export const make = ({ engine, executor, keepsHistory }: LocalParts, caller: Cal
           outcome: toOutcome(outcome)
         }))
       ),
-    previewFork: (id, code, { limits }) =>
-      Effect.flatMap(engine, (engine) => Effect.mapError(engine.previewFork(id, code, { limits }), toFailure)),
+    previewFork: (id, code, { anyBuild, limits }) =>
+      Effect.flatMap(engine, (engine) =>
+        Effect.mapError(engine.previewFork(id, code, { anyBuild, limits }), toFailure)
+      ),
     replay: (id, options) => Effect.flatMap(engine, (engine) => Effect.mapError(engine.replay(id, options), toFailure)),
     inbox: (options) =>
       Effect.mapBoth(executor.executions.inbox(scope, options), {

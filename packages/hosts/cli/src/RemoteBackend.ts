@@ -195,13 +195,13 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
           mapped,
           Effect.onInterrupt(() => giveUp(client.executions.cancel({ params: { id } })))
         ),
-    fork: (id, code, { idempotencyKey, ...options }) =>
+    fork: (id, code, { anyBuild = false, idempotencyKey, ...options }) =>
       running((traceparent) =>
         Effect.flatMap(
           client.journals.fork({
             params: { id },
             headers: clean({ traceparent, "idempotency-key": idempotencyKey }),
-            payload: payloadOf(code, options)
+            payload: { ...payloadOf(code, options), anyBuild }
           }),
           ({ outcome, report }) =>
             outcome === undefined
@@ -209,10 +209,14 @@ export const make = Effect.fn("RemoteBackend.make")(function* (options: RemoteOp
               : Effect.succeed({ report: toReport(report), outcome: toOutcome(outcome) })
         )
       ),
-    previewFork: (id, code, options) =>
+    previewFork: (id, code, { anyBuild = false, ...options }) =>
       mapped(
         Effect.map(
-          client.journals.fork({ params: { id }, headers: {}, payload: { ...payloadOf(code, options), dryRun: true } }),
+          client.journals.fork({
+            params: { id },
+            headers: {},
+            payload: { ...payloadOf(code, options), anyBuild, dryRun: true }
+          }),
           ({ report }) => toReport(report)
         )
       ),

@@ -39,13 +39,14 @@ export const layerJournalHandlers = (engine: ExecutionEngine, executor: Executor
       const scopeId = executor.scopes[0]
       const outside = outsideRequest(yield* Effect.context<never>())
       return handlers.handleAll({
-        fork: ({ headers, params, payload: { approve, code, dryRun, limits } }) => {
+        fork: ({ headers, params, payload: { anyBuild, approve, code, dryRun, limits } }) => {
           if (dryRun === true) {
-            return Effect.map(asProblems(engine.previewFork(params.id, code, { limits })), (previewed) =>
+            return Effect.map(asProblems(engine.previewFork(params.id, code, { limits, anyBuild })), (previewed) =>
               jsonBody<ForkRecord>({ report: report(previewed) })
             )
           }
-          const options = { trigger: triggerOf(headers), approve, limits, idempotencyKey: headers["idempotency-key"] }
+          const idempotencyKey = headers["idempotency-key"]
+          const options = { trigger: triggerOf(headers), approve, limits, anyBuild, idempotencyKey }
           return Effect.map(asProblems(outside(engine.fork(params.id, code, options))), forkBody)
         },
         replay: ({ params, payload }) =>

@@ -83,11 +83,12 @@ const callTool = (
   }
   return Result.match(decodeArguments("resume", ResumeArguments, params.arguments), {
     onFailure: (message) => Effect.succeed(ToolResult.refused(message)),
-    onSuccess: ({ executionId, action, content, interactionId }) =>
+    onSuccess: ({ executionId, action, anyBuild, content, interactionId }) =>
       state === undefined
         ? Exchange.resume(exchange, ExecutionId.make(executionId), {
             action,
             content,
+            anyBuild,
             interactionId: interactionId === undefined ? undefined : ExecutionInteractionId.make(interactionId)
           })
         : proceed()

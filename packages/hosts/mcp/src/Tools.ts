@@ -35,6 +35,12 @@ export const ResumeArguments = Schema.Struct({
   ),
   interactionId: Schema.optionalKey(
     Schema.NonEmptyString.annotate({ description: "Which question, when several wait. The oldest without it." })
+  ),
+  anyBuild: Schema.optionalKey(
+    Schema.Boolean.annotate({
+      description:
+        "Goes on even though another version of the sandbox wrote its journal, where it was refused for that."
+    })
   )
 })
 

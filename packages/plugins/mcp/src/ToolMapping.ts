@@ -8,6 +8,9 @@ import { Predicate } from "effect"
 /** A page of a failure's text is enough for a reader. */
 const maxFailureLength = 8192
 
+/** What a server says in the `_meta` of a tool that recognises a call by its key: MCP has no hint for it. */
+export const acceptsKeyMeta = "executor/acceptsIdempotencyKey"
+
 /** The tools of a server. Of two with one name only the first can be called, so only that is kept. */
 export const toDefinitions = (tools: ReadonlyArray<Tool>): ReadonlyArray<ToolDefinition> => {
   const names = new Set<string>()
@@ -26,7 +29,8 @@ export const toDefinitions = (tools: ReadonlyArray<Tool>): ReadonlyArray<ToolDef
       annotations: {
         ...(readOnlyHint === undefined ? {} : { readOnly: readOnlyHint }),
         ...(destructiveHint === undefined ? {} : { destructive: destructiveHint }),
-        ...(idempotentHint === undefined ? {} : { idempotent: idempotentHint })
+        ...(idempotentHint === undefined ? {} : { idempotent: idempotentHint }),
+        ...(tool._meta?.[acceptsKeyMeta] === true ? { acceptsIdempotencyKey: true } : {})
       },
       binding: name === tool.name ? undefined : tool.name
     }

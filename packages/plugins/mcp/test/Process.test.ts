@@ -52,6 +52,9 @@ describe("tools of a server", () => {
       }
       const pid = tools.find((tool) => tool.path === "raw.pid")
       assert.deepInclude(pid, { name: "Process id", requiresApproval: false })
+      const annotations = (path: string) => Effect.map(executor.tools.schema(path), ({ annotations }) => annotations)
+      assert.deepStrictEqual(yield* annotations("raw.pid"), { readOnly: true, acceptsIdempotencyKey: true })
+      assert.deepStrictEqual(yield* annotations("raw.hang"), {})
     })
   )
 

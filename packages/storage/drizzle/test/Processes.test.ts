@@ -1,5 +1,5 @@
 import { DBExecutionStore, ExecutionId, ScopeId } from "@executor/sdk"
-import { SqliteAdapter } from "@executor/storage-drizzle"
+import { Rollups, SqliteAdapter } from "@executor/storage-drizzle"
 import { assert, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import { Effect } from "effect"
@@ -83,6 +83,7 @@ it.effect(
         assert.lengthOf(yield* store.listToolCalls(scopeId, last), Number(rows[0]?.["tool_call_count"]))
       }
       assert.deepStrictEqual(checkIntegrity(file), ["ok", []])
+      assert.deepStrictEqual(yield* Rollups.check({ database: file }), [])
     }),
   60_000
 )

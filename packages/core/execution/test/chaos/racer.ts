@@ -18,6 +18,9 @@ export interface Race {
   readonly number: number
 }
 
+/** What the one that comes late is told; a database that is locked, or a deadlock, is none. */
+const isRefusal = ({ _tag }: { readonly _tag: string }) => _tag !== "DBError"
+
 const race = Effect.fnUntraced(function* ({ database, effects, ids, number, scope }: Race) {
   const adapter = yield* openDatabase(database)
   const sandbox = yield* QuickJsExecutor.make({ workers: 1 })
@@ -25,9 +28,13 @@ const race = Effect.fnUntraced(function* ({ database, effects, ids, number, scop
   const { engine } = yield* makeEngine(scope, adapter, sandbox, tools, { recovery: "resume" })
   const order = ids.map((id, i) => ({ id, key: Math.imul(i + 1, 2_654_435_761 + number * 40_503) >>> 0 }))
   const recovers = number % 2 === 0 ? engine.recover : Effect.void
+  const resumeOrCancel = Effect.fnUntraced(function* (id: ExecutionId, key: number) {
+    if (key % 10 === 0) yield* engine.cancel(id)
+    else yield* engine.resume(id, { action: "accept" })
+  })
   const runs = Effect.forEach(
     order.toSorted((a, b) => a.key - b.key),
-    ({ id, key }) => Effect.ignore(key % 10 === 0 ? engine.cancel(id) : engine.resume(id, { action: "accept" })),
+    ({ id, key }) => Effect.catchIf(resumeOrCancel(id, key), isRefusal, () => Effect.void),
     { concurrency: 4, discard: true }
   )
   yield* Effect.all([recovers, runs], { concurrency: 2 })

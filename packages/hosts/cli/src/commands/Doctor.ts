@@ -1,7 +1,7 @@
 /**
  * The command that looks whether everything is as it should be: `doctor`.
  */
-import type { ExecutionStatus, Source, ExecutionSummary, Where } from "@executor/sdk"
+import type { ExecutionId, ExecutionStatus, Source, ExecutionSummary, Where } from "@executor/sdk"
 import { Clock, Effect, Result } from "effect"
 import { Command } from "effect/cli"
 import { access, constants, readFile, stat, statfs } from "node:fs/promises"
@@ -74,12 +74,19 @@ const checkSettings = (folder: string, env: Environment) =>
     })
   )
 
+/** So many ids stand in a line. */
+const maxNamed = 3
+
+/** The first ids of many. */
+const naming = (ids: ReadonlyArray<unknown>, count = ids.length): string =>
+  `${ids.slice(0, maxNamed).join(", ")}${count > maxNamed ? ", …" : ""}`
+
 /** Rows that say that they run, and whose process is gone. They are read in pages, oldest work being rare. */
-const countAbandoned = Effect.fnUntraced(function* ({ executor }: LocalParts) {
+const findAbandoned = Effect.fnUntraced(function* ({ executor }: LocalParts) {
   const scope = executor.scopes[0]
   const statusFilter: ReadonlyArray<ExecutionStatus> = ["pending", "running"]
   const now = yield* Clock.currentTimeMillis
-  let abandoned = 0
+  const abandoned: Array<ExecutionId> = []
   let cursor: string | undefined
   do {
     const page = yield* executor.executions.list(scope, {
@@ -87,7 +94,7 @@ const countAbandoned = Effect.fnUntraced(function* ({ executor }: LocalParts) {
       limit: 100,
       ...(cursor === undefined ? {} : { cursor })
     })
-    abandoned += page.executions.filter(({ execution }) => isStuck(execution, now)).length
+    for (const { execution } of page.executions) if (isStuck(execution, now)) abandoned.push(execution.id)
     cursor = page.nextCursor
   } while (cursor !== undefined)
   return abandoned
@@ -109,10 +116,9 @@ const checkWaiting = Effect.fnUntraced(function* ({ adapter, executor }: LocalPa
   }
   const table = "execution_interaction"
   const waiting = yield* adapter.count({ table, where: pending })
-  const inDoubt = yield* adapter.count({
-    table,
-    where: { op: "and", conditions: [pending, { op: "eq", column: "purpose", value: "in_doubt" }] }
-  })
+  const aboutCalls: Where = { op: "and", conditions: [pending, { op: "eq", column: "purpose", value: "in_doubt" }] }
+  const inDoubt = yield* adapter.count({ table, where: aboutCalls })
+  const asking = yield* adapter.find({ table, select: ["execution_id"], where: aboutCalls, limit: maxNamed })
   const [oldest] = (yield* executor.executions.inbox(scope, { limit: 1 })).interactions
   const since = oldest === undefined ? "" : `, the oldest since ${new Date(oldest.interaction.createdAt).toISOString()}`
   return [
@@ -123,7 +129,11 @@ const checkWaiting = Effect.fnUntraced(function* ({ adapter, executor }: LocalPa
       ? ok("in doubt", "none")
       : problem(
           "in doubt",
-          `of ${plural(inDoubt, "call", "calls")} nobody knows the effect: look, and say what happened (executor inbox)`
+          `of ${plural(inDoubt, "call", "calls")} nobody knows the effect: look, and say what happened (executor inbox): ` +
+            naming(
+              asking.map((row) => row["execution_id"]),
+              inDoubt
+            )
         )
   ]
 })
@@ -160,29 +170,30 @@ const checkDropped = Effect.fnUntraced(function* ({ adapter, executor }: LocalPa
 
 const checkHistory = Effect.fnUntraced(function* (parts: LocalParts) {
   const { adapter, executor } = parts
-  const groups = yield* adapter.countBy({ table: "execution", by: [{ column: "status" }] })
+  const where: Where = { op: "eq", column: "scope_id", value: executor.scopes[0] }
+  const groups = yield* adapter.countBy({ table: "execution", where, by: [{ column: "status" }] })
   const total = groups.reduce((sum, group) => sum + group.count, 0)
   const byStatus = groups.map((group) => `${group.count} ${group.keys[0]}`).join(", ")
-  const calls = yield* adapter.count({ table: "execution_tool_call" })
-  const questions = yield* adapter.count({ table: "execution_interaction" })
+  const calls = yield* adapter.count({ table: "execution_tool_call", where })
+  const questions = yield* adapter.count({ table: "execution_interaction", where })
   const { executions } = yield* executor.executions.list(executor.scopes[0], {
     limit: 1,
     sort: { field: "createdAt", direction: "asc" }
   })
   const oldest = executions.map(({ execution }) => `, the oldest of ${new Date(execution.createdAt).toISOString()}`)
-  const abandoned = yield* countAbandoned(parts)
+  const abandoned = yield* findAbandoned(parts)
   return [
     ok(
       "history",
       `${plural(total, "execution", "executions")}${total === 0 ? "" : ` (${byStatus})`}, ` +
         `${plural(calls, "tool call", "tool calls")}, ${plural(questions, "question", "questions")}${oldest.join("")}`
     ),
-    abandoned === 0
+    abandoned.length === 0
       ? ok("abandoned executions", "none")
       : problem(
           "abandoned executions",
-          `${plural(abandoned, "execution says that it goes on, but its process is", "executions say that they go on, but their processes are")} gone: ` +
-            "executor serve goes on with them"
+          `${plural(abandoned.length, "execution says that it goes on, but its process is", "executions say that they go on, but their processes are")} gone: ` +
+            `executor serve goes on with them: ${naming(abandoned)}`
         ),
     ...(yield* checkWaiting(parts))
   ]

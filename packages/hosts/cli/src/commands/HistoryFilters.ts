@@ -4,6 +4,7 @@
 import { moment as momentFromText, splitList } from "@executor/api"
 import { ExecutionStatus, type ListExecutionsOptions, minQueryLength, StatusFilter } from "@executor/sdk"
 import { Effect, Option, Schema } from "effect"
+import { Flag } from "effect/cli"
 import { UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
 
@@ -27,6 +28,10 @@ export const filterFlags = {
     "query",
     "text",
     `Only executions whose code, error, result, or a call's arguments or outcome contains this; ${minQueryLength} characters or more`
+  ),
+  asked: Flag.Literals("asked", ["yes", "no"]).pipe(
+    Flag.withDescription("Only executions that asked a person something, or that did not"),
+    Flag.optional
   ),
   from: Flags.textFlag("from", "time", "Created at this time or later"),
   to: Flags.textFlag("to", "time", "Created before this time")
@@ -79,6 +84,7 @@ export const parseFilters = Effect.fnUntraced(function* (input: {
   readonly tool: ReadonlyArray<string>
   readonly code: Option.Option<string>
   readonly query: Option.Option<string>
+  readonly asked: Option.Option<"yes" | "no">
   readonly from: Option.Option<string>
   readonly to: Option.Option<string>
 }): Effect.fn.Return<ListExecutionsOptions, UsageError> {
@@ -97,6 +103,7 @@ export const parseFilters = Effect.fnUntraced(function* (input: {
     toolPathFilter: yield* listed("--tool", input.tool),
     timeRange: from === undefined && to === undefined ? undefined : defined({ from, to }),
     codeQuery: Option.getOrUndefined(input.code),
+    hadElicitation: Option.getOrUndefined(Option.map(input.asked, (asked) => asked === "yes")),
     query
   })
 })

@@ -40,6 +40,8 @@ const reportText = ({ divergence, recorded, reused }: ForkReport, are: "were" | 
   return divergence === undefined ? `${taken}.` : `${taken}; the first made anew is ${divergenceText(divergence)}.`
 }
 
+const anyBuild = Flags.switchFlag("any-build", "Try it even though another version of the sandbox wrote the journal")
+
 /** `executor fork`. */
 export const fork = Command.make(
   "fork",
@@ -50,6 +52,7 @@ export const fork = Command.make(
       Flag.withDescription("The TypeScript file that is to run instead; - for standard input")
     ),
     dryRun: Flags.switchFlag("dry-run", "Only say what would be reused; nothing is called"),
+    anyBuild,
     json: Flags.json,
     approve: Flags.approve,
     idempotencyKey: Flags.idempotencyKey,
@@ -57,17 +60,18 @@ export const fork = Command.make(
   },
   Effect.fn(function* (input) {
     const id = yield* parseId(input.id)
+    const { anyBuild, approve } = input
     const code = yield* readText(input.code)
     if (input.dryRun) {
       const { env } = yield* Process
       const { backend, limits } = yield* open(yield* Flags.target, env, { limitFlags: Flags.limitFlagsOf(input) })
-      const preview = yield* backend.previewFork(id, code, { approve: input.approve, limits })
+      const preview = yield* backend.previewFork(id, code, { approve, limits, anyBuild })
       return yield* input.json ? Output.json(JSON.stringify(preview)) : Output.result(reportText(preview, "would be"))
     }
     const output = yield* Output.Output
     let made: ForkReport | undefined
     const started = ({ backend, limits }: Opened) =>
-      Effect.flatMap(backend.fork(id, code, { ...submitOptions(input), limits }), ({ outcome, report }) => {
+      Effect.flatMap(backend.fork(id, code, { ...submitOptions(input), limits, anyBuild }), ({ outcome, report }) => {
         made = report
         return Output.notice(reportText(report, "were")).pipe(
           Effect.provideService(Output.Output, output),
@@ -98,7 +102,7 @@ export const replay = Command.make(
   "replay",
   {
     id: executionId,
-    anyBuild: Flags.switchFlag("any-build", "Try it even though another version of the sandbox wrote the journal"),
+    anyBuild,
     json: Flags.json
   },
   Effect.fn(function* (input) {

@@ -99,20 +99,22 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
     return undefined
   }
 
-  /** What a unit fails with up to a step, leaving aside that this one has changed another number of rows. */
+  /**
+   * What a unit fails with up to a step, leaving aside how many rows are changed: of this step that is known, and the earlier ones may
+   * find others by now.
+   */
   const errorBesides = async (steps: ReadonlyArray<Step>, step: Step): Promise<unknown> => {
     const client = await connections.acquireWriter().catch(() => undefined)
     if (client === undefined) return undefined
-    const earlier = steps.slice(0, steps.indexOf(step))
-    const statements = [...earlier, step.unchecked].map(({ parameters, text }) =>
-      connections.statement(text, parameters)
-    )
+    const statements = steps
+      .slice(0, steps.indexOf(step) + 1)
+      .map(({ unchecked: { parameters, text } }) => connections.statement(text, parameters))
     const queries = [{ text: "BEGIN" }, ...statements, { text: "ROLLBACK" }]
     const results = await sendAll(client, queries)
     const failed = results.find(({ status }) => status === "rejected")
     const error = failed?.status === "rejected" ? failed.reason : undefined
     client.release(isLost(error))
-    return error
+    return isLost(error) || isContended(error) ? undefined : error
   }
 
   /** Runs units until each has its outcome. */
