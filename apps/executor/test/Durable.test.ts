@@ -2,11 +2,13 @@
  * Executions that outlive the process that started them, with the built command as processes.
  */
 import { assert, describe, it } from "@effect/vitest"
+import { Client } from "@modelcontextprotocol/client"
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
 import { Effect, Fiber, Schedule } from "effect"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { fileURLToPath } from "node:url"
-import { type Cli, everythingServer, makeCli, serve } from "./support.ts"
+import { bin, type Cli, everythingServer, makeCli, serve } from "./support.ts"
 
 /** An MCP server with a tool that never answers, and says nothing of being safe to repeat. */
 const rawServer = fileURLToPath(new URL("../../../packages/plugins/mcp/test/fixtures/raw-server.ts", import.meta.url))
@@ -28,6 +30,29 @@ const endLeases = ({ folder }: Cli) =>
     const database = new DatabaseSync(join(folder, "executor.db"))
     database.exec("UPDATE execution SET lease_until = 0 WHERE lease_until > 0")
     database.close()
+  })
+
+/** A client of the command as an MCP server: calls a tool, and gives the answer as text. */
+const mcpClient = (cli: Cli) =>
+  Effect.gen(function* () {
+    const env = Object.fromEntries(
+      Object.entries(cli.env).filter((entry): entry is [string, string] => entry[1] !== undefined)
+    )
+    const client = new Client(
+      { name: "test-client", version: "1.0.0" },
+      { versionNegotiation: { mode: { pin: "2026-07-28" } } }
+    )
+    yield* Effect.acquireRelease(
+      Effect.promise(() =>
+        client.connect(new StdioClientTransport({ command: process.execPath, args: [bin, "mcp"], env }))
+      ),
+      () => Effect.promise(() => client.close())
+    )
+    return (name: string, input: Record<string, unknown>) =>
+      Effect.map(
+        Effect.promise(() => client.callTool({ name, arguments: input })),
+        ({ structuredContent }) => JSON.stringify(structuredContent)
+      )
   })
 
 /** What `inbox` lists. */
@@ -90,6 +115,39 @@ describe("executions", () => {
       const ended = yield* server.run(["resume", executionId, "--accept", "--json"])
       assert.strictEqual(ended.code, 0, ended.stderr)
       assert.strictEqual(JSON.parse(ended.stdout).toolCallCount, 2)
+    })
+  )
+
+  it.live("that a terminal left waiting are answered over MCP, and the other way round", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      yield* cli.run(["sources", "add", "mcp", "everything", "--", ...everythingServer])
+      const code = `return await tools.everything["toggle-simulated-logging"]({}).then(() => "done")`
+      const waits = yield* cli.run(["run", "--json", "-e", code])
+      assert.strictEqual(waits.code, 3, waits.stderr)
+      const call = yield* mcpClient(cli)
+      const { executionId } = JSON.parse(waits.stdout)
+      assert.include(yield* call("resume", { executionId, action: "accept" }), `"result":"done"`)
+
+      const [, asked] = /"executionId":"([^"]+)"/.exec(yield* call("execute", { code })) ?? []
+      const answered = yield* cli.run(["resume", asked ?? "", "--accept", "--json"])
+      assert.strictEqual(answered.code, 0, answered.stderr)
+      assert.strictEqual(JSON.parse(answered.stdout).result, "done")
+    })
+  )
+
+  it.live("whose process was killed go on beside an MCP client", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const code = "await new Promise((resolve) => setTimeout(resolve, 6000)); return 7"
+      const killed = yield* cli.start(["run", "-e", code])
+      yield* until(only(cli), (execution) => execution?.status === "running")
+      killed.child.kill("SIGKILL")
+      yield* killed.ended
+      yield* endLeases(cli)
+      yield* mcpClient(cli)
+      const ended = yield* until(only(cli), (execution) => execution?.status !== "running")
+      assert.strictEqual(ended?.status, "completed")
     })
   )
 

@@ -566,6 +566,31 @@ layer(QuickJsExecutor.layer())("a fork while no time passes", (it) => {
     }).pipe(quietly)
   )
 
+  it.effect("takes the journal of another build of the sandbox where that is asked for", () =>
+    Effect.gen(function* () {
+      const { done, tools } = makeTools()
+      const adapter = MemoryAdapter.make()
+      const a = yield* engineOf(tools, { adapter })
+      const { executionId } = yield* a.engine.execute("await tools.t.write({ n: 1 }); await tools.t.write({ n: 13 })")
+      done.length = 0
+      const codeExecutor = { ...(yield* CodeExecutor), build: "another" }
+      const b = yield* engineOf(tools, { adapter, codeExecutor })
+      const code = "return await tools.t.write({ n: 1 })"
+      for (const fork of [b.engine.previewFork(executionId, code), b.engine.fork(executionId, code)]) {
+        const refused = yield* Effect.flip<unknown, unknown, never>(fork)
+        assert.deepInclude(refused, { _tag: "ExecutionNotResumable", reason: "other_build" })
+      }
+      const options = { anyBuild: true }
+      const { reused } = yield* b.engine.previewFork(executionId, code, options)
+      const { outcome, report } = yield* b.engine.fork(executionId, code, options)
+      assert.deepStrictEqual([reused, report.reused, outcome.status, done], [1, 1, "completed", []])
+      if (outcome.status === "paused") return assert.fail("it asks nothing")
+      // Its own journal is of this build.
+      const again = yield* b.engine.fork(outcome.executionId, code)
+      assert.deepStrictEqual([again.report.reused, done], [1, []])
+    })
+  )
+
   it.effect("waits again for a timer that its origin was lost with, and asks nobody", () =>
     Effect.gen(function* () {
       const adapter = MemoryAdapter.make()

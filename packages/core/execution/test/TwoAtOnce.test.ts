@@ -31,15 +31,20 @@ const databases = {
   Postgres: freshDatabase
 }
 
+/** Has a process race, and gives the executions whose end it has written. */
 const runRacer = (race: Race) =>
   Effect.promise(
     () =>
-      new Promise<void>((resolve, reject) => {
+      new Promise<ReadonlyArray<ExecutionId>>((resolve, reject) => {
+        let ended: ReadonlyArray<ExecutionId> = []
         const child = fork(fileURLToPath(new URL("./chaos/racer.ts", import.meta.url)), {
           execArgv: ["--conditions=@executor/source"]
         })
-        child.once("message", () => child.send(race))
-        child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`racer ${race.number}: ${code}`))))
+        child.once("message", () => {
+          child.on("message", (ids) => (ended = ids as typeof ended))
+          child.send(race)
+        })
+        child.once("exit", (code) => (code === 0 ? resolve(ended) : reject(new Error(`racer ${race.number}: ${code}`))))
       })
   )
 
@@ -76,11 +81,14 @@ for (const [name, database] of Object.entries(databases)) {
             })
             ids.push(id)
           }
-          yield* Effect.forEach(
+          const ends = yield* Effect.forEach(
             Array.from({ length: racers }, (_, number) => number),
             (number) => runRacer({ database: url, scope: "race", effects, ids, number }),
-            { concurrency: "unbounded", discard: true }
+            { concurrency: "unbounded" }
           )
+          const endedIds = ends.flat()
+          assert.isAbove(endedIds.length, count / 2)
+          assert.strictEqual(new Set(endedIds).size, endedIds.length)
           // What a racer handed over as it ended.
           yield* engine.recover
           const ended = yield* Effect.repeat(

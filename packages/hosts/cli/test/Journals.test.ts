@@ -29,6 +29,7 @@ layer(layerCommand, { excludeTestServices: true })("journals", (it) => {
         forked.stderr,
         `1 of 1 calls were reused; the first made anew is call 1, shop.add({"a":3,"b":4}): the journal ends before it.`
       )
+      assert.strictEqual((yield* run(["fork", executionId, "--code", "-", "--any-build"], fixed)).code, 0)
       const { report, ...outcome } = JSON.parse(forked.stdout)
       assert.deepInclude(outcome, { result: 10, parentExecutionId: executionId })
       assert.deepInclude(report, { reused: 1, recorded: 1 })

@@ -44,6 +44,8 @@ layer(layerCommand, live)("history", (it) => {
       assert.deepStrictEqual((yield* codes("--trigger", "http")).codes, [])
       assert.deepStrictEqual((yield* codes("--trigger", "!cli")).codes, [])
       assert.strictEqual((yield* codes("--trigger", "http\\,x,=cli")).codes.length, 3)
+      assert.deepStrictEqual((yield* codes("--asked", "yes")).codes, [])
+      assert.strictEqual((yield* codes("--asked", "no")).codes.length, 3)
       assert.deepStrictEqual((yield* codes("--from", "2100-01-01")).codes, [])
       assert.strictEqual((yield* codes("--to", "2100-01-01T00:00:00Z")).codes.length, 3)
       const first = yield* codes("--limit", "2", "--sort", "createdAt:asc")

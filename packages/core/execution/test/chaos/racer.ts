@@ -4,7 +4,7 @@
  */
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import type { ExecutionId } from "@executor/sdk"
-import { Effect, Logger } from "effect"
+import { Effect, Logger, Stream } from "effect"
 import { makeEngine, openDatabase } from "./parts.ts"
 import { makeTools } from "./tools.ts"
 
@@ -37,13 +37,21 @@ const race = Effect.fnUntraced(function* ({ database, effects, ids, number, scop
     ({ id, key }) => Effect.catchIf(resumeOrCancel(id, key), isRefusal, () => Effect.void),
     { concurrency: 4, discard: true }
   )
+  const ended: Array<ExecutionId> = []
+  const ends = Stream.runForEach(engine.events, (event) =>
+    Effect.sync(() => {
+      if (event._tag === "ExecutionFinished") ended.push(event.executionId)
+    })
+  )
+  yield* Effect.forkChild(ends, { startImmediately: true })
   yield* Effect.all([recovers, runs], { concurrency: 2 })
+  return ended
 })
 
 process.once("message", (message: Race) => {
   // On a busy machine a write may take longer than it may: what matters is what was done.
-  const told = Effect.map(Effect.scoped(race(message)), () => {
-    process.send?.("done")
+  const told = Effect.map(Effect.scoped(race(message)), (ended) => {
+    process.send?.(ended)
     process.disconnect()
   })
   void Effect.runPromise(Effect.provide(told, Logger.layer([])))
