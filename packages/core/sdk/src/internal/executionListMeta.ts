@@ -8,6 +8,7 @@ import { ExecutionStatus } from "../Status.ts"
 import { percentile } from "./durations.ts"
 import { type Filters, noFilters, triggerName } from "./executionFilters.ts"
 import { findExecutions } from "./executionPage.ts"
+import { atOnce } from "./executionRows.ts"
 import { areRead, type Tally, tally, type TallyKey, tallyTools } from "./executionTally.ts"
 import { knowRollups, type KnownRollups } from "./rollups.ts"
 import { bucketStarts, bucketWidth } from "./timeline.ts"
@@ -41,7 +42,16 @@ export const listMeta = Effect.fnUntraced(function* (
   const { elicitation: _elicitation, status: _status, trigger: _trigger, ...others } = filters
   const keys = ["status", "trigger_kind", "trigger_client", "asked"] as const
   const rollups = yield* knowRollups(adapter, filters)
-  const properties = (yield* tally(adapter, rollups, others, keys)).map((counted) => {
+  const [counts, all, tools, chart] = yield* Effect.all(
+    [
+      tally(adapter, rollups, others, keys),
+      tally(adapter, rollups, noFilters(filters.scopeId), []),
+      tallyTools(adapter, rollups, anyTool),
+      timeline(adapter, rollups, filters)
+    ],
+    atOnce
+  )
+  const properties = counts.map((counted) => {
     const [status, kind, client, asked] = counted.keys
     return { ...counted, status: String(status), kind: textOf(kind), client: textOf(client), asked: asked === true }
   })
@@ -51,11 +61,11 @@ export const listMeta = Effect.fnUntraced(function* (
   const anyAsked = properties.filter(({ kind, status }) => accepts.status(status) && accepts.trigger(kind))
   const selected = anyAsked.filter(({ asked }) => accepts.asked(asked))
   return {
-    totalRowCount: sumOf(yield* tally(adapter, rollups, noFilters(filters.scopeId), [])),
+    totalRowCount: sumOf(all),
     filterRowCount: sumOf(selected),
     statusCounts: countsByStatus(anyStatus),
     triggerCounts: Object.fromEntries(countBy(anyTrigger, ({ kind }) => triggerName(kind))),
-    ...facetsOf(yield* tallyTools(adapter, rollups, anyTool)),
+    ...facetsOf(tools),
     clientFacets: [...countBy(selected, ({ client }) => client)]
       .flatMap(([client, count]) => (client === null ? [] : [{ client, count }]))
       .toSorted(byCount(({ client }) => client))
@@ -69,7 +79,7 @@ export const listMeta = Effect.fnUntraced(function* (
       failed: sumOf(selected, "failedCalls"),
       inDoubt: sumOf(selected, "inDoubtCalls")
     },
-    ...(yield* timeline(adapter, rollups, filters))
+    ...chart
   }
 })
 
