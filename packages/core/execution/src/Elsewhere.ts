@@ -122,6 +122,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
     })
     if (parentExecutionId === null) return yield* gone
     const parent = yield* Effect.catchTag(journalOf(parentExecutionId), "ExecutionNotFound", () => gone)
+    // Whoever made the fork took the build of its parent.
     return yield* Fork.make(parent, { build: codeExecutor.build, anyBuild: true, journalOf })
   })
 

@@ -209,16 +209,22 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
       return Effect.flatMap(noted, () => (lost ? Effect.interrupt : Effect.void))
     })
 
+  const updateEnd = (changes: UpdateExecution): Effect.Effect<void, unknown> =>
+    Effect.suspend(() =>
+      store.update(scopeId, executionId, complete ? changes : { ...changes, journalComplete: false }, epoch)
+    ).pipe(
+      // That it ended is written all the same, without the text that no row holds.
+      Effect.catchTag("PayloadTooLarge", (cause) => {
+        drop(`its end with all of ${cause.field}`, Cause.fail(cause))
+        return updateEnd({ ...changes, [cause.field]: null })
+      }),
+      Effect.asVoid
+    )
+
   const finalWrite = (changes: UpdateExecution) =>
     Effect.suspend(() => {
-      const update = Effect.suspend(() =>
-        store.update(scopeId, executionId, complete ? changes : { ...changes, journalComplete: false }, epoch)
-      )
-      const written = created ? update : Effect.andThen(Effect.exit(store.create(execution)), update)
-      return Effect.catchTag(written, "PayloadTooLarge", (cause) => {
-        drop("its result or its log", Cause.fail(cause))
-        return store.update(scopeId, executionId, { ...changes, ...nothingKept, journalComplete: false }, epoch)
-      })
+      const update = updateEnd(changes)
+      return created ? update : Effect.andThen(Effect.exit(store.create(execution)), update)
     })
 
   const tryEnd = (changes: UpdateExecution, onEnd: (result: WriteResult) => void) =>
@@ -294,9 +300,6 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
       })
   }
 }
-
-/** What a row has for a result and a log that are too large for it: that it ended must be written all the same. */
-const nothingKept = { resultJson: null, logsJson: null }
 
 interface WriteOptions {
   /** Whether what is written tells, after a crash, that something may have happened. */

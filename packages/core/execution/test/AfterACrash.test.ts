@@ -7,9 +7,7 @@ import { DBAdapter, MemoryAdapter, tool, type WriteOperation } from "@executor/s
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { engineOf, paused } from "./support/harness.ts"
-
-const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+import { engineOf, nextTurn, paused } from "./support/harness.ts"
 
 /** A tool that ends at once for some of its calls, in this process. */
 const makeWork = (...ends: ReadonlyArray<string>) =>

@@ -8,10 +8,7 @@ import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { DBAdapter, DBError, MemoryAdapter, type StaticTool, tool } from "@executor/sdk"
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Schema, Scope, Stream } from "effect"
-import { engineOf, paused, quietly, sqlite } from "./support/harness.ts"
-
-/** An engine that is as good as gone: its leases have always run out. */
-const gone = { leaseMs: -60_000 }
+import { engineOf, gone, paused, quietly, sqlite } from "./support/harness.ts"
 
 const Input = Schema.Struct({ n: Schema.Number })
 

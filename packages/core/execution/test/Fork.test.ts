@@ -15,7 +15,7 @@ import {
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { engineOf, paused, quietly } from "./support/harness.ts"
+import { engineOf, gone, nextTurn, paused, quietly } from "./support/harness.ts"
 
 /** Tools that note their calls: `write` fails on 13 and never ends on 0, and takes longer for even numbers. */
 const makeTools = () => {
@@ -45,10 +45,6 @@ const makeTools = () => {
   ]
   return { broken, done, tools }
 }
-
-const gone = { leaseMs: -60_000 }
-
-const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 /** A history that takes so many writes, and then hangs: while no time passes, whoever has it is lost between two steps. */
 const hangingAfter = (memory: DBAdapter["Service"], writes: number) => {

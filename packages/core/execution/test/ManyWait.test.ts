@@ -6,7 +6,7 @@ import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { tool } from "@executor/sdk"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { engineOf, paused, sqlite } from "./support/harness.ts"
+import { engineOf, nextTurn, paused, sqlite } from "./support/harness.ts"
 
 const count = 500
 
@@ -36,11 +36,9 @@ const turns = Effect.acquireRelease(
   ({ timer }) => Effect.sync(() => clearInterval(timer))
 )
 
-const turn = Effect.promise(() => new Promise<void>((resolve) => void setImmediate(resolve)))
-
 /** As requests come: a few in each turn of the loop. */
 const arriving = <A, B, E>(items: ReadonlyArray<A>, serve: (item: A) => Effect.Effect<B, E>) =>
-  Effect.forEach(items, (item, i) => Effect.andThen(Effect.repeat(turn, { times: i >> 3 }), serve(item)), {
+  Effect.forEach(items, (item, i) => Effect.andThen(Effect.repeat(nextTurn, { times: i >> 3 }), serve(item)), {
     concurrency: "unbounded"
   })
 

@@ -9,13 +9,11 @@ import { DBAdapter, MemoryAdapter, tool } from "@executor/sdk"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import * as fc from "fast-check"
-import { engineOf } from "./support/harness.ts"
+import { engineOf, nextTurn } from "./support/harness.ts"
 
 const programs = Number(process.env["EXECUTOR_PROPERTY_RUNS"] ?? 1000)
 
 const Work = Schema.Struct({ id: Schema.Int, fails: Schema.Boolean, after: Schema.Array(Schema.Int) })
-
-const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 const rest = Effect.fnUntraced(function* (turns: number) {
   for (let turn = 0; turn < turns; turn++) yield* nextTurn

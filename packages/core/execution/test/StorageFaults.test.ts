@@ -7,7 +7,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Clock, Deferred, Effect, Exit, Fiber, Logger, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { type Fault, faultyAdapter } from "./support/faults.ts"
-import { engineOf, quietly } from "./support/harness.ts"
+import { engineOf, nextTurn, quietly } from "./support/harness.ts"
 
 const double = tool({
   name: "double",
@@ -21,14 +21,11 @@ const longestDelayMs = 4_500
 
 const code = "let n = 1; for (let i = 0; i < 5; i++) n = await tools.t.double({ n }); return n"
 
-/** A turn of the real event loop, in which the sandbox goes on. */
-const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
-
 /** Lets time pass, but only while something waits for it. */
 const passTimeUntilDone = Effect.fnUntraced(function* <A, E>(fiber: Fiber.Fiber<A, E>, waits: () => boolean) {
   while (fiber.pollUnsafe() === undefined) {
     if (waits()) yield* TestClock.adjust("50 millis")
-    yield* turn
+    yield* nextTurn
   }
   return yield* Fiber.join(fiber)
 })
@@ -60,10 +57,13 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
     Effect.gen(function* () {
       const { engine, history } = yield* engineOf([])
       const bytes = maxPayloadBytes + 1
-      const finished = yield* engine.execute(`return "x".repeat(${bytes})`, { limits: { resultBytes: 2 * bytes } })
+      const finished = yield* engine.execute(`console.log("kept"); return "x".repeat(${bytes})`, {
+        limits: { resultBytes: 2 * bytes }
+      })
       assert.deepStrictEqual([finished.status, finished.resultJson?.length], ["completed", bytes + 2])
       const row = yield* history.row(finished.executionId)
       assert.deepStrictEqual([row.status, row.resultJson, row.journalComplete], ["completed", null, false])
+      assert.include(row.logsJson, "kept")
       assert.strictEqual(yield* engine.droppedWrites, 1)
     }).pipe(quietly)
   )
@@ -144,7 +144,7 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
         write: (operations) =>
           ++writes === 2
             ? Effect.fail(new DBError({ message: "a moment's trouble", reason: "other" }))
-            : Effect.andThen(Effect.repeat(turn, { times: 5 }), memory.write(operations))
+            : Effect.andThen(Effect.repeat(nextTurn, { times: 5 }), memory.write(operations))
       })
       const seen: Array<unknown> = []
       const look = tool({
@@ -191,7 +191,7 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
           // From its row on, nothing is written: it cannot be given up.
           yield* Effect.forkChild(engine.executeWithPause("await tools.t.guarded()"), { startImmediately: true })
           store.fault = "hang"
-          while (store.hanging === 0) yield* turn
+          while (store.hanging === 0) yield* nextTurn
         } else {
           yield* Effect.forkChild(engine.executeWithPause("await tools.t.stuck()"), { startImmediately: true })
           yield* Deferred.await(begun)
@@ -310,7 +310,7 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
         const { engine } = yield* engineOf([double], { adapter: store.adapter })
         store.fault = "hang"
         const running = yield* Effect.forkChild(engine.execute(code), { startImmediately: true })
-        yield* turn
+        yield* nextTurn
         const before = yield* Clock.currentTimeMillis
         const interrupted = yield* Effect.forkChild(Fiber.interrupt(running), { startImmediately: true })
         yield* passTimeUntilDone(interrupted, () => store.hanging > 0)

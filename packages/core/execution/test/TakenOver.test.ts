@@ -7,12 +7,7 @@ import { DBAdapter, DBError, MemoryAdapter, type StaticTool, tool } from "@execu
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { engineOf, paused, quietly } from "./support/harness.ts"
-
-/** An engine that is as good as gone: its leases have always run out. */
-const gone = { leaseMs: -60_000 }
-
-const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+import { engineOf, gone, nextTurn, paused, quietly } from "./support/harness.ts"
 
 /** A tool that never ends, one that asks first, and what they did. */
 const makeTools = () => {

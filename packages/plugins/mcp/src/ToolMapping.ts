@@ -9,7 +9,7 @@ import { Predicate } from "effect"
 const maxFailureLength = 8192
 
 /** What a server says in the `_meta` of a tool that recognises a call by its key: MCP has no hint for it. */
-export const acceptsKeyMeta = "executor/acceptsIdempotencyKey"
+const acceptsKeyMeta = "executor/acceptsIdempotencyKey"
 
 /** The tools of a server. Of two with one name only the first can be called, so only that is kept. */
 export const toDefinitions = (tools: ReadonlyArray<Tool>): ReadonlyArray<ToolDefinition> => {

@@ -78,3 +78,9 @@ export const paused = (outcome: ExecutionOutcome): PausedExecution => {
 
 /** Runs what logs an error on purpose. */
 export const quietly = Effect.provide(Logger.layer([]))
+
+/** Options of an engine that is as good as gone: its leases have always run out. */
+export const gone = { leaseMs: -60_000 }
+
+/** A turn of the real event loop, in which the sandbox goes on while the test's clock stands. */
+export const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))

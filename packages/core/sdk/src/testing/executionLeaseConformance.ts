@@ -2,17 +2,8 @@
  * How executions are taken: whatever happens at the same time, no two holders have the same epoch.
  */
 import { expect } from "@effect/vitest"
-import { Effect, Exit, Result } from "effect"
-import {
-  accepted,
-  executionId,
-  interactionId,
-  newCall,
-  newExecution,
-  newInteraction,
-  otherScope,
-  scope
-} from "./samples.ts"
+import { Effect, Result } from "effect"
+import { executionId, newExecution, scope } from "./samples.ts"
 import type { StoreTest } from "./executionStoreConformance.ts"
 
 const owners = Array.from({ length: 8 }, (_, i) => `owner ${i}`)
@@ -68,38 +59,5 @@ export const leaseTests = (test: StoreTest): void => {
       expect(yield* told()).toEqual([null, "two"])
       yield* store.claim(scope, executionId, { ...claim, cancels: true })
       expect(yield* told()).toEqual([1_000, "two"])
-    }))
-
-  test("keeps scopes apart in all that takes, holds and finds executions", (store) =>
-    Effect.gen(function* () {
-      yield* store.create(newExecution({ owner: "p", leaseUntil: 500, idempotencyKey: "k" }))
-      yield* store.recordToolCall(newCall())
-      yield* store.recordInteraction(newInteraction())
-      yield* store.update(scope, executionId, { status: "waiting_for_interaction" })
-      const before = yield* store.readJournal(scope, executionId)
-
-      const claim = { owner: "q", at: 1_000, leaseUntil: 2_000 }
-      const answer = { id: interactionId, resolution: accepted }
-      const found = [
-        Effect.asVoid(store.getParts(otherScope, executionId, [])),
-        Effect.asVoid(store.readJournal(otherScope, executionId)),
-        Effect.asVoid(store.claim(otherScope, executionId, claim)),
-        Effect.asVoid(store.claim(otherScope, executionId, { ...claim, answer })),
-        store.answerHeld(otherScope, executionId, answer, 0),
-        store.release(otherScope, executionId, 0),
-        store.updateToolCall(otherScope, executionId, 0, { status: "in_doubt" }, 0)
-      ]
-      for (const effect of found) expect(Exit.isFailure(yield* Effect.exit<void, unknown, never>(effect))).toBe(true)
-      yield* store.renewLeases(otherScope, "p", [executionId], 9_000)
-      yield* store.requestCancel(otherScope, executionId, 9_000)
-      expect(yield* store.heldExecutions(otherScope, [executionId])).toEqual([])
-      expect(yield* store.listAbandoned(otherScope, { at: 9_000, limit: 9, waiting: true })).toEqual([])
-      expect(yield* store.listExpired(otherScope, { askedBefore: 1e15, limit: 9 })).toEqual([])
-      expect(yield* store.findByIdempotencyKey(otherScope, "k")).toBe(undefined)
-      expect(yield* store.inbox(otherScope)).toEqual({ interactions: [] })
-      expect(yield* store.readJournal(scope, executionId)).toEqual(before)
-
-      expect(yield* store.listAbandoned(scope, { at: 9_000, limit: 9, waiting: true })).toEqual([executionId])
-      expect(yield* store.listExpired(scope, { askedBefore: 1e15, limit: 9 })).toEqual([executionId])
     }))
 }

@@ -14,6 +14,7 @@ import { historyProperties } from "./historyProperties.ts"
 import { executionArchiveConformance } from "./executionArchiveConformance.ts"
 import { leaseTests } from "./executionLeaseConformance.ts"
 import { executionListConformance } from "./executionListConformance.ts"
+import { scopeTests } from "./executionScopeConformance.ts"
 import { sweepTests } from "./executionSweepConformance.ts"
 import {
   accepted,
@@ -27,11 +28,9 @@ import {
   otherScope,
   scope
 } from "./samples.ts"
+import { tagOf } from "./tagOf.ts"
 
 type Store = ExecutionStore["Service"]
-
-const tagOf = <E extends { readonly _tag: string }>(effect: Effect.Effect<unknown, E>) =>
-  Effect.map(Effect.flip(effect), (error) => error._tag)
 
 /** Declares the tests of the history over an adapter. */
 export const executionStoreConformance = (name: string, makeAdapter: MakeAdapter): void => {
@@ -41,6 +40,9 @@ export const executionStoreConformance = (name: string, makeAdapter: MakeAdapter
 
   describe(`${name}: executions`, () => {
     executionTests(test)
+  })
+  describe(`${name}: scopes`, () => {
+    scopeTests(test)
   })
   describe(`${name}: tool calls and interactions`, () => {
     childTests(test)
@@ -167,36 +169,6 @@ const executionTests = (test: StoreTest): void => {
       expect(yield* reason(store.create(newExecution({ id: ExecutionId.make("e2"), idempotencyKey: "k" })))).toBe(
         "unique"
       )
-    }))
-
-  test("keeps scopes apart in every method", (store) =>
-    Effect.gen(function* () {
-      yield* store.create(newExecution())
-      yield* store.recordToolCall(newCall())
-      yield* store.recordInteraction(newInteraction())
-      const before = yield* store.get(scope, executionId)
-
-      expect(yield* tagOf(store.get(otherScope, executionId))).toBe("ExecutionNotFound")
-      expect(yield* tagOf(store.update(otherScope, executionId, { status: "failed" }))).toBe("ExecutionNotFound")
-      expect(yield* tagOf(store.listToolCalls(otherScope, executionId))).toBe("ExecutionNotFound")
-      expect(yield* tagOf(store.listInteractions(otherScope, executionId))).toBe("ExecutionNotFound")
-      expect(yield* tagOf(store.finishToolCall(otherScope, callId, done))).toBe("ToolCallNotFound")
-      expect(yield* tagOf(store.resolveInteraction(otherScope, interactionId, accepted))).toBe("InteractionNotFound")
-      const call = newCall({ id: ExecutionToolCallId.make("c2"), seq: 1, scopeId: otherScope })
-      expect(yield* Effect.flip(store.recordToolCall(call))).toMatchObject({ _tag: "DBError", reason: "foreignKey" })
-      const interaction = newInteraction({ id: ExecutionInteractionId.make("i2"), scopeId: otherScope })
-      expect(yield* tagOf(store.recordInteraction(interaction))).toBe("DBError")
-      expect(yield* store.list(otherScope, { includeMeta: true })).toMatchObject({
-        executions: [],
-        meta: { totalRowCount: 0, filterRowCount: 0, triggerCounts: {}, toolFacets: [], chartData: [] }
-      })
-      yield* store.update(scope, executionId, { status: "completed", completedAt: 1 })
-      expect(yield* store.sweep(otherScope, { keepNewest: 0 })).toEqual({ removed: 0 })
-
-      const after = yield* store.get(scope, executionId)
-      expect({ ...after.execution }).toEqual({ ...before.execution, status: "completed", completedAt: 1 })
-      expect(after.pendingInteraction).toEqual(before.pendingInteraction)
-      expect(yield* store.listToolCalls(scope, executionId)).toHaveLength(1)
     }))
 }
 
