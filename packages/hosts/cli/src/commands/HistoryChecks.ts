@@ -1,0 +1,138 @@
+/**
+ * What `doctor` asks the history: how much there is, what is stuck, what waits for a person, and what could not be written.
+ */
+import type { ExecutionId, ExecutionStatus, ExecutionSummary, Where } from "@executor/sdk"
+import { Clock, Effect } from "effect"
+import { readFile } from "node:fs/promises"
+import { dataFiles } from "../DataFolder.ts"
+import type { LocalParts } from "../LocalBackend.ts"
+import { isGone } from "../Owner.ts"
+import { plural } from "../Text.ts"
+import { note, ok, problem } from "./Check.ts"
+
+/** So many ids stand in a line. */
+const maxNamed = 3
+
+/** The first ids of many. */
+const naming = (ids: ReadonlyArray<unknown>, count = ids.length): string =>
+  `${ids.slice(0, maxNamed).join(", ")}${count > maxNamed ? ", …" : ""}`
+
+/** Rows that say that they run, and whose process is gone. They are read in pages, oldest work being rare. */
+const findAbandoned = Effect.fnUntraced(function* ({ executor }: LocalParts) {
+  const scope = executor.scopes[0]
+  const statusFilter: ReadonlyArray<ExecutionStatus> = ["pending", "running"]
+  const now = yield* Clock.currentTimeMillis
+  const abandoned: Array<ExecutionId> = []
+  let cursor: string | undefined
+  do {
+    const page = yield* executor.executions.list(scope, {
+      statusFilter,
+      limit: 100,
+      ...(cursor === undefined ? {} : { cursor })
+    })
+    for (const { execution } of page.executions) if (isStuck(execution, now)) abandoned.push(execution.id)
+    cursor = page.nextCursor
+  } while (cursor !== undefined)
+  return abandoned
+})
+
+/** Nobody runs it: its lease has run out, or its process is known to be gone. */
+const isStuck = ({ leaseUntil, owner }: ExecutionSummary, now: number): boolean =>
+  (leaseUntil ?? 0) <= now || isGone(owner)
+
+/** What waits for a person, and how much of it is about calls whose effect is not known. */
+const checkWaiting = Effect.fnUntraced(function* ({ adapter, executor }: LocalParts) {
+  const scope = executor.scopes[0]
+  const pending: Where = {
+    op: "and",
+    conditions: [
+      { op: "eq", column: "scope_id", value: scope },
+      { op: "eq", column: "status", value: "pending" }
+    ]
+  }
+  const table = "execution_interaction"
+  const waiting = yield* adapter.count({ table, where: pending })
+  const aboutCalls: Where = { op: "and", conditions: [pending, { op: "eq", column: "purpose", value: "in_doubt" }] }
+  const inDoubt = yield* adapter.count({ table, where: aboutCalls })
+  const asking = yield* adapter.find({ table, select: ["execution_id"], where: aboutCalls, limit: maxNamed })
+  const [oldest] = (yield* executor.executions.inbox(scope, { limit: 1 })).interactions
+  const since = oldest === undefined ? "" : `, the oldest since ${new Date(oldest.interaction.createdAt).toISOString()}`
+  return [
+    waiting === 0
+      ? ok("waiting", "nothing waits for a person")
+      : note("waiting", `${plural(waiting, "question waits", "questions wait")} for a person${since}: executor inbox`),
+    inDoubt === 0
+      ? ok("in doubt", "none")
+      : problem(
+          "in doubt",
+          `of ${plural(inDoubt, "call", "calls")} nobody knows the effect: look, and say what happened (executor inbox): ` +
+            naming(
+              asking.map((row) => row["execution_id"]),
+              inDoubt
+            )
+        )
+  ]
+})
+
+/** What the log tells of executions whose history could not be written, perhaps not even their row. */
+const incompleteInLog = Effect.fnUntraced(function* (folder: string) {
+  const log = dataFiles.log(folder)
+  const texts = yield* Effect.promise(() =>
+    Promise.all([log, `${log}.old`].map((file) => readFile(file, "utf8").catch(() => "")))
+  )
+  const ids = texts.join("\n").matchAll(/History of execution (\S+) is incomplete/g)
+  return new Set([...ids].map(([, id]) => id)).size
+})
+
+/** Writes of the history that failed. */
+export const checkDropped = Effect.fnUntraced(function* ({ adapter, executor }: LocalParts, folder: string) {
+  const marked = yield* adapter.count({
+    table: "execution",
+    where: {
+      op: "and",
+      conditions: [
+        { op: "eq", column: "scope_id", value: executor.scopes[0] },
+        { op: "eq", column: "journal_complete", value: false }
+      ]
+    }
+  })
+  const logged = yield* incompleteInLog(folder)
+  if (marked === 0 && logged === 0) return ok("dropped writes", "none")
+  return problem(
+    "dropped writes",
+    `${plural(marked, "execution has", "executions have")} an incomplete record, and ${dataFiles.log(folder)} tells of ${logged}: ` +
+      "history writes failed. See there why, and the space on the disk; without the log only the former are counted"
+  )
+})
+
+/** What there is, what is stuck, and what waits for a person. */
+export const checkHistory = Effect.fnUntraced(function* (parts: LocalParts) {
+  const { adapter, executor } = parts
+  const where: Where = { op: "eq", column: "scope_id", value: executor.scopes[0] }
+  const groups = yield* adapter.countBy({ table: "execution", where, by: [{ column: "status" }] })
+  const total = groups.reduce((sum, group) => sum + group.count, 0)
+  const byStatus = groups.map((group) => `${group.count} ${group.keys[0]}`).join(", ")
+  const calls = yield* adapter.count({ table: "execution_tool_call", where })
+  const questions = yield* adapter.count({ table: "execution_interaction", where })
+  const { executions } = yield* executor.executions.list(executor.scopes[0], {
+    limit: 1,
+    sort: { field: "createdAt", direction: "asc" }
+  })
+  const oldest = executions.map(({ execution }) => `, the oldest of ${new Date(execution.createdAt).toISOString()}`)
+  const abandoned = yield* findAbandoned(parts)
+  return [
+    ok(
+      "history",
+      `${plural(total, "execution", "executions")}${total === 0 ? "" : ` (${byStatus})`}, ` +
+        `${plural(calls, "tool call", "tool calls")}, ${plural(questions, "question", "questions")}${oldest.join("")}`
+    ),
+    abandoned.length === 0
+      ? ok("abandoned executions", "none")
+      : problem(
+          "abandoned executions",
+          `${plural(abandoned.length, "execution says that it goes on, but its process is", "executions say that they go on, but their processes are")} gone: ` +
+            `executor serve goes on with them: ${naming(abandoned)}`
+        ),
+    ...(yield* checkWaiting(parts))
+  ]
+})
