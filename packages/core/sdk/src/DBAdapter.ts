@@ -181,6 +181,12 @@ export type WriteOperation =
     }
   | { readonly op: "delete"; readonly table: string; readonly where: Where; readonly expect?: number }
 
+/** How a unit of work is written. */
+export interface WriteOptions {
+  /** Before all that waits in the queue: for what must not come late, such as a lease, and does not depend on the units before it. */
+  readonly urgent?: boolean | undefined
+}
+
 /** An implementation of the store's needs for one database. */
 export class DBAdapter extends Context.Service<
   DBAdapter,
@@ -197,8 +203,14 @@ export class DBAdapter extends Context.Service<
     readonly countBy: (options: CountByOptions) => Effect.Effect<ReadonlyArray<Group>, DBError>
     /** Applies all operations or none; gives the number of rows each one changed. */
     readonly write: (
-      operations: ReadonlyArray<WriteOperation>
+      operations: ReadonlyArray<WriteOperation>,
+      options?: WriteOptions
     ) => Effect.Effect<ReadonlyArray<number>, DBError | WriteConflict>
+    /**
+     * How many units of work the database has answered so far, written or refused, where `write` queues them. A caller whose write
+     * waits can tell by it a long queue, which moves, from a database that hangs. Absent where nothing is queued.
+     */
+    readonly answeredWrites?: (() => number) | undefined
   }
 >()("@executor/sdk/DBAdapter") {}
 

@@ -98,6 +98,7 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
       Leases.updateToolCall(adapter, scopeId, executionId, seq, progress, epoch),
     claim: (scopeId, id, claim) => Leases.claimExecution(adapter, scopeId, id, claim),
     answerHeld: (scopeId, id, answer, at) => Leases.answerHeld(adapter, scopeId, id, answer, at),
+    answeredWrites: adapter.answeredWrites,
     renewLeases: (scopeId, owner, ids, until) => Leases.renewLeases(adapter, scopeId, owner, ids, until),
     heldExecutions: (scopeId, ids) => Leases.heldExecutions(adapter, scopeId, ids),
     release: (scopeId, id, epoch, status) => Leases.releaseExecution(adapter, scopeId, id, epoch, status),

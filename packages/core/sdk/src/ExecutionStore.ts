@@ -154,6 +154,19 @@ export interface ListToolCallsOptions {
   readonly limit?: number | undefined
 }
 
+/** Which abandoned executions are listed. */
+export interface ListAbandonedOptions {
+  /** Leases that end by this time have run out. */
+  readonly at: number
+  readonly limit: number
+  /** Also those that wait for a person and whose holder is gone, as it may have waited for something else too. */
+  readonly waiting?: boolean | undefined
+  /** Not those that this owner holds, though their lease has run out: it lives, and has not given them up. */
+  readonly exceptOwner?: string | undefined
+  /** Only those whose journal this build of the sandbox wrote. */
+  readonly sandboxBuild?: string | undefined
+}
+
 /** The largest text that is stored as code, arguments, result or logs, in bytes: above every default limit of a sandbox. */
 export const maxPayloadBytes = 16 * 1024 * 1024
 
@@ -237,7 +250,9 @@ export class ExecutionStore extends Context.Service<
       void,
       DBError | ExecutionNotFound | ExecutionNotFree | InteractionNotFound | InteractionAlreadyResolved
     >
-    /** Prolongs the leases of those of the executions that the owner still holds. */
+    /** See `DBAdapter.answeredWrites`. */
+    readonly answeredWrites?: (() => number) | undefined
+    /** Prolongs the leases of those of the executions that the owner still holds; before all other writes that wait. */
     readonly renewLeases: (
       scopeId: ScopeId,
       owner: string,
@@ -258,13 +273,10 @@ export class ExecutionStore extends Context.Service<
     ) => Effect.Effect<void, DBError | LeaseLost>
     /** Asks whoever holds the execution to cancel it. */
     readonly requestCancel: (scopeId: ScopeId, id: ExecutionId, at: number) => Effect.Effect<void, DBError>
-    /**
-     * Executions that should run and that nobody runs, oldest first; with `waiting` also those that wait for a person, and whose holder is
-     * gone, as it may have waited for something else too.
-     */
+    /** Executions that should run and that nobody runs, oldest first. */
     readonly listAbandoned: (
       scopeId: ScopeId,
-      options: { readonly at: number; readonly limit: number; readonly waiting?: boolean }
+      options: ListAbandonedOptions
     ) => Effect.Effect<ReadonlyArray<ExecutionId>, DBError>
     /** Waiting executions that nobody holds, and whose oldest question was asked before a time. */
     readonly listExpired: (

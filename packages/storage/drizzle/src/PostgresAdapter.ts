@@ -99,7 +99,8 @@ export const make = Effect.fnUntraced(function* (
         (dialect) => selectCountBy(dialect, tables, options),
         (rows, select) => rows.map((row) => groupOf(select, row, (_, value) => (value ?? null) as Value))
       ),
-    write: writer.write
+    write: writer.write,
+    answeredWrites: writer.answered
   })
 })
 

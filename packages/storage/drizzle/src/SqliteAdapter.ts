@@ -103,7 +103,8 @@ export const make = Effect.fnUntraced(function* (
       ),
     count: (options) => Effect.map(read({ op: "count", options }), ([count]) => Number(count)),
     countBy: (options) => Effect.map(read({ op: "countBy", options }), (items) => items as ReadonlyArray<Group>),
-    write: writer.write
+    write: writer.write,
+    answeredWrites: writer.answered
   })
 })
 

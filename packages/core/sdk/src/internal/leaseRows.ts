@@ -11,7 +11,12 @@ import {
   type HeldExecution,
   type LeaseLost
 } from "../ExecutionLease.ts"
-import type { ExecutionNotFound, InteractionAlreadyResolved, InteractionNotFound } from "../ExecutionStore.ts"
+import type {
+  ExecutionNotFound,
+  InteractionAlreadyResolved,
+  InteractionNotFound,
+  ListAbandonedOptions
+} from "../ExecutionStore.ts"
 import type { ExecutionId, ScopeId } from "../Ids.ts"
 import { type ExecutionStatus, isTerminal } from "../Status.ts"
 import { byId, eq, executionNotFound, getExecution, hasNotEnded } from "./executionRows.ts"
@@ -132,14 +137,17 @@ export const renewLeases = (
   leaseUntil: number
 ): Effect.Effect<void, DBError> =>
   adapter
-    .write([
-      {
-        op: "update",
-        table: execution,
-        where: inScope(scopeId, { op: "in", column: "id", values: ids }, eq("owner", owner), hasNotEnded),
-        set: { lease_until: leaseUntil }
-      }
-    ])
+    .write(
+      [
+        {
+          op: "update",
+          table: execution,
+          where: inScope(scopeId, { op: "in", column: "id", values: ids }, eq("owner", owner), hasNotEnded),
+          set: { lease_until: leaseUntil }
+        }
+      ],
+      { urgent: true }
+    )
     .pipe(Effect.catchTag("WriteConflict", Effect.die), Effect.asVoid)
 
 export const heldExecutions = (
@@ -248,13 +256,18 @@ const wasAnswered = (at: number): Where => ({
 export const listAbandoned = (
   adapter: Adapter,
   scopeId: ScopeId,
-  { at, limit, waiting = false }: { readonly at: number; readonly limit: number; readonly waiting?: boolean }
+  { at, exceptOwner, limit, sandboxBuild, waiting = false }: ListAbandonedOptions
 ): Effect.Effect<ReadonlyArray<ExecutionId>, DBError> =>
   Effect.map(
     adapter.find({
       table: execution,
       select: ["id"],
-      where: inScope(scopeId, { op: "or", conditions: [shouldRun(at), waiting ? wasHeld(at) : wasAnswered(at)] }),
+      where: inScope(
+        scopeId,
+        { op: "or", conditions: [shouldRun(at), waiting ? wasHeld(at) : wasAnswered(at)] },
+        ...(exceptOwner === undefined ? [] : [{ op: "not", condition: eq("owner", exceptOwner) } as const]),
+        ...(sandboxBuild === undefined ? [] : [eq("sandbox_build", sandboxBuild)])
+      ),
       orderBy: [
         { column: "created_at", direction: "asc" },
         { column: "id", direction: "asc" }

@@ -5,9 +5,12 @@
  * server, and its connection is closed rather than used again: a late cancellation can then meet no other query. What
  * failed because the server could not be reached is tried again for a while, with the event loop free between; timers
  * are real ones, since the server does not know of a test's clock.
+ *
+ * Reads that find all connections in use wait in line here, and not in the pool: that line moves as fast as the server answers, and only
+ * what the server is waited for counts as waiting for it.
  */
 import type { DBError } from "@executor/sdk"
-import { Effect, type Scope } from "effect"
+import { Effect, type Scope, Semaphore } from "effect"
 import type { Client as PgClient, CustomTypesConfig, Pool, PoolClient, PoolConfig, QueryConfig } from "pg"
 import type { Parameter } from "./dialect.ts"
 import { connectError, databaseClosed, isLost, toDBError } from "./postgresErrors.ts"
@@ -79,20 +82,32 @@ export const makeConnections = (options: ConnectionOptions): Effect.Effect<Conne
       // If it fails, the server is gone or has ended the query.
       await cancellers.query("SELECT pg_cancel_backend($1)", [processOf(client)]).catch(() => undefined)
     }
+    const inUse = Semaphore.makeUnsafe(connections)
+    let outage: { readonly since: number; readonly error: unknown } | undefined
     const read = <A>(use: (client: Client) => Promise<A>): Effect.Effect<A, DBError> =>
       Effect.suspend(() => {
-        const deadline = performance.now() + waitMillis
-        const attempt = (delay: number): Effect.Effect<A, DBError> =>
-          closed
-            ? Effect.fail(databaseClosed())
-            : Effect.matchEffect(withClient(readers, cancel, use), {
-                onSuccess: Effect.succeed,
-                onFailure: (error) =>
-                  isLost(error) && performance.now() < deadline
-                    ? Effect.andThen(sleep(delay), attempt(Math.min(2 * delay, longestDelayMillis)))
-                    : Effect.suspend(() => Effect.fail(toDBError(error)))
-              })
-        return attempt(firstDelayMillis)
+        const submittedAt = performance.now()
+        const lateWith = (): unknown =>
+          outage !== undefined && performance.now() - Math.max(outage.since, submittedAt) >= waitMillis
+            ? outage.error
+            : undefined
+        const attempt = (delay: number): Effect.Effect<A, DBError> => {
+          if (closed) return Effect.fail(databaseClosed())
+          const late = lateWith()
+          if (late !== undefined) return Effect.suspend(() => Effect.fail(toDBError(late)))
+          return Effect.matchEffect(withClient(readers, cancel, use), {
+            onSuccess: (result) => {
+              outage = undefined
+              return Effect.succeed(result)
+            },
+            onFailure: (error) => {
+              if (!isLost(error)) return Effect.suspend(() => Effect.fail(toDBError(error)))
+              outage = { since: outage?.since ?? submittedAt, error }
+              return Effect.andThen(sleep(delay), attempt(Math.min(2 * delay, longestDelayMillis)))
+            }
+          })
+        }
+        return inUse.withPermits(1)(Effect.suspend(() => attempt(firstDelayMillis)))
       })
     return { read, acquireWriter: () => connect(writers), cancel, statement: makeStatements() }
   })

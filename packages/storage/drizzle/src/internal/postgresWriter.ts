@@ -9,13 +9,13 @@
  * changing, and looks at them again before it changes them. So a condition on the row that is changed (an epoch, a
  * status) is never fulfilled twice. A row that is only looked at, to see whether another may be written, is locked for that. A deadlock is undone by the server and run again.
  *
- * A unit that cannot be sent waits for the server for a while. When the connection is lost after it was sent, it may
- * have been committed: it fails, and is not sent again.
+ * A unit that cannot be sent waits for the server for a while, which begins when the server last answered: time in a queue that moves
+ * does not count. When the connection is lost after it was sent, it may have been committed: it fails, and is not sent again.
  *
  * A unit that is interrupted while it is queued is not written; when every unit of a group is interrupted, the server is
  * told to cancel it. One that has been written stays written.
  */
-import type { AdapterSchema, DBError, WriteConflict, WriteOperation } from "@executor/sdk"
+import type { AdapterSchema, DBError, WriteConflict, WriteOperation, WriteOptions } from "@executor/sdk"
 import { Effect } from "effect"
 import type { QueryConfig } from "pg"
 import type { Client, Connections } from "./postgresConnections.ts"
@@ -36,8 +36,7 @@ interface Unit {
   readonly operations: ReadonlyArray<WriteOperation>
   readonly steps: ReadonlyArray<Step>
   readonly resume: (outcome: Outcome) => void
-  /** When it is no longer tried again. */
-  readonly deadline: number
+  readonly submittedAt: number
   interrupted: boolean
 }
 
@@ -50,7 +49,9 @@ interface Group {
 
 /** The writing side of a database. */
 export interface Writer {
-  readonly write: (operations: ReadonlyArray<WriteOperation>) => Outcome
+  readonly write: (operations: ReadonlyArray<WriteOperation>, options?: WriteOptions) => Outcome
+  /** Units that were written or refused so far. */
+  readonly answered: () => number
   /** Refuses all that comes later, and waits for what is queued. */
   readonly close: Effect.Effect<void>
 }
@@ -69,6 +70,16 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
   let draining: Promise<void> | undefined
   let group: Group | undefined
   let closed = false
+  let answered = 0
+  let answeredAt = -Infinity
+
+  const noteAnswered = (units: ReadonlyArray<Unit>) => {
+    answered += units.length
+    answeredAt = performance.now()
+  }
+
+  /** Whether it is no longer tried again. */
+  const isLate = (unit: Unit): boolean => performance.now() - Math.max(unit.submittedAt, answeredAt) >= waitMillis
 
   /** Runs units in one transaction, and tells them the outcome unless it fails. */
   const send = async (client: Client, units: ReadonlyArray<Unit>): Promise<Failure | undefined> => {
@@ -86,6 +97,7 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
         isConnectionLost: results.some((result) => result.status === "rejected" && isLost(result.reason))
       }
     }
+    noteAnswered(units)
     let next = inTransaction ? 1 : 0
     for (const unit of units) {
       const changed = unit.operations.map(() => 0)
@@ -123,9 +135,9 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
     try {
       client = await connections.acquireWriter()
     } catch (error) {
-      const isLate = (unit: Unit) => !isLost(error) || performance.now() >= unit.deadline
-      fail(waiting.filter(isLate), () => toDBError(error))
-      const others = waiting.filter((unit) => !isLate(unit) && !unit.interrupted)
+      const late = waiting.filter((unit) => !isLost(error) || isLate(unit))
+      fail(late, () => toDBError(error))
+      const others = waiting.filter((unit) => !late.includes(unit) && !unit.interrupted)
       if (others.length === 0) return
       await sleep(retryDelayMillis())
       return run(others)
@@ -141,7 +153,7 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
 
     const { error, step } = failure
     if (isLost(error)) return fail(units, () => unknownOutcome(error))
-    if (isContended(error) && units.every((unit) => performance.now() < unit.deadline)) {
+    if (isContended(error) && !units.some(isLate)) {
       await sleep(retryDelayMillis())
       return run(units)
     }
@@ -149,6 +161,7 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
       for (const unit of units) await run([unit])
       return
     }
+    noteAnswered(units)
     const conflict = step?.conflict(error)
     if (conflict === undefined || step === undefined) return fail(units, () => toDBError(error))
     const other = await errorBesides(
@@ -181,7 +194,7 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
     await group.cancelled
   }
 
-  const submit = (operations: ReadonlyArray<WriteOperation>): Outcome => {
+  const submit = (operations: ReadonlyArray<WriteOperation>, urgent: boolean): Outcome => {
     if (closed) return Effect.fail(databaseClosed())
     const steps = stepsOf(tables, operations)
     return Effect.callback((resume) => {
@@ -189,20 +202,22 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
         operations,
         steps,
         resume,
-        deadline: performance.now() + waitMillis,
+        submittedAt: performance.now(),
         interrupted: false
       }
-      queue.push(unit)
+      if (urgent) queue.unshift(unit)
+      else queue.push(unit)
       draining ??= drain()
       return Effect.promise(() => interrupt(unit))
     })
   }
 
   return {
-    write: (operations) =>
+    answered: () => answered,
+    write: (operations, { urgent = false } = {}) =>
       Effect.suspend(() => {
         try {
-          return submit(operations)
+          return submit(operations, urgent)
         } catch (error) {
           return Effect.fail(toDBError(error))
         }

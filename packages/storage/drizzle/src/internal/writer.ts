@@ -14,7 +14,7 @@
  *
  * A unit that is interrupted while it is queued is not written. One that has been written stays written.
  */
-import { type DBError, WriteConflict, type WriteOperation } from "@executor/sdk"
+import { type DBError, WriteConflict, type WriteOperation, type WriteOptions } from "@executor/sdk"
 import { Effect } from "effect"
 import { databaseClosed, isBusy, locked, toDBError } from "./errors.ts"
 import { isOneStatement, runUnit } from "./operations.ts"
@@ -44,7 +44,9 @@ const noTexts: PackedTexts = new Map()
 
 /** The writing side of a connection. */
 export interface Writer {
-  readonly write: (operations: ReadonlyArray<WriteOperation>) => Outcome
+  readonly write: (operations: ReadonlyArray<WriteOperation>, options?: WriteOptions) => Outcome
+  /** Units that were written or refused so far. */
+  readonly answered: () => number
   /** Writes what is queued, once, and refuses all that comes later. */
   readonly close: () => void
 }
@@ -69,6 +71,7 @@ export const makeWriter = (
   let retry: ReturnType<typeof setTimeout> | undefined
   let packing = false
   let closed = false
+  let answered = 0
 
   const exec = (text: string) => statements.run(text, [])
   /** A full disk, for one, makes SQLite undo the transaction by itself. */
@@ -138,6 +141,7 @@ export const makeWriter = (
       return
     }
     queue = queue.slice(result.length)
+    answered += result.length
     if (units.length > result.length) schedule()
     for (const [unit, outcome] of result) unit.resume(outcome)
     onCommit(result.some(([unit]) => deletes(unit)))
@@ -175,7 +179,8 @@ export const makeWriter = (
   }
 
   return {
-    write: (operations) =>
+    answered: () => answered,
+    write: (operations, { urgent = false } = {}) =>
       Effect.callback((resume) => {
         if (closed) {
           resume(Effect.fail(databaseClosed()))
@@ -190,7 +195,8 @@ export const makeWriter = (
           longTexts: texts,
           packed: texts.length === 0 ? noTexts : undefined
         }
-        queue.push(unit)
+        if (urgent) queue.unshift(unit)
+        else queue.push(unit)
         if (unit.packed === undefined) void pack()
         else schedule()
         return Effect.sync(() => {
