@@ -13,6 +13,7 @@ import {
   type Retention,
   type WithoutHistory
 } from "@executor/host-cli"
+import type { Admission } from "@executor/execution"
 import type { DBError } from "@executor/sdk"
 import { Effect, Redacted, Scope } from "effect"
 import { readFileSync } from "node:fs"
@@ -62,7 +63,11 @@ const openAdapter = Effect.fn("composition.openAdapter")(function* (options: Ope
 })
 
 const openParts = Effect.fn("composition.openParts")(function* (
-  options: OpenOptions & { readonly limits: LimitChanges; readonly durability?: Durability }
+  options: OpenOptions & {
+    readonly limits: LimitChanges
+    readonly durability?: Durability
+    readonly admission?: Admission.AdmissionOptions
+  }
 ) {
   const scope = yield* Effect.scope
   const [{ createExecutor, ScopeId }, { mcpPlugin }, { adapter, keepsHistory }] = yield* Effect.all(
@@ -72,7 +77,7 @@ const openParts = Effect.fn("composition.openParts")(function* (
   const executor = yield* createExecutor({ scopes: [ScopeId.make(scopeName)], adapter, plugins: [mcpPlugin()] })
   const engine = yield* Effect.cached(
     Effect.gen(function* () {
-      const [{ sandbox }, { createExecutionEngine }, { Limits }] = yield* Effect.all(
+      const [{ sandbox }, { Admission, createExecutionEngine }, { Limits }] = yield* Effect.all(
         [
           load(() => import("./sandbox.ts")),
           load(() => import("@executor/execution")),
@@ -83,6 +88,7 @@ const openParts = Effect.fn("composition.openParts")(function* (
       const limits = Limits.with(options.limits)
       return yield* createExecutionEngine({
         ...options.durability,
+        admission: Admission.make(options.admission),
         executor,
         codeExecutor: sandbox(),
         keepsHistory,

@@ -25,7 +25,8 @@ import {
   ExecutionRefusedProblem,
   IdempotencyConflictProblem,
   InteractionAlreadyResolvedProblem,
-  InteractionNotFoundProblem
+  InteractionNotFoundProblem,
+  TooManyExecutionsProblem
 } from "./Problems.ts"
 import { ExecutionPageRecord, ExecutionPartsRecord, InteractionRecord, ToolCallRecord } from "./Records.ts"
 import { CreateExecutionPayload, FinishedOutcome, PausedOutcome, ResumeExecutionPayload } from "./Submission.ts"
@@ -121,7 +122,7 @@ const create = HttpApiEndpoint.post("create", "/executions", {
   headers: SubmissionHeaders,
   payload: CreateExecutionPayload,
   success: [FinishedOutcome, PausedOutcome],
-  error: [ExecutionRefusedProblem, IdempotencyConflictProblem, ExecutionInterruptedProblem]
+  error: [ExecutionRefusedProblem, IdempotencyConflictProblem, ExecutionInterruptedProblem, TooManyExecutionsProblem]
 }).annotateMerge(
   documentation({
     summary: "Run code",
@@ -142,6 +143,7 @@ const resume = HttpApiEndpoint.post("resume", "/executions/:id/resume", {
     ExecutionNotPausedProblem,
     ExecutionNotResumableProblem,
     ExecutionInterruptedProblem,
+    TooManyExecutionsProblem,
     InteractionNotFoundProblem,
     InteractionAlreadyResolvedProblem,
     AnswerInvalidProblem

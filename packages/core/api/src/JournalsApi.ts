@@ -14,7 +14,8 @@ import {
   ExecutionNotFoundProblem,
   ExecutionNotResumableProblem,
   ExecutionRefusedProblem,
-  IdempotencyConflictProblem
+  IdempotencyConflictProblem,
+  TooManyExecutionsProblem
 } from "./Problems.ts"
 import { InteractionRecord } from "./Records.ts"
 import { CreateExecutionPayload, FinishedOutcome, PausedOutcome } from "./Submission.ts"
@@ -132,7 +133,8 @@ const fork = HttpApiEndpoint.post("fork", "/executions/:id/fork", {
     ExecutionNotResumableProblem,
     ExecutionRefusedProblem,
     IdempotencyConflictProblem,
-    ExecutionInterruptedProblem
+    ExecutionInterruptedProblem,
+    TooManyExecutionsProblem
   ]
 }).annotateMerge(
   documentation({
@@ -148,7 +150,7 @@ const replay = HttpApiEndpoint.post("replay", "/executions/:id/replay", {
   params,
   payload: ReplayPayload,
   success: ReplayRecord,
-  error: [ExecutionNotFoundProblem, ExecutionNotResumableProblem]
+  error: [ExecutionNotFoundProblem, ExecutionNotResumableProblem, ExecutionRefusedProblem, TooManyExecutionsProblem]
 }).annotateMerge(
   documentation({
     summary: "Run an execution again on its journal alone",

@@ -92,6 +92,21 @@ export class ExecutionRefusedProblem extends HttpApiError.Problem<ExecutionRefus
   { field: Schema.String }
 ) {}
 
+/**
+ * More is under way than may be, and more waits in line than may. Nothing ran and nothing was recorded. The header `Retry-After` says when to
+ * send it again.
+ */
+export class TooManyExecutionsProblem extends HttpApiError.Problem<TooManyExecutionsProblem>()(
+  "TooManyExecutions",
+  { type: problemType("too-many-executions"), status: 429, title: "Too Many Executions" },
+  {
+    /** The setting that was reached, and its value. */
+    limit: Schema.Literal("queuedExecutions"),
+    value: Schema.Int,
+    retryAfterMs: Schema.Int
+  }
+) {}
+
 /** No execution has this id. */
 export class ExecutionNotFoundProblem extends HttpApiError.Problem<ExecutionNotFoundProblem>()(
   "ExecutionNotFound",

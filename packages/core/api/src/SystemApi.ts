@@ -22,6 +22,10 @@ export const Health = Schema.Struct({
   droppedWrites: Schema.Int.annotate({
     description:
       "History writes that failed or took too long since the server started. More than 0 wants a look at the log."
+  }),
+  executions: Schema.Struct({
+    underWay: Schema.Int.annotate({ description: "Executions that run, and do not only wait for a person." }),
+    queued: Schema.Int.annotate({ description: "Submissions and answers that wait in line for one of these to end." })
   })
 }).annotate({ identifier: "Health" })
 export type Health = typeof Health.Type

@@ -8,6 +8,10 @@
  *
  * A write that ends without ever suspending, as on SQLite, costs no timer. All others share one watch: a single fiber
  * that looks every {@link watchIntervalMs} for those whose time ran out, and sleeps while there are none.
+ *
+ * Only a database that hangs takes from the time of a write. So the time counts from when the database last answered any write: a
+ * queue that moves, however long, is no reason to give up. Nor is a process that stood still: of a look that comes late, no more
+ * counts than of one that comes in time.
  */
 import { type Cause, Clock, Context, Effect, type Exit, type Fiber, type Scope } from "effect"
 
@@ -29,18 +33,29 @@ export interface BoundedWrites {
   readonly run: (
     write: Effect.Effect<unknown, unknown>,
     waitMs: number,
-    onEnd: (result: WriteResult) => void
+    onEnd: (result: WriteResult) => void,
+    /** `strict` counts all of its time, whatever the database answers meanwhile: for what is not in the queue of writes alone. */
+    options?: { readonly strict?: boolean }
   ) => Effect.Effect<void>
 }
 
 interface Outstanding {
   readonly startedAt: number
   readonly waitMs: number
+  readonly strict: boolean
+  /** The time that counts. */
+  waitedMs: number
   readonly expire: (waitedMs: number) => void
 }
 
-/** Makes a runner of writes. When the scope closes the watch ends, and with it the bound. */
-export const make = Effect.gen(function* () {
+/** What a late look counts at most. */
+const maxCountedMs = 2 * watchIntervalMs
+
+/**
+ * Makes a runner of writes. `answered` is how many writes the store has answered, if it tells. When the scope closes the watch ends, and
+ * with it the bound.
+ */
+export const make = Effect.fnUntraced(function* (answered: (() => number) | undefined) {
   const context = yield* Effect.context<Scope.Scope>()
   const runFork = Effect.runForkWith(context)
   const clock = Context.get(context, Clock.Clock)
@@ -48,13 +63,20 @@ export const make = Effect.gen(function* () {
   let watching: Fiber.Fiber<void> | undefined
 
   const watch = Effect.gen(function* () {
+    let lookedAt = clock.currentTimeMillisUnsafe()
+    let answeredThen = answered?.()
     while (outstanding.size > 0) {
       yield* Effect.sleep(watchIntervalMs)
       const now = clock.currentTimeMillisUnsafe()
+      const answeredNow = answered?.()
+      const moves = answeredNow !== answeredThen
       for (const write of outstanding) {
-        const waitedMs = now - write.startedAt
-        if (waitedMs >= write.waitMs) write.expire(waitedMs)
+        const passed = Math.min(now - Math.max(lookedAt, write.startedAt), maxCountedMs)
+        write.waitedMs = moves && !write.strict ? 0 : write.waitedMs + passed
+        if (write.waitedMs >= write.waitMs) write.expire(write.waitedMs)
       }
+      lookedAt = now
+      answeredThen = answeredNow
     }
     watching = undefined
   })
@@ -67,7 +89,7 @@ export const make = Effect.gen(function* () {
   yield* Effect.addFinalizer(() => Effect.sync(() => watching?.interruptUnsafe()))
 
   const writes: BoundedWrites = {
-    run: (write, waitMs, onEnd) =>
+    run: (write, waitMs, onEnd, { strict = false } = {}) =>
       Effect.suspend(() => {
         const fiber = runFork(write)
         const exit = fiber.pollUnsafe()
@@ -87,6 +109,8 @@ export const make = Effect.gen(function* () {
           const entry: Outstanding = {
             startedAt: clock.currentTimeMillisUnsafe(),
             waitMs,
+            strict,
+            waitedMs: 0,
             expire: (waitedMs) => {
               end({ _tag: "TimedOut", waitedMs })
               fiber.interruptUnsafe()

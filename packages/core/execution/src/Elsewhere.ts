@@ -20,7 +20,8 @@ import {
   InteractionNotFound,
   isTerminal
 } from "@executor/sdk"
-import { Clock, Effect, Option, Result, Schema } from "effect"
+import { Clock, Effect, Exit, Option, Result, Schema } from "effect"
+import type { Door, Place } from "./Admission.ts"
 import { answerProblem } from "./Answers.ts"
 import {
   AnswerInvalid,
@@ -31,9 +32,11 @@ import {
   type FinishedExecution,
   type InteractionAnswer,
   type PausedExecution,
-  type PendingInteraction
+  type PendingInteraction,
+  type TooManyExecutions
 } from "./ExecutionEngine.ts"
 import * as Fork from "./Fork.ts"
+import * as ForkMark from "./ForkMark.ts"
 import { alreadyResolved, resolutionOf } from "./Interactions.ts"
 import { cancelledOnRequest } from "./Lease.ts"
 import type { Lives } from "./Life.ts"
@@ -58,17 +61,30 @@ export interface End {
 /** The end of one that somebody cancelled. */
 export const cancelled: End = { status: "cancelled", name: "Cancelled", message: cancelledOnRequest }
 
+type Restore = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
+
 /** Executions that are not here. */
 export interface Elsewhere {
-  /** Goes on with a free execution, or ends it as failed if that cannot be; or somebody else has it. */
-  readonly goOn: (id: ExecutionId) => Effect.Effect<LiveExecution | "ended" | "gone", DBError>
+  /**
+   * Goes on with a free execution, or ends it as failed if nobody can; or somebody else has it. Fails where another build of the sandbox
+   * can go on with it: it stays for that.
+   */
+  readonly goOn: (id: ExecutionId) => Effect.Effect<LiveExecution | "ended" | "gone", DBError | ExecutionNotResumable>
   /** Answers a question, and goes on with the execution if nobody else does. */
   readonly answer: (
     id: ExecutionId,
-    answer: InteractionAnswer
+    answer: InteractionAnswer,
+    /** For the wait for a place: nothing is answered before it. */
+    interruptible: Restore
   ) => Effect.Effect<
     LiveExecution | undefined,
-    TakeError | ExecutionNotPaused | InteractionNotFound | InteractionAlreadyResolved | AnswerInvalid
+    | TakeError
+    | ExecutionInterrupted
+    | TooManyExecutions
+    | ExecutionNotPaused
+    | InteractionNotFound
+    | InteractionAlreadyResolved
+    | AnswerInvalid
   >
   /** Waits until an execution that another process runs has ended or waits for a person. If that process is gone, it goes on here. */
   readonly toEndOrPause: (
@@ -79,7 +95,7 @@ export interface Elsewhere {
 }
 
 /** Makes the way to executions that are not here. */
-export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewhere => {
+export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Door): Elsewhere => {
   const { codeExecutor, executor, leaseMs, owner } = parts
   const scopeId = executor.scopes[0]
   const store = executor.executions
@@ -89,12 +105,17 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
       store.claim(scopeId, id, { owner, at, leaseUntil: at + leaseMs, ...more })
     )
 
-  const go = Effect.fnUntraced(function* (before: ExecutionJournal, submission: Submission.Submission, epoch: number) {
+  const go = Effect.fnUntraced(function* (
+    before: ExecutionJournal,
+    submission: Submission.Submission,
+    epoch: number,
+    place: Place
+  ) {
     // Read again: it may have been taken and given up between the first reading and the claim.
     const { calls, execution, interactions } =
       before.execution.epoch === epoch ? before : yield* journalOf(before.execution.id)
     const { id, parentExecutionId, seed, startedAt } = execution
-    const fork = Fork.isMarked(before.optionsJson) ? yield* forkOf(before) : undefined
+    const fork = ForkMark.isMarked(before.optionsJson) ? yield* forkOf(before) : undefined
     return yield* lives.live(
       {
         id,
@@ -108,7 +129,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
         fork
       },
       submission,
-      {}
+      { place }
     )
   })
 
@@ -130,7 +151,8 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
 
   /** Whoever asked for it may go away, but not leave what is taken to nobody. */
   const take = Effect.fnUntraced(function* (
-    id: ExecutionId
+    id: ExecutionId,
+    place: Place
   ): Effect.fn.Return<LiveExecution | "ended" | "gone", TakeError> {
     if (lives.executions.has(id)) return "gone"
     const journal = yield* journalOf(id)
@@ -139,14 +161,43 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
     const epoch = yield* claimNow(id).pipe(
       Effect.catchTag(["InteractionNotFound", "InteractionAlreadyResolved"], Effect.die)
     )
-    return yield* go(journal, submission, epoch)
-  }, Effect.uninterruptible)
+    return yield* go(journal, submission, epoch, place)
+  })
+
+  /** Waits for a place; only the waiting is cut short where the caller goes away. */
+  const enter = (interruptible: Restore) =>
+    Effect.suspend(() => {
+      const place = door.tryEnter()
+      return place === undefined ? interruptible(door.enter({ begun: true })) : Effect.succeed(place)
+    })
+
+  /** Runs what may go on with an execution here, in a place that is left where it does not. */
+  const inPlace = <A, E>(place: Place, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.onExit(effect, (exit) =>
+      Effect.sync(() => {
+        if (Exit.isFailure(exit) || typeof exit.value === "string") place.leave()
+      })
+    )
 
   const goOn: Elsewhere["goOn"] = (id) =>
-    lives.entering(take(id)).pipe(
-      Effect.map(Option.getOrElse(() => "gone" as const)),
-      Effect.catchTag("ExecutionNotResumable", ({ message }) =>
-        Effect.as(end(id, { status: "failed", name: "NotResumable", message }), "ended" as const)
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(enter(restore), (place) =>
+        inPlace(
+          place,
+          Effect.map(
+            lives.entering(take(id, place)),
+            Option.getOrElse(() => "gone" as const)
+          )
+        )
+      )
+    ).pipe(
+      Effect.catchTag(["TooManyExecutions", "ExecutionRefused"], () => Effect.succeed("gone" as const)),
+      Effect.catchTag(
+        "ExecutionNotResumable",
+        (problem): Effect.Effect<"ended", DBError | ExecutionNotFound | ExecutionNotFree | ExecutionNotResumable> =>
+          problem.reason === "other_build"
+            ? Effect.fail(problem)
+            : Effect.as(end(id, { status: "failed", name: "NotResumable", message: problem.message }), "ended")
       ),
       Effect.catchTag(["ExecutionNotFree", "ExecutionNotFound"], () => Effect.succeed("gone" as const))
     )
@@ -158,7 +209,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
   ): Effect.fn.Return<Submission.Submission, ExecutionNotResumable | DBError> {
     const problem = whyNotResumable(journal, codeExecutor.build, anyBuild)
     if (problem !== undefined) return yield* problem
-    if (Fork.isMarked(journal.optionsJson)) yield* forkOf(journal)
+    if (ForkMark.isMarked(journal.optionsJson)) yield* forkOf(journal)
     return yield* Effect.mapError(
       Submission.restore(journal.execution, journal.optionsJson, limits),
       ({ message }) =>
@@ -166,7 +217,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
     )
   })
 
-  const answer: Elsewhere["answer"] = Effect.fnUntraced(function* (id, given) {
+  const answer: Elsewhere["answer"] = Effect.fnUntraced(function* (id, given, interruptible) {
     const journal = yield* journalOf(id)
     const question = yield* find(journal, given)
     if (question.status !== "pending" && given.interactionId !== undefined) return yield* alreadyResolved(question)
@@ -192,19 +243,15 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
       }
       const submission = yield* restore(journal, given.anyBuild)
       const sandboxBuild = given.anyBuild === true ? codeExecutor.build : undefined
-      const claimed = yield* Effect.result(claimNow(id, { answer: written, sandboxBuild }))
-      if (Result.isFailure(claimed)) {
-        if (claimed.failure._tag === "ExecutionNotFree") continue
-        return yield* claimed.failure
-      }
-      parts.events.publish({
-        _tag: "InteractionResolved",
-        executionId: id,
-        interactionId: question.id,
-        action,
-        at
+      const place = yield* Effect.catchTag(enter(interruptible), "ExecutionRefused", () => closedHere(id))
+      const taken = Effect.gen(function* () {
+        const epoch = yield* claimNow(id, { answer: written, sandboxBuild })
+        parts.events.publish({ _tag: "InteractionResolved", executionId: id, interactionId: question.id, action, at })
+        return yield* go(yield* journalOf(id), submission, epoch, place)
       })
-      return yield* go(yield* journalOf(id), submission, claimed.success)
+      const claimed = yield* Effect.result(inPlace(place, taken))
+      if (Result.isSuccess(claimed)) return claimed.success
+      if (claimed.failure._tag !== "ExecutionNotFree") return yield* claimed.failure
     }
   })
 
@@ -230,7 +277,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
         const paused = yield* pausedOf(id, execution.toolCallCount)
         if (paused !== undefined) return { status: "paused", execution: paused }
       }
-      const live = lives.executions.get(id) ?? ((yield* isAbandoned(execution)) ? yield* goOn(id) : "gone")
+      const live = lives.executions.get(id) ?? ((yield* isAbandoned(execution)) ? yield* goOnNow(id) : "gone")
       if (typeof live !== "string") {
         const outcome = yield* Effect.result(lives.toEndOrPause(live))
         if (Result.isSuccess(outcome)) return outcome.success
@@ -240,8 +287,14 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits): Elsewher
     }
   })
 
-  const isAbandoned = ({ leaseUntil, status }: Pick<Execution, "leaseUntil" | "status">) =>
-    Effect.map(Clock.currentTimeMillis, (now) => status === "running" && (leaseUntil ?? 0) <= now)
+  /** Goes on with it, or tells its caller that it waits for another process. */
+  const goOnNow = (id: ExecutionId) =>
+    Effect.catchTag(goOn(id), "ExecutionNotResumable", ({ message }) =>
+      Effect.fail(new ExecutionInterrupted({ executionId: id, reason: "handed_over", message }))
+    )
+
+  const isAbandoned = ({ leaseUntil, owner: holder, status }: Pick<Execution, "leaseUntil" | "owner" | "status">) =>
+    Effect.map(Clock.currentTimeMillis, (now) => status === "running" && holder !== owner && (leaseUntil ?? 0) <= now)
 
   const pausedOf = Effect.fnUntraced(function* (id: ExecutionId, toolCallCount: number) {
     const pending = (yield* store.listInteractions(scopeId, id)).filter(({ status }) => status === "pending")

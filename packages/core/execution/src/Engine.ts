@@ -8,6 +8,7 @@ import { type CodeExecutor, Limits } from "@executor/kernel"
 import type { DBError, ExecutionId, ExecutionJournal, ExecutionNotFound, Executor } from "@executor/sdk"
 import { Cause, Clock, Effect, FiberSet, Option, Result, type Scope, Semaphore } from "effect"
 import { uuidV7Unsafe } from "effect/crypto/SecureRandom"
+import * as Admission from "./Admission.ts"
 import { shapeProblem } from "./Answers.ts"
 import * as BoundedWrites from "./BoundedWrites.ts"
 import * as BuiltinTools from "./BuiltinTools.ts"
@@ -26,15 +27,17 @@ import {
   type SubmissionError
 } from "./ExecutionEngine.ts"
 import * as Fork from "./Fork.ts"
+import * as ForkMark from "./ForkMark.ts"
 import * as Idempotency from "./Idempotency.ts"
 import type { InDoubtPolicy } from "./InDoubt.ts"
 import type { InlineHandler } from "./Interactions.ts"
 import * as Lease from "./Lease.ts"
 import * as Life from "./Life.ts"
-import { type EngineParts, type LiveExecution, mint } from "./LiveExecution.ts"
+import { type EngineParts, type LiveExecution, mint, parentOf } from "./LiveExecution.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Rerun from "./Rerun.ts"
 import * as Submission from "./Submission.ts"
+import * as UnwrittenEnds from "./UnwrittenEnds.ts"
 
 /** What an engine is made of. */
 export interface ExecutionEngineOptions {
@@ -67,6 +70,8 @@ export interface ExecutionEngineOptions {
    * again after a crash, it would be done again.
    */
   readonly keepsHistory?: boolean | undefined
+  /** How much may go on at once. Engines of one process share it, each has its own if absent: see `Admission`. */
+  readonly admission?: Admission.Admission | undefined
 }
 
 /** Makes an engine. When its scope closes, what runs is handed over or ends as `cancelled`, as its `recovery` says. */
@@ -80,13 +85,16 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   const owner = options.owner ?? uuidV7Unsafe()
   const executions = new Map<ExecutionId, LiveExecution>()
   const runInBackground = yield* FiberSet.makeRuntime()
+  const admission = options.admission ?? Admission.make()
+  const door = admission.door(scopeId)
   let dropped = 0
 
   const parts: EngineParts = {
     executor,
     codeExecutor,
     builtins: BuiltinTools.make(executor),
-    writes: yield* BoundedWrites.make,
+    writes: yield* BoundedWrites.make(store.answeredWrites),
+    unwritten: UnwrittenEnds.make(),
     events: yield* Events.make,
     owner,
     leaseMs,
@@ -95,35 +103,61 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     onDrop: () => dropped++,
     runInBackground
   }
-  const leases = yield* Lease.make({ store, scopeId, owner, leaseMs, executions })
+  const { unwritten } = parts
+  const leases = yield* Lease.make({ store, scopeId, owner, leaseMs, executions, unwritten })
   const lives = Life.make(parts, executions, leases)
-  const elsewhere = Elsewhere.make(parts, lives, limits)
+  const elsewhere = Elsewhere.make(parts, lives, limits, door)
   const oneAtATime = makeLocks()
   const journalOf = (id: ExecutionId) => store.readJournal(scopeId, id)
   const openFork = (journal: ExecutionJournal, anyBuild: boolean | undefined) =>
     Fork.make(journal, { build: codeExecutor.build, anyBuild, journalOf })
 
-  yield* Effect.addFinalizer(() => lives.close)
+  yield* Effect.addFinalizer(() => Effect.andThen(Effect.sync(door.close), lives.close))
 
+  /** Begins a submission, after it has waited in line for a place. */
   const start = Effect.fnUntraced(function* (
     code: string,
     options: ExecutionOptions,
-    inline: InlineHandler | undefined,
-    origin: { readonly journal: ExecutionJournal; readonly fork: Fork.Fork } | undefined
+    { inline, interruptible, origin }: StartOptions
   ) {
-    const parsed = yield* Submission.parse(code, options, limits)
-    if (!keepsHistory && parsed.idempotencyKey !== undefined) return yield* keyNotKept
-    const submission = origin === undefined ? parsed : Fork.marked(parsed)
+    const submission = yield* Submission.parse(code, options, limits)
+    if (!keepsHistory && submission.idempotencyKey !== undefined) return yield* keyNotKept
+    const begin = (place: Admission.Place) =>
+      Effect.onError(beginIn(place, submission, { inline, origin, onStart: options.onStart }), () =>
+        Effect.sync(place.leave)
+      )
+    const place = door.tryEnter()
+    if (place !== undefined) return yield* begin(place)
+    const parentExecutionId = origin?.journal.execution.id ?? parentOf(submission)
+    const existing = yield* Idempotency.existing(parts, { fork: origin?.fork, parentExecutionId }, submission)
+    if (existing !== undefined) return existing
+    const nested = parentExecutionId !== null && executions.has(parentExecutionId)
+    return yield* Effect.flatMap(interruptible(door.enter({ nested })), begin)
+  })
+
+  const beginIn = Effect.fnUntraced(function* (
+    place: Admission.Place,
+    parsed: Submission.Submission,
+    { inline, onStart, origin }: Omit<StartOptions, "interruptible"> & Pick<ExecutionOptions, "onStart">
+  ) {
+    const submission = origin === undefined ? parsed : ForkMark.marked(parsed)
     const minted = mint(submission, yield* Clock.currentTimeMillis, leaseMs)
     const identity = origin === undefined ? minted : { ...minted, ...Fork.inherited(origin.journal), fork: origin.fork }
     const started = yield* lives.entering(
       Idempotency.once(parts, identity, submission, (identity) =>
-        lives.live(identity, submission, { inline, onStart: options.onStart })
+        lives.live(identity, submission, { inline, onStart, place })
       )
     )
-    if (Option.isSome(started)) return started.value
-    return yield* new ExecutionRefused({ field: "engine", message: "The engine is closed." })
+    if (Option.isNone(started)) return yield* Admission.engineClosed
+    if (started.value._tag === "Existing") place.leave()
+    return started.value
   })
+
+  /** Runs what takes the sandbox for a while, in a place. */
+  const inPlace = <A, E>(effect: Effect.Effect<A, E>) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(restore(door.enter()), (place) => Effect.ensuring(restore(effect), Effect.sync(place.leave)))
+    )
 
   /** Waits for an execution wherever it is. */
   const toEndOrPause = (
@@ -176,7 +210,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       const { onElicitation: handler, trigger } = options
       const inline = handler === undefined ? nobody : { handler, answeredBy: trigger?.kind ?? "sdk" }
       return yield* Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(start(code, options, inline, undefined), (started) =>
+        Effect.flatMap(start(code, options, { inline, origin: undefined, interruptible: restore }), (started) =>
           restore<FinishedExecution, SubmissionError, never>(
             started._tag === "New" ? toEndOrGone(started.execution) : existingToEnd(started.id)
           )
@@ -184,28 +218,31 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       )
     }),
     executeWithPause: Effect.fn("ExecutionEngine.executeWithPause")(function* (code, options = {}) {
-      const started = yield* start(code, options, undefined, undefined)
+      const started = yield* Effect.uninterruptibleMask((interruptible) =>
+        start(code, options, { inline: undefined, origin: undefined, interruptible })
+      )
       return yield* started._tag === "New" ? lives.toEndOrPause(started.execution) : existing(started.id)
     }),
     resume: Effect.fn("ExecutionEngine.resume")(function* (executionId, answer) {
       const problem = shapeProblem(answer)
       if (problem !== undefined) return yield* new AnswerInvalid({ executionId, message: problem })
-      const answered = oneAtATime(
-        executionId,
-        Effect.gen(function* () {
-          const live = yield* here(executionId)
-          if (live === undefined) return yield* elsewhere.answer(executionId, answer)
-          const answered = yield* Effect.exit(live.interactions.answer(answer))
-          if (answered._tag === "Success") return live
-          // The answer was refused here, as another process has the execution.
-          if (Cause.hasInterruptsOnly(answered.cause) && live.left() !== undefined) {
-            return yield* elsewhere.answer(executionId, answer)
-          }
-          return yield* answered
-        })
-      ).pipe(Effect.catchTag("ExecutionNotFree", ({ message }) => isStillRun(executionId, message)))
       // A caller that goes away has answered, or has not; it does not leave half an answer.
-      const entered = yield* Effect.uninterruptible(lives.entering(answered))
+      const entered = yield* Effect.uninterruptibleMask((restore) => {
+        const answerElsewhere = elsewhere.answer(executionId, answer, restore)
+        const answered = oneAtATime(
+          executionId,
+          Effect.gen(function* () {
+            const live = yield* here(executionId)
+            if (live === undefined) return yield* answerElsewhere
+            const answered = yield* Effect.exit(live.interactions.answer(answer))
+            if (answered._tag === "Success") return live
+            // The answer was refused here, as another process has the execution.
+            if (Cause.hasInterruptsOnly(answered.cause) && live.left() !== undefined) return yield* answerElsewhere
+            return yield* answered
+          })
+        ).pipe(Effect.catchTag("ExecutionNotFree", ({ message }) => isStillRun(executionId, message)))
+        return lives.entering(answered)
+      })
       if (Option.isNone(entered)) return yield* Elsewhere.closedHere(executionId)
       const execution = entered.value
       return execution === undefined ? yield* toEndOrPause(executionId) : yield* lives.toEndOrPause(execution)
@@ -229,7 +266,9 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     fork: Effect.fn("ExecutionEngine.fork")(function* (executionId, code, { anyBuild, ...options } = {}) {
       const journal = yield* journalOf(executionId)
       const fork = yield* openFork(journal, anyBuild)
-      const started = yield* start(code, options, undefined, { journal, fork })
+      const started = yield* Effect.uninterruptibleMask((interruptible) =>
+        start(code, options, { inline: undefined, origin: { journal, fork }, interruptible })
+      )
       if (started._tag === "New") {
         const outcome = yield* lives.toEndOrPause(started.execution)
         return { outcome, report: fork.report() }
@@ -244,17 +283,27 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       const journal = yield* journalOf(executionId)
       const fork = yield* openFork(journal, options.anyBuild)
       const submission = yield* Submission.parse(code, options, limits)
-      return yield* Rerun.previewFork(codeExecutor, journal.execution, submission, fork)
+      return yield* inPlace(Rerun.previewFork(codeExecutor, journal.execution, submission, fork))
     }),
     replay: Effect.fn("ExecutionEngine.replay")(function* (executionId, options = {}) {
       const journal = yield* journalOf(executionId)
-      return yield* Rerun.replay(codeExecutor, journal, limits, options)
+      return yield* inPlace(Rerun.replay(codeExecutor, journal, limits, options))
     }),
     getDescription: Effect.suspend(() => Description.describe(executor, limits)),
     events: parts.events.stream,
-    droppedWrites: Effect.sync(() => dropped)
+    droppedWrites: Effect.sync(() => dropped),
+    load: Effect.sync(admission.load)
   }
 })
+
+/** How a submission begins. */
+interface StartOptions {
+  readonly inline: InlineHandler | undefined
+  /** What it is a fork of. */
+  readonly origin: { readonly journal: ExecutionJournal; readonly fork: Fork.Fork } | undefined
+  /** For the wait for a place: a caller that goes away meanwhile has submitted nothing. */
+  readonly interruptible: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
+}
 
 const keyNotKept = new ExecutionRefused({
   field: "history",

@@ -34,7 +34,7 @@ export interface ExecutionOptions {
   /** Tools whose approval is granted beforehand: paths, or patterns such as `github.*` and `*.create`. Nobody is asked for them. */
   readonly approve?: ReadonlyArray<string> | undefined
   /**
-   * Called once with the execution's id when the submission is accepted, before anything runs: with it the caller can
+   * Called once with the execution's id when the submission has its place, before anything runs: with it the caller can
    * follow the execution in `events`, and cancel it as soon as this has returned. If it throws, nothing runs, and nothing is recorded
    * but, of one with an idempotency key, that it was not started.
    */
@@ -55,6 +55,14 @@ export interface PendingInteraction {
   readonly request: ElicitationRequest
   /** Milliseconds since the epoch. */
   readonly createdAt: number
+}
+
+/** How much goes on in a process. */
+export interface AdmissionLoad {
+  /** Executions that hold a place: those that run, and do not only wait for a person. */
+  readonly underWay: number
+  /** Submissions and answers that wait for a place. */
+  readonly queued: number
 }
 
 /** An execution that waits for a person. */
@@ -214,7 +222,7 @@ export type ExecutionEvent =
 export interface ExecutionEngine {
   /**
    * Runs to the end; questions go to `onElicitation`, or are answered `cancel` without one. The execution is tied to
-   * its caller: when the caller is interrupted, it ends as `cancelled`.
+   * its caller: when the caller is interrupted, it ends as `cancelled`, or is not run if it still waits in line.
    */
   readonly execute: (
     code: string,
@@ -223,7 +231,8 @@ export interface ExecutionEngine {
   /**
    * Runs to the end or to the first moment when nothing goes on but waiting for a person: all tool calls under way wait for
    * answers, and the code is idle, so that it makes no others before one is answered. A `setTimeout` of the code does not count as
-   * going on. The execution is not tied to its caller: when the caller is interrupted, it goes on.
+   * going on. The execution is not tied to its caller: when the caller is interrupted, it goes on, unless it still
+   * waits in line: then it is not run.
    */
   readonly executeWithPause: (
     code: string,
@@ -243,6 +252,7 @@ export interface ExecutionEngine {
     | ExecutionNotPaused
     | ExecutionNotResumable
     | ExecutionInterrupted
+    | TooManyExecutions
     | InteractionNotFound
     | InteractionAlreadyResolved
     | AnswerInvalid
@@ -271,18 +281,26 @@ export interface ExecutionEngine {
     executionId: ExecutionId,
     code: string,
     options?: Pick<ForkOptions, "limits" | "anyBuild">
-  ) => Effect.Effect<ForkReport, DBError | ExecutionNotFound | ExecutionNotResumable | ExecutionRefused>
+  ) => Effect.Effect<
+    ForkReport,
+    DBError | ExecutionNotFound | ExecutionNotResumable | ExecutionRefused | TooManyExecutions
+  >
   /** Runs an execution that has ended again, on its journal alone, and compares the ends. Nothing is called and nothing recorded. */
   readonly replay: (
     executionId: ExecutionId,
     options?: ReplayOptions
-  ) => Effect.Effect<ReplayReport, DBError | ExecutionNotFound | ExecutionNotResumable>
+  ) => Effect.Effect<
+    ReplayReport,
+    DBError | ExecutionNotFound | ExecutionNotResumable | ExecutionRefused | TooManyExecutions
+  >
   /** What an agent is told before it writes code: the rules of the sandbox, and the sources there are now. */
   readonly getDescription: Effect.Effect<string, DBError>
   /** What happens from now on, to all executions of this engine. A subscriber that lags loses the oldest events. */
   readonly events: Stream.Stream<ExecutionEvent>
   /** History writes that failed or took too long since the engine was made. */
   readonly droppedWrites: Effect.Effect<number>
+  /** How many executions are under way, and how many wait in line: of all engines that share its `Admission`. */
+  readonly load: Effect.Effect<AdmissionLoad>
 }
 
 /** Options of a fork. */
@@ -298,7 +316,7 @@ export interface ReplayOptions {
 }
 
 /** All that a submission can fail with. An execution that ran and failed is no failure here. */
-export type SubmissionError = ExecutionRefused | IdempotencyConflict | ExecutionInterrupted
+export type SubmissionError = ExecutionRefused | IdempotencyConflict | ExecutionInterrupted | TooManyExecutions
 
 /** The submission is not one: empty, too large, or with a trigger that is none. Nothing ran and nothing was recorded. */
 export class ExecutionRefused extends Schema.TaggedError<ExecutionRefused>()("ExecutionRefused", {
@@ -310,6 +328,16 @@ export class ExecutionRefused extends Schema.TaggedError<ExecutionRefused>()("Ex
   field: Schema.String,
   /** What the history failed with: in the database's own words, for whoever runs it. */
   cause: Schema.optional(Schema.Defect())
+}) {}
+
+/** More is under way than may be, and more waits in line than may. Nothing ran and nothing was recorded. */
+export class TooManyExecutions extends Schema.TaggedError<TooManyExecutions>()("TooManyExecutions", {
+  message: Schema.String,
+  /** The setting that was reached, and its value. */
+  limit: Schema.Literal("queuedExecutions"),
+  value: Schema.Int,
+  /** When there may be room again, by how fast the line moved lately. */
+  retryAfterMs: Schema.Int
 }) {}
 
 /** The idempotency key was used with other code, or for a fork of another execution. Nothing ran. */

@@ -20,11 +20,11 @@ import type { ToolInvocation } from "@executor/kernel"
 import type { DBError, ExecutionId, ExecutionJournal, ExecutionNotFound, JournaledCall } from "@executor/sdk"
 import { Deferred, Effect } from "effect"
 import { type Divergence, ExecutionNotResumable, type ForkReport } from "./ExecutionEngine.ts"
+import { isMarked } from "./ForkMark.ts"
 import type { EarlierCall } from "./InDoubt.ts"
 import type { Outcome } from "./Outcomes.ts"
 import { divergenceOf, outcomeOf, shapeOf } from "./Recorded.ts"
 import { whyNotEnded, whyNotResumable } from "./Resumable.ts"
-import type { Submission } from "./Submission.ts"
 
 /** What the old journal has for a call that is the same. */
 export interface Taken {
@@ -241,13 +241,3 @@ const wentOnAfter = ({ calls }: ExecutionJournal, { call: { completedAt, seq } }
 
 /** What a fork has of the execution that it comes from. */
 export const inherited = ({ execution: { id, seed } }: ExecutionJournal) => ({ parentExecutionId: id, seed })
-
-/** A submission whose row says that its execution is a fork of its parent. */
-export const marked = (submission: Submission): Submission => ({
-  ...submission,
-  optionsJson: JSON.stringify({ ...(JSON.parse(submission.optionsJson ?? "{}") as object), fork: true })
-})
-
-/** Whether the options of a row say so. */
-export const isMarked = (optionsJson: string | null): boolean =>
-  optionsJson !== null && (JSON.parse(optionsJson) as { readonly fork?: boolean }).fork === true

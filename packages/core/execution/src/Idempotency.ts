@@ -7,7 +7,7 @@
 import type { DBError, Execution, ExecutionId, ExecutionNotFound, ExecutionStore } from "@executor/sdk"
 import { Clock, Effect } from "effect"
 import { ExecutionRefused, IdempotencyConflict } from "./ExecutionEngine.ts"
-import * as Fork from "./Fork.ts"
+import * as ForkMark from "./ForkMark.ts"
 import { type EngineParts, type Identity, type LiveExecution, rowOf } from "./LiveExecution.ts"
 import type { Submission } from "./Submission.ts"
 
@@ -42,10 +42,7 @@ export const once = Effect.fnUntraced(function* (
         : notWritten(error)
     )
   )
-  if (written !== undefined) {
-    const same = theSame(store, written, identity, submission, idempotencyKey)
-    return yield* Effect.catchTag(same, ["DBError", "ExecutionNotFound"], (cause) => notRead(written.id, cause))
-  }
+  if (written !== undefined) return yield* sameOrConflict(parts, written, identity, submission, idempotencyKey)
   const notStarted = Effect.flatMap(Clock.currentTimeMillis, (now) =>
     store.update(scopeId, identity.id, {
       status: "failed",
@@ -57,6 +54,29 @@ export const once = Effect.fnUntraced(function* (
   const execution = yield* Effect.onError(live({ ...identity, isRowWritten: true }), () => Effect.ignore(notStarted))
   return { _tag: "New", execution }
 })
+
+/** The execution that has the key of a submission already: a submission that is sent again need not wait for a place. */
+export const existing = Effect.fnUntraced(function* (
+  parts: EngineParts,
+  origin: Origin,
+  submission: Submission
+): Effect.fn.Return<Started | undefined, IdempotencyConflict | ExecutionRefused> {
+  const { idempotencyKey } = submission
+  if (idempotencyKey === undefined) return undefined
+  const find = parts.executor.executions.findByIdempotencyKey(parts.executor.scopes[0], idempotencyKey)
+  const found = yield* Effect.mapError(find, notWritten)
+  return found && (yield* sameOrConflict(parts, found, origin, submission, idempotencyKey))
+})
+
+const sameOrConflict = (parts: EngineParts, found: Execution, origin: Origin, submission: Submission, key: string) =>
+  Effect.catchTag(
+    theSame(parts.executor.executions, found, origin, submission, key),
+    ["DBError", "ExecutionNotFound"],
+    (cause) => notRead(found.id, cause)
+  )
+
+/** What a submission is a fork of, if it is one. */
+type Origin = Pick<Identity, "fork" | "parentExecutionId">
 
 const sendAgain = "Send the same code with the same key again: it runs once."
 
@@ -80,7 +100,7 @@ export const notRead = (id: ExecutionId, cause: DBError | ExecutionNotFound) =>
 const theSame = Effect.fnUntraced(function* (
   store: ExecutionStore["Service"],
   existing: Execution,
-  { fork, parentExecutionId }: Identity,
+  { fork, parentExecutionId }: Origin,
   { code }: Submission,
   key: string
 ): Effect.fn.Return<Started, IdempotencyConflict | DBError | ExecutionNotFound> {
@@ -92,7 +112,7 @@ const theSame = Effect.fnUntraced(function* (
   if (existing.code !== code) return yield* conflict("other code")
   // Whoever submits may name a parent as well, of which nothing is taken.
   const mayBeFork = fork !== undefined || existing.parentExecutionId !== null
-  const isFork = mayBeFork && Fork.isMarked((yield* store.readJournal(existing.scopeId, existing.id)).optionsJson)
+  const isFork = mayBeFork && ForkMark.isMarked((yield* store.readJournal(existing.scopeId, existing.id)).optionsJson)
   const from = isFork ? existing.parentExecutionId : undefined
   if (from !== (fork === undefined ? undefined : parentExecutionId)) {
     return yield* conflict(`the same code on another journal (${from ?? "none"})`)

@@ -67,6 +67,8 @@ export interface InteractionsOptions {
   readonly granted: ApprovalMatcher
   /** Asks in the host; without one, questions wait for `answer`. */
   readonly inline: InlineHandler | undefined
+  /** Waits for its turn to go on after an answer. */
+  readonly goOn: Effect.Effect<void>
   readonly now: () => number
   /** What the journal has, where the execution is continued; oldest first. */
   readonly recorded: ReadonlyArray<ExecutionInteraction>
@@ -195,10 +197,12 @@ export const make = (options: InteractionsOptions): Interactions => {
     progress.questionOpens()
     rests(call)
     const answered = Deferred.await(question.answered)
-    return yield* Effect.onInterrupt(
+    const response = yield* Effect.onInterrupt(
       inline === undefined ? answered : Effect.raceFirst(answered, askInline(question, inline)),
       () => cancel(question)
     )
+    yield* options.goOn
+    return response
   })
 
   const askInline = Effect.fnUntraced(function* (question: Question, { answeredBy, handler }: InlineHandler) {

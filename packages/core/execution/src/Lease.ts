@@ -1,5 +1,5 @@
 /**
- * Keeps the leases of the executions that run here, and hears what other processes have written about them: that they are to be
+ * Keeps the leases of the executions that run here, or have ended here without their end being written, and hears what other processes have written about them: that they are to be
  * cancelled, that a question of theirs is answered, or that another process has taken them. The protocol is in `ExecutionLease`.
  *
  * One fiber looks after all of them, while there are any: short executions never meet it.
@@ -10,6 +10,7 @@
 import type { ExecutionStore, ScopeId } from "@executor/sdk"
 import { Clock, Effect, type Scope } from "effect"
 import type { LiveExecution } from "./LiveExecution.ts"
+import type { UnwrittenEnds } from "./UnwrittenEnds.ts"
 
 /** How long an execution belongs to a process that says nothing more, unless its engine is made with another time. */
 export const defaultLeaseMs = 30_000
@@ -39,8 +40,9 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly owner: string
   readonly leaseMs: number
   readonly executions: ReadonlyMap<unknown, LiveExecution>
+  readonly unwritten: UnwrittenEnds
 }): Effect.fn.Return<Leases, never, Scope.Scope> {
-  const { executions, leaseMs, owner, scopeId, store } = options
+  const { executions, leaseMs, owner, scopeId, store, unwritten } = options
   const context = yield* Effect.context<Scope.Scope>()
   const runFork = Effect.runForkWith(context)
   let watching: { readonly interruptUnsafe: () => void } | undefined
@@ -49,12 +51,13 @@ export const make = Effect.fnUntraced(function* (options: {
   const look = Effect.fnUntraced(function* (now: number) {
     const old = Array.from(executions.values()).filter(({ startedHereAt }) => now - startedHereAt >= lookMs)
     const ids = old.map(({ id }) => id)
-    if (ids.length === 0) return
-    const renews = now >= renewAt
+    const ended = unwritten.ids()
+    const renews = now >= renewAt && ids.length + ended.length > 0
     if (renews) {
+      yield* store.renewLeases(scopeId, owner, [...ids, ...ended], now + leaseMs)
       renewAt = now + leaseMs * renewAfter
-      yield* store.renewLeases(scopeId, owner, ids, now + leaseMs)
     }
+    if (ids.length === 0) return
     for (const { cancelRequestedAt, epoch, id } of yield* store.heldExecutions(scopeId, ids)) {
       const execution = executions.get(id)
       if (execution === undefined) continue
@@ -78,7 +81,7 @@ export const make = Effect.fnUntraced(function* (options: {
     })
 
   const loop = Effect.gen(function* () {
-    while (executions.size > 0) {
+    while (executions.size > 0 || unwritten.ids().length > 0) {
       yield* Effect.sleep(lookMs)
       const now = yield* Clock.currentTimeMillis
       // A history that cannot be reached is asked again the next time.

@@ -18,6 +18,7 @@
 import { type CodeExecutionError, type ExecuteResult, Limits, type LogEntry } from "@executor/kernel"
 import type { ExecutionId } from "@executor/sdk"
 import { Cause, Effect, Exit, Fiber, type Option, Semaphore } from "effect"
+import type { Place } from "./Admission.ts"
 import { conclude } from "./Conclusion.ts"
 import type { ExecutionInterrupted, ExecutionOutcome, FinishedExecution } from "./ExecutionEngine.ts"
 import type { InlineHandler } from "./Interactions.ts"
@@ -40,6 +41,9 @@ const enteringMs = 5_000
 
 /** How long a store may take to note that an execution leaves. */
 const storeWaitMs = 2_000
+
+/** How long a store may take to give an execution up that waits: nobody is kept by it, and a slow machine may start a thread to read. */
+const parkWaitMs = 10_000
 
 /** The executions of an engine. */
 export interface Lives {
@@ -64,6 +68,8 @@ export interface Lives {
 
 /** How an execution is lived. */
 export interface LifeOptions {
+  /** Its place among what is under way, which it leaves when it is here no more. */
+  readonly place: Place
   /** Asks in the host; without it questions wait, and an execution that only waits is parked. */
   readonly inline?: InlineHandler | undefined
   readonly onStart?: ((executionId: ExecutionId) => void) | undefined
@@ -81,10 +87,12 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
 
   const live = Effect.fnUntraced(function* (identity: Identity, submission: Submission, options: LifeOptions) {
     const context = yield* Effect.context<never>()
+    const { inline, place } = options
     const onWaits = () => {
-      if (options.inline === undefined) parkIfPossible(execution)
+      place.rest()
+      if (inline === undefined) parkIfPossible(execution)
     }
-    const execution = makeLive(parts, identity, submission, { context, inline: options.inline, onWaits })
+    const execution = makeLive(parts, identity, submission, { context, inline, onWaits, place })
     options.onStart?.(execution.id)
     executions.set(execution.id, execution)
     leases.watch()
@@ -167,17 +175,18 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
     forget(execution)
   })
 
-  /** Unless this engine has taken it anew since. */
+  /** It is here no more, unless this engine has taken it anew since. */
   const forget = (execution: LiveExecution) => {
     if (executions.get(execution.id) === execution) executions.delete(execution.id)
+    execution.place.leave()
   }
 
   /** Waits for the store, but not for ever; whether it is known to be done. */
-  const bounded = (write: Effect.Effect<unknown, unknown>) =>
+  const bounded = (access: Effect.Effect<unknown, unknown>, waitMs = storeWaitMs) =>
     Effect.suspend(() => {
       let done = false
       return Effect.map(
-        parts.writes.run(write, storeWaitMs, ({ _tag }) => (done = _tag === "Written")),
+        parts.writes.run(access, waitMs, ({ _tag }) => (done = _tag === "Written"), { strict: true }),
         () => done
       )
     })
@@ -251,9 +260,10 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
         for (const interaction of recorded) interactions.answeredElsewhere(interaction)
       })
       // Where the store does not do it, it stays here. Whoever has answered or taken it is heard of by `Lease`.
-      if (!(yield* bounded(heard))) return
+      if (!(yield* bounded(heard, parkWaitMs))) return
       if (!execution.progress.isWaiting() || execution.stopped() !== undefined) return
-      if (yield* bounded(store.release(scopeId, id, epoch, "waiting_for_interaction"))) execution.leave("parked")
+      const released = store.release(scopeId, id, epoch, "waiting_for_interaction")
+      if (yield* bounded(released, parkWaitMs)) execution.leave("parked")
     })
 
   const toEnd = (execution: LiveExecution) =>
@@ -307,6 +317,13 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
     Effect.forEach(Array.from(executions.values()), closeOne, { concurrency: "unbounded", discard: true })
   )
 
+  /** What has ended gets a last chance to be written. What does not make it is found by others, with the journal that there is. */
+  const writeEnds = Effect.flatMap(parts.unwritten.tryAll, (left) =>
+    left === 0
+      ? Effect.void
+      : Effect.logError(`The ends of ${left} executions could not be written before the engine closed.`)
+  )
+
   return {
     executions,
     live,
@@ -320,7 +337,11 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
       closed = true
       // What is under way beside these is heard of, or sends itself away as it enters; a store that hangs is not waited for.
       const allEntered = Effect.timeoutOption(entry.withPermits(maxEntering)(Effect.void), enteringMs)
-      return Effect.all([closeAll, Effect.andThen(allEntered, closeAll)], { concurrency: "unbounded", discard: true })
+      const left = Effect.all([closeAll, Effect.andThen(allEntered, closeAll)], {
+        concurrency: "unbounded",
+        discard: true
+      })
+      return Effect.andThen(left, writeEnds)
     }),
     isClosed: () => closed
   }

@@ -14,6 +14,7 @@ import {
 } from "@executor/sdk"
 import { Clock, Context, Effect } from "effect"
 import { uuidV7Unsafe } from "effect/crypto/SecureRandom"
+import type { Place } from "./Admission.ts"
 import type { BoundedWrites } from "./BoundedWrites.ts"
 import type * as BuiltinTools from "./BuiltinTools.ts"
 import type { StopReason } from "./Conclusion.ts"
@@ -28,6 +29,7 @@ import * as Recorded from "./Recorded.ts"
 import * as Recorder from "./Recorder.ts"
 import type { Submission } from "./Submission.ts"
 import * as ToolCalls from "./ToolCalls.ts"
+import type { UnwrittenEnds } from "./UnwrittenEnds.ts"
 import * as WallTime from "./WallTime.ts"
 
 /** What all executions of one engine share. */
@@ -36,6 +38,7 @@ export interface EngineParts {
   readonly codeExecutor: CodeExecutor["Service"]
   readonly builtins: ReturnType<typeof BuiltinTools.make>
   readonly writes: BoundedWrites
+  readonly unwritten: UnwrittenEnds
   readonly events: Events
   /** Names this engine in the rows of its executions. */
   readonly owner: string
@@ -85,6 +88,8 @@ export interface LiveExecution extends Identity {
   readonly startedHereAt: number
   /** The services of whoever submitted it: its clock, its logger, its span. */
   readonly context: Context.Context<never>
+  /** Its place among what is under way. */
+  readonly place: Place
   readonly recorder: Recorder.Recorder
   readonly recorded: Recorded.Recorded
   readonly journal: Journal.Journal
@@ -155,6 +160,7 @@ export const rowOf = (
 export interface LiveExecutionOptions {
   readonly context: Context.Context<never>
   readonly inline: Interactions.InlineHandler | undefined
+  readonly place: Place
   /** Told, maybe more than once, while it only waits for a person. */
   readonly onWaits: () => void
 }
@@ -164,7 +170,7 @@ export const make = (
   parts: EngineParts,
   identity: Identity,
   submission: Submission,
-  { context, inline, onWaits }: LiveExecutionOptions
+  { context, inline, onWaits, place }: LiveExecutionOptions
 ): LiveExecution => {
   const { events } = parts
   const { epoch, fork, id, startedAt, written } = identity
@@ -202,6 +208,7 @@ export const make = (
       context,
       onDrop: parts.onDrop,
       onLost: () => leave("lease_lost"),
+      unwritten: parts.unwritten,
       runInBackground: parts.runInBackground
     },
     { epoch, isNew: !identity.isRowWritten, execution: rowOf(parts, identity, submission) }
@@ -223,6 +230,7 @@ export const make = (
     progress,
     granted: submission.granted,
     inline,
+    goOn: place.goOn,
     now,
     recorded: written?.interactions ?? []
   })
@@ -241,7 +249,8 @@ export const make = (
       const [held] = yield* store.heldExecutions(scopes[0], [id])
       lost = held !== undefined && held.epoch !== epoch
     })
-    const confirmed = parts.writes.run(confirm, confirmWaitMs, () => (leaseUntil = at + parts.leaseMs))
+    const asked = () => (leaseUntil = at + parts.leaseMs)
+    const confirmed = parts.writes.run(confirm, confirmWaitMs, asked, { strict: true })
     return Effect.flatMap(confirmed, () => {
       if (!lost) return Effect.void
       leave("lease_lost")
@@ -281,6 +290,7 @@ export const make = (
     submission,
     startedHereAt: clock.currentTimeMillisUnsafe(),
     context,
+    place,
     prolonged: (until) => (leaseUntil = until),
     codeRests: (received) => {
       progress.codeRests(received)
@@ -332,7 +342,8 @@ const interruption = (id: ExecutionId, why: Departure) =>
         message: `The process that ran execution ${id} is shutting down. The execution is kept, and goes on in the next process that recovers it.`
       } as const)
 
-const parentOf = ({ trigger }: Submission): ExecutionId | null => {
+/** The execution that the trigger names as its parent. */
+export const parentOf = ({ trigger }: Submission): ExecutionId | null => {
   const parent = trigger.meta?.parentExecutionId
   return parent === undefined || parent === "" ? null : ExecutionId.make(parent)
 }

@@ -3,16 +3,17 @@
  *
  * Every write here succeeds, after a bounded time, whatever the store does: a write that fails, dies or takes too
  * long is dropped. A drop is counted, logged once per execution with its cause, and makes the journal incomplete, which the
- * row says (`journal_complete`) as soon as it can be told.
+ * row says (`journal_complete`) as soon as it can be told: that is tried until it is written, or the execution has ended.
  *
  * ## How long an execution waits for its history
  *
- * Each write may take {@link writeWaitMs}. The time spent on writes that ran out of it is taken from the execution's patience,
+ * Each write may take {@link writeWaitMs}, in which time in a queue that moves does not count (`BoundedWrites`). The time spent on writes that ran out of it is taken from the execution's patience,
  * {@link patienceMs} in all; a later write gets no more than what is left, and when nothing is left, writes are dropped without
  * being tried. After {@link restMs} the store gets another chance, with {@link laterPatienceMs} of patience, since an execution may
  * last for days and a store recover in seconds. The last write, the terminal state, is always tried, for
- * {@link endWaitMs}, and when it fails it is tried again in the background until {@link endRetryMs} have passed, so that a brief
- * outage leaves no row `running`. A row that could never be created is created then.
+ * {@link endWaitMs}, and when it fails it is tried again in the background for as long as the engine lives, which keeps the lease
+ * meanwhile (`UnwrittenEnds`): so nobody takes the execution for lost. After {@link endRetryMs} its result and its log are dropped, as
+ * memory is not for ever. A row that could never be created is created then.
  *
  * A journal with a gap must not be replayed, as a call whose note is missing would be made again. So where the write before an effect is
  * dropped, the row is to say that it is incomplete before the effect happens; for as long as the patience lasts, of which that takes at
@@ -41,6 +42,7 @@ import {
 } from "@executor/sdk"
 import { Cause, Clock, Context, Effect, Predicate, Schedule } from "effect"
 import type { BoundedWrites, WriteResult } from "./BoundedWrites.ts"
+import type { UnwrittenEnds } from "./UnwrittenEnds.ts"
 
 /** What one write may take: far above a slow database, far below what a waiting person notices as broken. */
 export const writeWaitMs = 2_000
@@ -60,7 +62,7 @@ export const laterPatienceMs = 500
 /** What the terminal write may take before it goes on in the background. */
 export const endWaitMs = 1_000
 
-/** How long the terminal write is retried in the background: longer than a restart of a database. */
+/** How long a result is kept for the terminal write: longer than a restart of a database. */
 export const endRetryMs = 10 * 60_000
 
 /** Writes the history of one execution. Every method succeeds. */
@@ -98,6 +100,7 @@ export interface RecorderOptions {
   readonly onDrop: () => void
   /** Told once when another process has taken the execution over. */
   readonly onLost: () => void
+  readonly unwritten: UnwrittenEnds
   /** Runs what must go on after the execution has ended, until the engine closes. */
   readonly runInBackground: (effect: Effect.Effect<unknown>) => void
 }
@@ -121,6 +124,8 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
   let underWay = 0
   let complete = true
   let marked = false
+  let marking = false
+  let ended = false
   let created = !isNew
   let lost = false
   let waitingForDrain: Array<() => void> = []
@@ -137,10 +142,20 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
     )
   }
 
-  /** Where no effect waits for it. */
+  /** Until the row says it, or the end does. */
   const markLater = () => {
-    if (!complete) return
-    options.runInBackground(mark(writeWaitMs, () => undefined))
+    if (marking || marked) return
+    marking = true
+    const isOver = () => marked || lost || ended
+    const tryMark = Effect.andThen(
+      mark(writeWaitMs, () => undefined),
+      Effect.suspend(() => (isOver() ? Effect.void : Effect.fail("not yet" as const)))
+    )
+    const untilOver = Effect.retry(
+      Effect.suspend(() => (isOver() ? Effect.void : tryMark)),
+      retries
+    )
+    options.runInBackground(Effect.ignore(untilOver))
   }
 
   const markIncomplete = Effect.suspend(() => store.update(scopeId, executionId, { journalComplete: false }, epoch))
@@ -151,13 +166,16 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
       else if (!losesLease(result) && result._tag === "TimedOut") onTimeout(result.waitedMs)
     })
 
-  const markBeforeEffect = Effect.suspend(() =>
-    complete || marked || patience < markWaitMs
-      ? Effect.void
-      : mark(markWaitMs, (waitedMs) => {
-          patience -= waitedMs
-        })
-  )
+  const markBeforeEffect = Effect.suspend(() => {
+    if (complete || marked) return Effect.void
+    const tried =
+      patience < markWaitMs
+        ? Effect.void
+        : mark(markWaitMs, (waitedMs) => {
+            patience -= waitedMs
+          })
+    return Effect.map(tried, markLater)
+  })
 
   /** Whether the store refused a write as another process has the execution. */
   const losesLease = (result: WriteResult): boolean => {
@@ -192,8 +210,8 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
       if (lost) return Effect.interrupt
       if (patience <= 0 && clock.currentTimeMillisUnsafe() >= restUntil) patience = laterPatienceMs
       if (patience <= 0) {
-        markLater()
         drop(what, outOfPatience)
+        markLater()
         return Effect.void
       }
       const written = attempt(Effect.suspend(effect), Math.min(writeWaitMs, patience), (result) => {
@@ -202,8 +220,8 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
           patience -= result.waitedMs
           restUntil = clock.currentTimeMillisUnsafe() + restMs
         }
-        if (!precedesEffect) markLater()
         drop(what, causeOf(result))
+        if (!precedesEffect) markLater()
       })
       const noted = precedesEffect ? Effect.andThen(written, markBeforeEffect) : written
       return Effect.flatMap(noted, () => (lost ? Effect.interrupt : Effect.void))
@@ -230,23 +248,26 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
   const tryEnd = (changes: UpdateExecution, onEnd: (result: WriteResult) => void) =>
     attempt(finalWrite(changes), endWaitMs, onEnd)
 
-  const retryEnd = (changes: UpdateExecution) =>
-    Effect.suspend(() => {
-      let result: WriteResult | undefined
-      return Effect.andThen(
-        tryEnd(changes, (ended) => (result = ended)),
-        Effect.suspend(() =>
-          result?._tag === "Written" || (result !== undefined && losesLease(result))
-            ? Effect.void
-            : Effect.fail("not yet" as const)
-        )
-      )
-    }).pipe(
-      Effect.retry(retries),
-      Effect.catch(() =>
-        Effect.logError(`Execution ${executionId} has ended, but its row could not be updated for ${endRetryMs} ms.`)
-      )
+  /** Tries again until the end is written, or the execution is known to be somebody else's. */
+  const retryEnd = (changes: UpdateExecution): Effect.Effect<void> => {
+    let isOver = false
+    const attempt = tryEnd(changes, (result) => (isOver = result._tag === "Written" || losesLease(result)))
+    options.unwritten.add(
+      executionId,
+      Effect.map(attempt, () => {
+        if (isOver) options.unwritten.delete(executionId)
+      })
     )
+    const untilOver = Effect.suspend(() => (isOver ? Effect.void : Effect.fail("not yet" as const)))
+    return Effect.andThen(attempt, untilOver).pipe(
+      Effect.retry(Schedule.upTo(retries, { duration: endRetryMs })),
+      Effect.andThen(Effect.sync(() => options.unwritten.delete(executionId))),
+      Effect.catch(() => {
+        drop("its result and its log", outOfPatience)
+        return retryEnd({ ...changes, resultJson: null, logsJson: null })
+      })
+    )
+  }
 
   return {
     begin: isNew
@@ -292,12 +313,19 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
       if (underWay === 0) return resume(Effect.void)
       waitingForDrain.push(() => resume(Effect.void))
     }),
-    end: (changes) =>
-      tryEnd(changes, (result) => {
+    end: (changes) => {
+      ended = true
+      return tryEnd(changes, (result) => {
         if (result._tag === "Written" || losesLease(result)) return
-        drop("its end", causeOf(result))
         options.runInBackground(retryEnd(changes))
+        runFork(
+          Effect.logWarning(
+            `The end of execution ${executionId} is not written yet; it is tried again.`,
+            causeOf(result)
+          )
+        )
       })
+    }
   }
 }
 
@@ -308,9 +336,7 @@ interface WriteOptions {
 
 const beforeEffect: WriteOptions = { precedesEffect: true }
 
-const retries = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("10 seconds")]).pipe(
-  Schedule.upTo({ duration: endRetryMs })
-)
+const retries = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("10 seconds")])
 
 const causeOf = (result: Exclude<WriteResult, { readonly _tag: "Written" }>): Cause.Cause<unknown> =>
   result._tag === "Failed"

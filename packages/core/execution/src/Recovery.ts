@@ -2,8 +2,9 @@
  * What becomes of executions whose process is gone, and of those that nobody answers.
  *
  * An execution is **abandoned** when it should run and its lease has run out, or it was handed over. It goes on here, or is ended, as
- * the engine is made. One that cannot go on (its journal is not complete, another build of the sandbox wrote it) is ended as `failed`,
- * with the reason. One that waits for a person is not abandoned: it waits on. But if its holder is gone, which had kept it as a timer was
+ * the engine is made. One that nobody can go on with, as its journal is not complete, is ended as `failed`, with the reason. One whose
+ * journal another build of the sandbox wrote is left for a process with that build. An engine never takes what it holds itself,
+ * however late its leases are: it knows better what became of it. One that waits for a person is not abandoned: it waits on. But if its holder is gone, which had kept it as a timer was
  * running, it is taken, so that the timer runs on; where executions are ended, it waits for its answer.
  *
  * When the store could not be reached, others could not prolong their leases either: nothing is taken until they had a lease's time to
@@ -51,9 +52,10 @@ export const make = (
   elsewhere: Elsewhere,
   options: RecoveryOptions
 ): Effect.Effect<RecoveryReport, DBError> => {
-  const { executor, leaseMs } = parts
+  const { codeExecutor, executor, leaseMs, owner } = parts
   const scopeId = executor.scopes[0]
   const store = executor.executions
+  const goesOn = options.recovery === "resume"
   let quietUntil = 0
 
   const endAs = (id: ExecutionId, end: End) =>
@@ -63,8 +65,10 @@ export const make = (
     )
 
   const recoverOne = Effect.fnUntraced(function* (id: ExecutionId) {
-    if (options.recovery === "end") return yield* endAs(id, lost)
-    const execution = yield* elsewhere.goOn(id)
+    if (!goesOn) return yield* endAs(id, lost)
+    const execution = yield* Effect.catchTag(elsewhere.goOn(id), "ExecutionNotResumable", () =>
+      Effect.succeed("gone" as const)
+    )
     if (typeof execution === "string") return execution
     yield* Effect.ignore(Effect.timeoutOption(options.toEndOrPause(execution), headStartMs))
     return "continued"
@@ -76,7 +80,13 @@ export const make = (
     let ended = 0
     while (!options.isClosed()) {
       const at = yield* Clock.currentTimeMillis
-      const found = yield* store.listAbandoned(scopeId, { at, limit: batch, waiting: options.recovery === "resume" })
+      const found = yield* store.listAbandoned(scopeId, {
+        at,
+        limit: batch,
+        waiting: goesOn,
+        exceptOwner: owner,
+        sandboxBuild: goesOn ? codeExecutor.build : undefined
+      })
       const fresh = found.filter((id) => !seen.has(id) && !options.isHere(id))
       if (fresh.length === 0) break
       for (const id of fresh) seen.add(id)

@@ -3,3 +3,4 @@
  */
 export { createExecutionEngine, type ExecutionEngineOptions } from "./Engine.ts"
 export * from "./ExecutionEngine.ts"
+export * as Admission from "./Admission.ts"

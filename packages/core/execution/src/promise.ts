@@ -22,6 +22,7 @@ import {
 import { Effect, Exit, Layer, Scope, Stream } from "effect"
 import { createExecutionEngine as createEffectEngine, type ExecutionEngineOptions } from "./Engine.ts"
 import type {
+  AdmissionLoad,
   ExecutionEngine,
   ExecutionEvent,
   ExecutionOptions,
@@ -81,6 +82,8 @@ export interface PromiseExecutionEngine {
   readonly events: () => AsyncIterable<ExecutionEvent>
   /** History writes that failed or took too long since the engine was made. */
   readonly droppedWrites: () => Promise<number>
+  /** See `ExecutionEngine.load`. */
+  readonly load: () => Promise<AdmissionLoad>
   /** Hands over or cancels what runs, as the engine was made, and closes the sandbox. The executor stays open. */
   readonly close: () => Promise<void>
   readonly [Symbol.asyncDispose]: () => Promise<void>
@@ -121,6 +124,7 @@ export const createExecutionEngine = async (
     getDescription: () => runPromise(engine.getDescription),
     events: () => Stream.toAsyncIterable(engine.events),
     droppedWrites: () => runPromise(engine.droppedWrites),
+    load: () => runPromise(engine.load),
     close,
     [Symbol.asyncDispose]: close,
     effect: engine

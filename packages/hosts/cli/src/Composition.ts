@@ -3,6 +3,7 @@
  *
  * The application provides it. Each member loads what it needs when it is used, so that `--help` does not wait for a database.
  */
+import type { Admission } from "@executor/execution"
 import { Context, type Effect, type Scope } from "effect"
 import type { Durability } from "./Durability.ts"
 import type { Failure } from "./Failure.ts"
@@ -70,6 +71,7 @@ export class Composition extends Context.Service<
       readonly database: string
       readonly limits: LimitChanges
       readonly retention: Retention
+      readonly admission: Admission.AdmissionOptions
       readonly durability: Durability
       readonly host: string
       readonly port: number
@@ -81,6 +83,7 @@ export class Composition extends Context.Service<
     readonly mcp: (options: {
       readonly database: string
       readonly limits: LimitChanges
+      readonly admission: Admission.AdmissionOptions
       readonly withoutHistory: WithoutHistory
     }) => Effect.Effect<void, Failure>
     /** The server's token of the data folder, made if there is none. */

@@ -3,7 +3,7 @@
  */
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { limitSettings, type LimitFlags, retentionSettings } from "./Settings.ts"
+import { admissionSettings, limitSettings, type LimitFlags, retentionSettings } from "./Settings.ts"
 
 /** A flag that is on when it is there. It never takes the next word as its value, as `--json true` would. */
 export const switchFlag = (name: string, description: string): Flag.Flag<boolean> =>
@@ -49,6 +49,9 @@ export const limits = flagsOf(limitSettings)
 /** One flag for each bound of the history that is kept. */
 export const retention = flagsOf(retentionSettings)
 
+/** One flag for each bound of what goes on at once. */
+export const admission = flagsOf(admissionSettings)
+
 /** The settings among parsed flags. */
 const settingsOf =
   (settings: ReadonlyArray<{ readonly flag: string }>) =>
@@ -65,6 +68,9 @@ export const limitFlagsOf = settingsOf(limitSettings)
 
 /** The bounds of the history among parsed flags. */
 export const retentionFlagsOf = settingsOf(retentionSettings)
+
+/** The bounds of what goes on at once among parsed flags. */
+export const admissionFlagsOf = settingsOf(admissionSettings)
 
 /** The command itself, with the flags that say what it works on. */
 export const root = Command.make("executor").pipe(

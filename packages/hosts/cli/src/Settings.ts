@@ -5,6 +5,7 @@
  * `"cpuLimit": "2s"` in the file. A value that cannot be read is refused by the name it was given under, even where another
  * source would win: a typing error must not hide behind a flag.
  */
+import type { Admission } from "@executor/execution"
 import type { LimitName, Limits } from "@executor/kernel"
 import { Effect, Predicate, Result } from "effect"
 import { readFile } from "node:fs/promises"
@@ -83,6 +84,24 @@ export const retentionSettings: ReadonlyArray<Setting & { readonly bound: keyof 
   }
 ]
 
+/** How much goes on at once in a server, as settings. */
+export const admissionSettings: ReadonlyArray<Setting & { readonly bound: keyof Admission.AdmissionOptions }> = [
+  {
+    bound: "concurrentExecutions",
+    flag: "concurrent-executions",
+    parse: parseCount,
+    metavar: "count",
+    description: "Executions under way at once; more wait in line (64)"
+  },
+  {
+    bound: "queuedExecutions",
+    flag: "queued-executions",
+    parse: parseCount,
+    metavar: "count",
+    description: "Submissions that wait in line; more are refused (10000)"
+  }
+]
+
 /** Limits as flags give them: by the flag's name. */
 export type LimitFlags = { readonly [flag: string]: string | undefined }
 
@@ -116,7 +135,7 @@ const readFileSettings = Effect.fnUntraced(function* (folder: string) {
   if (!Predicate.isObject(parsed)) {
     return yield* new UsageError({ message: `${file}: expected an object of settings, such as { "cpuLimit": "2s" }` })
   }
-  const names = [...limitSettings, ...retentionSettings].map((setting) => fileName(setting.flag))
+  const names = [...limitSettings, ...retentionSettings, ...admissionSettings].map((setting) => fileName(setting.flag))
   const settings: { [name: string]: string } = {}
   for (const [name, value] of Object.entries(parsed)) {
     if (!names.includes(name)) {
@@ -175,14 +194,25 @@ export const resolveLimits = (places: Places): Effect.Effect<LimitChanges, Usage
     (changes) => changes as LimitChanges
   )
 
-/** How much history is kept; without any of these settings everything. */
-export const resolveRetention = (places: Places): Effect.Effect<Retention, UsageError> =>
+/** The bounds that are set, under their names. */
+const resolveBounds = <A>(
+  settings: ReadonlyArray<Setting & { readonly bound: string & keyof A }>,
+  places: Places
+): Effect.Effect<A, UsageError> =>
   Effect.map(
     resolveSettings(
-      retentionSettings,
+      settings,
       (setting) => setting.bound,
       (setting, text) => setting.parse(text),
       places
     ),
-    (changes) => changes as Retention
+    (changes) => changes as A
   )
+
+/** How much history is kept; without any of these settings everything. */
+export const resolveRetention = (places: Places): Effect.Effect<Retention, UsageError> =>
+  resolveBounds(retentionSettings, places)
+
+/** How much goes on at once, as far as it is not the default. */
+export const resolveAdmission = (places: Places): Effect.Effect<Admission.AdmissionOptions, UsageError> =>
+  resolveBounds(admissionSettings, places)

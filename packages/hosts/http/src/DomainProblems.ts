@@ -21,6 +21,7 @@ import {
   SourceNotFoundProblem,
   SourceUnavailableProblem,
   StorageUnavailableProblem,
+  TooManyExecutionsProblem,
   ToolNotFoundProblem
 } from "@executor/api"
 import type {
@@ -30,7 +31,8 @@ import type {
   ExecutionNotPaused,
   ExecutionNotResumable,
   ExecutionRefused,
-  IdempotencyConflict
+  IdempotencyConflict,
+  TooManyExecutions
 } from "@executor/execution"
 import type {
   DBError,
@@ -44,6 +46,8 @@ import type {
   ToolNotFound
 } from "@executor/sdk"
 import { Cause, Effect } from "effect"
+import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 /** Logs a cause once, and gives the id that it can be found by. */
 export const logWithCorrelationId = (message: string, cause: Cause.Cause<unknown>): Effect.Effect<string> =>
@@ -118,6 +122,8 @@ const problems = {
     Effect.fail(new SourceNotFoundProblem({ detail: message, namespace })),
   SourceUnavailable: ({ message, namespace }: SourceUnavailable) =>
     Effect.fail(new SourceUnavailableProblem({ detail: message, namespace })),
+  TooManyExecutions: ({ limit, message, retryAfterMs, value }: TooManyExecutions) =>
+    Effect.fail(new TooManyExecutionsProblem({ detail: message, limit, value, retryAfterMs })),
   ToolNotFound: ({ message, path, suggestions }: ToolNotFound) =>
     Effect.fail(new ToolNotFoundProblem({ detail: message, path, suggestions }))
 }
@@ -125,6 +131,20 @@ const problems = {
 type Tag = keyof typeof problems
 type DomainError = Parameters<(typeof problems)[Tag]>[0]
 type ProblemOf<E extends DomainError> = Effect.Error<ReturnType<(typeof problems)[E["_tag"]]>>
+
+/** Answers that too much is under way with the header that says when to try again. */
+export const withRetryAfter = <A, E, R>(
+  effect: Effect.Effect<A, E | TooManyExecutionsProblem, R>
+): Effect.Effect<A | HttpServerResponse.HttpServerResponse, E, R> =>
+  Effect.catchIf(
+    effect,
+    (error) => error instanceof TooManyExecutionsProblem,
+    (problem) =>
+      Effect.map(
+        HttpServerRespondable.toResponse(problem),
+        HttpServerResponse.setHeader("retry-after", String(Math.ceil(problem.retryAfterMs / 1000)))
+      )
+  ) as Effect.Effect<A | HttpServerResponse.HttpServerResponse, E, R>
 
 /** Replaces each domain error of an effect by its problem. */
 export const asProblems = <A, E extends DomainError, R>(

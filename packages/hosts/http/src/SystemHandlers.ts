@@ -42,7 +42,10 @@ export const layerSystemHandlers = (engine: ExecutionEngine, keepsHistory: boole
       )
       return handlers.handleAll({
         health: () =>
-          Effect.map(engine.droppedWrites, (droppedWrites) => ({ status: "ok" as const, keepsHistory, droppedWrites })),
+          Effect.map(
+            Effect.all({ droppedWrites: engine.droppedWrites, executions: engine.load }),
+            ({ droppedWrites, executions }) => ({ status: "ok" as const, keepsHistory, droppedWrites, executions })
+          ),
         openapi: () => document,
         docs: () =>
           Effect.flatten(page).pipe(

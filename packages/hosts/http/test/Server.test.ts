@@ -31,7 +31,12 @@ layer(TestServer.layer, { excludeTestServices: true })("a server", (it) => {
       const { send } = yield* TestServer
       const answer = yield* send("/health")
       assert.strictEqual(answer.status, 200)
-      assert.deepEqual(answer.json, { status: "ok", keepsHistory: true, droppedWrites: 0 })
+      assert.deepEqual(answer.json, {
+        status: "ok",
+        keepsHistory: true,
+        droppedWrites: 0,
+        executions: { underWay: 0, queued: 0 }
+      })
       const head = yield* send("/health", { method: "HEAD" })
       assert.deepEqual([head.status, head.text], [200, ""])
     })
@@ -95,7 +100,8 @@ describe("a bug or a broken database", () => {
     replay: () => Effect.never,
     getDescription: Effect.succeed(""),
     events: Stream.never,
-    droppedWrites: Effect.succeed(0)
+    droppedWrites: Effect.succeed(0),
+    load: Effect.succeed({ underWay: 0, queued: 0 })
   }
 
   it.live("reaches the log with its cause, and the outside as an id", () => {

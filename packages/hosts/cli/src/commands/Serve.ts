@@ -11,7 +11,7 @@ import { exitCodes, ExitStatus, UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 import { Process } from "../Process.ts"
-import { resolveLimits, resolveRetention } from "../Settings.ts"
+import { resolveAdmission, resolveLimits, resolveRetention } from "../Settings.ts"
 import { dataFolderOf } from "../Target.ts"
 import { prepare } from "../WithoutHistory.ts"
 
@@ -75,7 +75,8 @@ export const serve = Command.make(
       "Cancel executions that waited so long for an answer (never)"
     ),
     ...Flags.limits,
-    ...Flags.retention
+    ...Flags.retention,
+    ...Flags.admission
   },
   Effect.fn(function* (input) {
     const { env } = yield* Process
@@ -87,6 +88,7 @@ export const serve = Command.make(
     const limits = yield* resolveLimits({ ...places, flags: Flags.limitFlagsOf(input) })
     const database = yield* locateDatabase(env, dataFolder)
     const retention = yield* resolveRetention({ ...places, flags: Flags.retentionFlagsOf(input) })
+    const admission = yield* resolveAdmission({ ...places, flags: Flags.admissionFlagsOf(input) })
     const durability = yield* Durability.parse(input)
     const output = yield* Output.Output
     const say = (url: string, ownToken: string | undefined) =>
@@ -100,6 +102,7 @@ export const serve = Command.make(
         database,
         limits,
         retention,
+        admission,
         durability,
         host: input.host,
         port,
@@ -127,15 +130,17 @@ export const serve = Command.make(
 /** `executor mcp`. */
 export const mcp = Command.make(
   "mcp",
-  { ...Flags.limits },
+  { ...Flags.limits, ...Flags.admission },
   Effect.fn(function* (input) {
     const { env } = yield* Process
     const composition = yield* Composition
     const dataFolder = yield* folder
     const { settings, withoutHistory } = yield* prepare(dataFolder, "What this server executes is")
-    const limits = yield* resolveLimits({ flags: Flags.limitFlagsOf(input), env, dataFolder: settings })
+    const places = { env, dataFolder: settings }
+    const limits = yield* resolveLimits({ ...places, flags: Flags.limitFlagsOf(input) })
+    const admission = yield* resolveAdmission({ ...places, flags: Flags.admissionFlagsOf(input) })
     const database = yield* locateDatabase(env, dataFolder)
-    yield* untilStopped(composition.mcp({ database, limits, withoutHistory }))
+    yield* untilStopped(composition.mcp({ database, limits, admission, withoutHistory }))
   })
 ).pipe(
   Command.withDescription(
