@@ -14,14 +14,18 @@ export interface HealthSeen {
   readonly failed: number
   readonly maxMs: number
   readonly p99Ms: number
+  /** Writes of the history that were given up, by the last answer. */
+  readonly droppedWrites: number
 }
 
+/** How many writes were dropped; nothing if the server does not say that it is well. */
 const ask = (agent: Agent, url: string): Promise<number | undefined> =>
   new Promise((resolve) => {
     request(`${url}/health`, { agent }, (response) => {
-      response.resume()
+      let text = ""
+      response.setEncoding("utf8").on("data", (piece: string) => (text += piece))
       response.on("error", () => resolve(undefined))
-      response.on("end", () => resolve(response.statusCode))
+      response.on("end", () => resolve(response.statusCode === 200 ? JSON.parse(text).droppedWrites : undefined))
     })
       .on("error", () => resolve(undefined))
       .end()
@@ -37,13 +41,17 @@ export const watchHealth = (url: string) =>
     (stopped) => {
       const times: Array<number> = []
       let failed = 0
+      let droppedWrites = 0
       const watch = async () => {
         const agent = new Agent({ keepAlive: true, maxSockets: 1 })
         while (!stopped.signal.aborted) {
           const askedAt = performance.now()
-          const status = await ask(agent, url)
-          if (status === 200) times.push(performance.now() - askedAt)
-          else failed++
+          const dropped = await ask(agent, url)
+          if (dropped === undefined) failed++
+          else {
+            times.push(performance.now() - askedAt)
+            droppedWrites = dropped
+          }
           await setTimeout(everyMs, undefined, { signal: stopped.signal }).catch(() => undefined)
         }
         agent.destroy()
@@ -54,7 +62,7 @@ export const watchHealth = (url: string) =>
         await watched
         const sorted = times.toSorted((a, b) => a - b)
         const p99Ms = sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 0
-        return { asked: sorted.length + failed, failed, maxMs: sorted.at(-1) ?? 0, p99Ms }
+        return { asked: sorted.length + failed, failed, maxMs: sorted.at(-1) ?? 0, p99Ms, droppedWrites }
       })
       return { stop }
     }

@@ -8,10 +8,10 @@ import { fileURLToPath } from "node:url"
 import { makeCli, serve } from "../support.ts"
 import { type DatabaseName, databases, endLeases, readExecutions, type Recorded } from "./databases.ts"
 import { figuresOf, type ProcessFigures } from "./figures.ts"
-import type { Answer } from "./generator.ts"
+import type { Answer } from "./submission.ts"
 import { type HealthSeen, watchHealth } from "./health.ts"
 import { answerDoubts, ask, linesOf, untilGone, untilQuiet } from "./settling.ts"
-import { submitAll } from "./submissions.ts"
+import { submitAll } from "./submitAll.ts"
 
 const writeServer = fileURLToPath(new URL("./writeServer.ts", import.meta.url))
 
@@ -39,7 +39,7 @@ export interface LoadOutcome {
   readonly executions: ReadonlyArray<Recorded>
   /** The keys of the writes that were made. */
   readonly effects: ReadonlyArray<string>
-  /** Of the server that was there last. */
+  /** Of all servers; of one that was killed, as far as it had said so. */
   readonly droppedWrites: number
   /** Of the server that got the submissions, while it had them. */
   readonly health: HealthSeen
@@ -79,7 +79,7 @@ export const runLoad = Effect.fnUntraced(function* (options: LoadOptions) {
     doubts += answered
   })
   const settled = yield* untilQuiet(last.url, settleWithin, kill ? answering : undefined)
-  const { droppedWrites } = yield* ask<{ droppedWrites: number }>(last.url, "/health")
+  const atEnd = yield* ask<{ droppedWrites: number }>(last.url, "/health")
   used ??= figuresOf(last.server.child.pid)
   last.server.child.kill("SIGTERM")
   yield* last.server.ended
@@ -92,7 +92,7 @@ export const runLoad = Effect.fnUntraced(function* (options: LoadOptions) {
     doubts,
     executions,
     effects: linesOf(effects),
-    droppedWrites,
+    droppedWrites: atEnd.droppedWrites + (kill ? health.droppedWrites : 0),
     health,
     used
   }

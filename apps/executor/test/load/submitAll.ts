@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import type { Load, Told } from "./generator.ts"
+import type { Load, Told } from "./submission.ts"
 
 const file = fileURLToPath(new URL("./generator.ts", import.meta.url))
 
