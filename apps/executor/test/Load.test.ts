@@ -61,6 +61,7 @@ const run = Effect.fnUntraced(function* (options: LoadOptions) {
   assert.strictEqual(outcome.answers.length, count)
   assert.isTrue(outcome.settled, "what was under way came to its end")
   const { health, used } = outcome
+  assert.strictEqual(health.failed, 0, "failures of /health")
   if (holdsFigures) {
     if (used.peakMemoryMb !== undefined) assert.isAtMost(used.peakMemoryMb, maxMemoryMb, "megabytes of memory")
     assert.isAtMost(health.maxMs, maxHealthMs, "milliseconds of /health")
@@ -76,7 +77,7 @@ describe("a server that gets everything at once", () => {
       `serves whom it takes and refuses the others, on ${database}`,
       () =>
         Effect.gen(function* () {
-          const { answers, droppedWrites, effects, executions, health } = yield* run({ database, count, kill: false })
+          const { answers, droppedWrites, effects, executions } = yield* run({ database, count, kill: false })
           const wrong = answers.filter((answer) => servedIn(answer) === undefined && !isRefusal(answer))
           assert.deepStrictEqual(some(wrong), [], told)
           const served = new Set(answers.flatMap((answer) => servedIn(answer) ?? []))
@@ -87,7 +88,7 @@ describe("a server that gets everything at once", () => {
           const strangers = effects.filter((key) => !served.has(key.split(":")[0] ?? ""))
           assert.deepStrictEqual(some(strangers), [], "writes of nobody who was served")
           assert.strictEqual(effects.length, served.size * writesEach, "writes")
-          assert.deepStrictEqual([droppedWrites, health.failed], [0, 0], "dropped writes, and failures of /health")
+          assert.strictEqual(droppedWrites, 0, "dropped writes")
         }),
       timeoutMs
     )

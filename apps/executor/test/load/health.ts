@@ -31,7 +31,7 @@ const ask = (agent: Agent, url: string): Promise<number | undefined> =>
       .end()
   })
 
-/** Asks until `stop`, which waits for the last answer. */
+/** Asks until `stop`, which waits for the last answer; `end` does not, as for a server that is killed. */
 export const watchHealth = (url: string) =>
   Effect.map(
     Effect.acquireRelease(
@@ -47,8 +47,9 @@ export const watchHealth = (url: string) =>
         while (!stopped.signal.aborted) {
           const askedAt = performance.now()
           const dropped = await ask(agent, url)
-          if (dropped === undefined) failed++
-          else {
+          if (dropped === undefined) {
+            if (!stopped.signal.aborted) failed++
+          } else {
             times.push(performance.now() - askedAt)
             droppedWrites = dropped
           }
@@ -64,6 +65,6 @@ export const watchHealth = (url: string) =>
         const p99Ms = sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 0
         return { asked: sorted.length + failed, failed, maxMs: sorted.at(-1) ?? 0, p99Ms, droppedWrites }
       })
-      return { stop }
+      return { stop, end: () => stopped.abort() }
     }
   )

@@ -63,6 +63,7 @@ export const runLoad = Effect.fnUntraced(function* (options: LoadOptions) {
   const { answers, durationMs } = yield* submitAll({ url: first.url, count }, ({ refused, served }) => {
     if (!kill || used !== undefined || served < (count - refused) / 3) return
     used = figuresOf(first.server.child.pid)
+    watched.end()
     first.server.child.kill("SIGKILL")
   })
   const health = yield* watched.stop
