@@ -9,7 +9,7 @@
  * not at all. SQLite runs such a unit in one synchronous step, Postgres in one round trip, and no adapter ever holds a
  * transaction open while other code runs.
  */
-import { Context, type Effect, Schema } from "effect"
+import { Context, type Effect, Schema, type Stream } from "effect"
 
 /** What a column can hold. */
 export type ColumnType = "text" | "integer" | "boolean"
@@ -211,6 +211,12 @@ export class DBAdapter extends Context.Service<
      * waits can tell by it a long queue, which moves, from a database that hangs. Absent where nothing is queued.
      */
     readonly answeredWrites?: (() => number) | undefined
+    /**
+     * Rings when an execution may have been given up, by this process or another that uses the database. The first ring only says
+     * that it listens. Several rings may come as one, and a ring may come for nothing or be lost: so look now and then as well.
+     * It costs something only while somebody listens. Closing the adapter interrupts its listeners. A `Doorbell` makes it.
+     */
+    readonly freed: Stream.Stream<void>
   }
 >()("@executor/sdk/DBAdapter") {}
 

@@ -104,6 +104,7 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
     release: (scopeId, id, epoch, status) => Leases.releaseExecution(adapter, scopeId, id, epoch, status),
     requestCancel: (scopeId, id, at) => Leases.requestCancel(adapter, scopeId, id, at),
     listAbandoned: (scopeId, options) => Leases.listAbandoned(adapter, scopeId, options),
+    freed: adapter.freed,
     listExpired: (scopeId, options) => Leases.listExpired(adapter, scopeId, options),
     findByIdempotencyKey: (scopeId, key) => Leases.findByIdempotencyKey(adapter, scopeId, key),
     readJournal: (scopeId, id) => Leases.readJournal(adapter, scopeId, id),

@@ -278,6 +278,8 @@ export class ExecutionStore extends Context.Service<
       scopeId: ScopeId,
       options: ListAbandonedOptions
     ) => Effect.Effect<ReadonlyArray<ExecutionId>, DBError>
+    /** Rings when an execution may have been released, here or by another process: see `freed` of `DBAdapter`. */
+    readonly freed: Stream.Stream<void>
     /** Waiting executions that nobody holds, and whose oldest question was asked before a time. */
     readonly listExpired: (
       scopeId: ScopeId,

@@ -23,6 +23,7 @@ import {
   WriteConflict,
   type WriteOperation
 } from "./DBAdapter.ts"
+import * as Doorbell from "./Doorbell.ts"
 import { completeRow, makeMemoryTable, type MemoryTable, withGenerated } from "./internal/memoryTable.ts"
 import { afterPosition, compareGroups, groupKeys, predicate, rowOrder } from "./internal/memoryWhere.ts"
 
@@ -169,13 +170,15 @@ export const make = (schema: DBSchema = coreSchema): DBAdapter["Service"] => {
       }
     })
 
+  const { rings, watch } = Doorbell.make()
   return DBAdapter.of({
     schema,
     keepsRollups: false,
     find: (options) => attempt(() => find(options)),
     count: (options) => attempt(() => select(options.table, options.where).length),
     countBy,
-    write
+    write: watch(write),
+    freed: rings
   })
 }
 

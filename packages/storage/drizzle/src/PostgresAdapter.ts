@@ -9,7 +9,16 @@
  * `unavailable`. A write whose connection was lost before the server answered fails at once, for nobody knows whether it
  * was committed.
  */
-import { AdapterSchema, coreSchema, DBAdapter, DBError, type FindOptions, type Row, type Value } from "@executor/sdk"
+import {
+  AdapterSchema,
+  coreSchema,
+  DBAdapter,
+  DBError,
+  Doorbell,
+  type FindOptions,
+  type Row,
+  type Value
+} from "@executor/sdk"
 import { Effect, Layer, type Scope } from "effect"
 import { type Dialect, startSql } from "./internal/dialect.ts"
 import { makeConnections } from "./internal/postgresConnections.ts"
@@ -19,12 +28,13 @@ import { migrateDatabase } from "./internal/postgresOpen.ts"
 import { searchOf } from "./internal/postgresSearch.ts"
 import { makeWriter } from "./internal/postgresWriter.ts"
 import { findPart, groupOf, hasParts, type Part, type Select, selectCount, selectCountBy } from "./internal/selects.ts"
+import { sharedRings } from "./internal/sharedRings.ts"
 
 /** Where the database is. */
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`, with the parameters that pg takes. */
   readonly url: string
-  /** How many connections read at the same time, 5 by default; one more writes, and at times one cancels. */
+  /** How many connections read at the same time, 5 by default; one more writes, one listens for `freed`, and at times one cancels. */
   readonly connections?: number | undefined
   /**
    * How long to wait for the server, or for a free connection, before failing as `unavailable`, in milliseconds; 5000 by
@@ -77,6 +87,7 @@ export const make = Effect.fnUntraced(function* (
       }
     )
 
+  const freed = yield* sharedRings(Doorbell.make((ring) => connections.listen(freedChannel, ring)))
   return DBAdapter.of({
     schema: coreSchema,
     keepsRollups: true,
@@ -100,7 +111,8 @@ export const make = Effect.fnUntraced(function* (
         (rows, select) => rows.map((row) => groupOf(select, row, (_, value) => (value ?? null) as Value))
       ),
     write: writer.write,
-    answeredWrites: writer.answered
+    answeredWrites: writer.answered,
+    freed
   })
 })
 
@@ -113,6 +125,9 @@ export const layer = (options: PostgresOptions): Layer.Layer<DBAdapter, DBError>
  * see the migration `0004_groups`.
  */
 const applyChanges = "SELECT executor_apply_changes()"
+
+/** Where a trigger notifies of executions that are given up, by this process as well: see the migration `0006_doorbell`. */
+const freedChannel = "executor_freed"
 
 const attempt = <A>(evaluate: () => A): Effect.Effect<A, DBError> =>
   Effect.suspend(() => {

@@ -9,17 +9,19 @@
  * Writes and reads of single rows run on the thread that asks for them, which is quicker than any other. Lists and counts
  * run on reader threads, and so do checkpoints and giving space back: however long a query takes, the event loop is free.
  */
-import { AdapterSchema, coreSchema, DBAdapter, type DBError, type Group, type Row } from "@executor/sdk"
+import { AdapterSchema, coreSchema, DBAdapter, type DBError, Doorbell, type Group, type Row } from "@executor/sdk"
 import { Effect, Layer, type Scope } from "effect"
 import { resolve } from "node:path"
 import { type Checkpoints, makeCheckpoints } from "./internal/checkpoints.ts"
 import { toDBError } from "./internal/errors.ts"
 import { openDatabase } from "./internal/open.ts"
+import { otherCommits } from "./internal/otherCommits.ts"
 import { hasPacked, registerPackedText, unpackRows } from "./internal/packedText.ts"
 import { isPointRead } from "./internal/pointRead.ts"
 import { makeReaders } from "./internal/readers.ts"
 import { type ReadItem, type ReadRequest, runRead } from "./internal/reads.ts"
 import { defaultLockWaitMillis, retryBusy } from "./internal/retry.ts"
+import { sharedRings } from "./internal/sharedRings.ts"
 import { makeStatements } from "./internal/statements.ts"
 import { makeWriter } from "./internal/writer.ts"
 
@@ -94,6 +96,8 @@ export const make = Effect.fnUntraced(function* (
     ),
     (writer) => Effect.sync(writer.close)
   )
+  const bell = Doorbell.make((ring) => otherCommits(database, ring))
+  const freed = yield* sharedRings(bell)
   return DBAdapter.of({
     schema: coreSchema,
     keepsRollups: true,
@@ -103,8 +107,9 @@ export const make = Effect.fnUntraced(function* (
       ),
     count: (options) => Effect.map(read({ op: "count", options }), ([count]) => Number(count)),
     countBy: (options) => Effect.map(read({ op: "countBy", options }), (items) => items as ReadonlyArray<Group>),
-    write: writer.write,
-    answeredWrites: writer.answered
+    write: bell.watch(writer.write),
+    answeredWrites: writer.answered,
+    freed
   })
 })
 

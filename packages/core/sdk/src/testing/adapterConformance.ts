@@ -14,6 +14,7 @@ import type {
   WriteConflict,
   WriteOperation
 } from "../DBAdapter.ts"
+import { adapterFreed } from "./adapterFreed.ts"
 import { longTextTests } from "./adapterLongText.ts"
 import { adapterProperties } from "./adapterProperties.ts"
 import { writingTests } from "./adapterWriting.ts"
@@ -58,6 +59,10 @@ export const adapterConformance = (name: string, makeAdapter: MakeAdapter): void
   describe(`${name}: long text`, () => {
     longTextTests(test)
   })
+  adapterFreed(
+    name,
+    Effect.map(makeAdapter, (adapter) => ({ listening: adapter, releasing: adapter }))
+  )
   describe(`${name}: like the memory adapter`, () => {
     adapterProperties(makeAdapter)
   })

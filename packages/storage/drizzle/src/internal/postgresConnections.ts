@@ -1,5 +1,5 @@
 /**
- * Connections to a Postgres server: some to read, one to write, and one to cancel what others run.
+ * Connections to a Postgres server: some to read, one to write, one to cancel what others run, and one to listen.
  *
  * Each is made when it is needed, and again after it was lost. A query whose fiber is interrupted is cancelled in the
  * server, and its connection is closed rather than used again: a late cancellation can then meet no other query. What
@@ -27,6 +27,11 @@ export interface Connections {
   readonly acquireWriter: () => Promise<Client>
   /** Cancels in the server what a connection runs. */
   readonly cancel: (client: Client) => Promise<void>
+  /**
+   * Listens on a channel until it is interrupted, on a connection of its own that is made anew when it is lost. Rings with each
+   * notification, and whenever it begins to listen, as it may have missed some before.
+   */
+  readonly listen: (channel: string, ring: () => void) => Effect.Effect<never>
   /** A statement as it is sent: prepared once in a connection, if it is of the shapes that come again. */
   readonly statement: (text: string, parameters: ReadonlyArray<Parameter>) => QueryConfig
 }
@@ -56,6 +61,12 @@ const idleMillis = 60_000
 const firstDelayMillis = 20
 const longestDelayMillis = 500
 
+/** The longest wait before it listens again. Executions are found without it too, only later. */
+const longestListenDelayMillis = 5_000
+
+/** A connection that only listens sends nothing by itself: the system asks after this time whether the server is still there. */
+const keepAliveMillis = 10_000
+
 /** Makes the connections, which are closed with the scope when nobody uses them any more. */
 export const makeConnections = (options: ConnectionOptions): Effect.Effect<Connections, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -72,6 +83,7 @@ export const makeConnections = (options: ConnectionOptions): Effect.Effect<Conne
     const readers = yield* pool({ max: connections })
     const writers = yield* pool({ max: 1, pipeline: true })
     const cancellers = yield* pool({ max: 1 })
+    const listeners = yield* pool({ max: 1, keepAliveInitialDelayMillis: keepAliveMillis })
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         closed = true
@@ -109,7 +121,19 @@ export const makeConnections = (options: ConnectionOptions): Effect.Effect<Conne
         }
         return inUse.withPermits(1)(Effect.suspend(() => attempt(firstDelayMillis)))
       })
-    return { read, acquireWriter: () => connect(writers), cancel, statement: makeStatements() }
+    const listen = Effect.fnUntraced(function* (channel: string, ring: () => void): Effect.fn.Return<never> {
+      let delay = firstDelayMillis
+      const heard = () => {
+        delay = firstDelayMillis
+        ring()
+      }
+      for (;;) {
+        yield* Effect.ignore(withClient(listeners, closeOnly, (client) => hear(client, channel, heard)))
+        yield* sleep(delay)
+        delay = Math.min(2 * delay, longestListenDelayMillis)
+      }
+    })
+    return { read, acquireWriter: () => connect(writers), cancel, listen, statement: makeStatements() }
   })
 
 /** A connection keeps what it has prepared, so that there is an end to it: more shapes than the stores have. */
@@ -203,6 +227,25 @@ const withClient = <A>(
       client.release(true)
     })
   })
+
+/** Nothing has to be cancelled in the server where a connection only listens. */
+const closeOnly = async (): Promise<void> => undefined
+
+/** Rings once it listens, and with each notification. Fails when the connection is lost. */
+const hear = async (client: Client, channel: string, ring: () => void): Promise<never> => {
+  let end = (): void => undefined
+  const lost = new Promise<never>((_, reject) => {
+    end = () => reject(new Error("The connection was lost."))
+  })
+  client.on("notification", ring).on("end", end)
+  try {
+    await Promise.race([client.query(`LISTEN ${channel}`), lost])
+    ring()
+    return await lost
+  } finally {
+    client.off("notification", ring).off("end", end)
+  }
+}
 
 /** Waits in real time. */
 export const sleep = (millis: number): Effect.Effect<void> =>
