@@ -157,7 +157,7 @@ export const composition: Composition["Service"] = {
       })
       const retention = keepsHistory ? options.retention : { ...memoryRetention, ...options.retention }
       yield* Effect.forkScoped(keepWithin(executor, retention))
-      yield* Effect.forkScoped(recoverForever(running))
+      yield* Effect.forkScoped(recoverForever(running, executor.executions.freed))
       yield* options.onListening(host.url, ownToken)
       return yield* Effect.never
     },
@@ -171,7 +171,7 @@ export const composition: Composition["Service"] = {
       const { engine, executor, keepsHistory } = yield* openParts({ ...options, durability, reads: "worker" })
       if (!keepsHistory) yield* Effect.forkScoped(keepWithin(executor, memoryRetention))
       const running = yield* engine
-      yield* Effect.forkScoped(recoverForever(running))
+      yield* Effect.forkScoped(recoverForever(running, executor.executions.freed))
       yield* McpHost.serveStdio({ engine: running, version })
     },
     Effect.mapError(toFailed),

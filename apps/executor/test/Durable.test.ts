@@ -2,9 +2,10 @@
  * Executions that outlive the process that started them, with the built command as processes.
  */
 import { assert, describe, it } from "@effect/vitest"
+import { freshDatabase } from "@executor/storage-drizzle/testing"
 import { Client } from "@modelcontextprotocol/client"
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
-import { Effect, Fiber, Schedule } from "effect"
+import { Effect, Fiber, Schedule, type Scope } from "effect"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { fileURLToPath } from "node:url"
@@ -71,6 +72,14 @@ const checks = (cli: Cli) =>
     return Object.fromEntries(checks.map(({ detail, name }) => [name, detail]))
   })
 
+/** What the command is told of its database. */
+const databases: ReadonlyArray<
+  readonly [name: string, env: Effect.Effect<{ readonly [name: string]: string }, never, Scope.Scope>]
+> = [
+  ["SQLite", Effect.succeed({})],
+  ["Postgres", Effect.map(freshDatabase, (url) => ({ EXECUTOR_DATABASE_URL: url }))]
+]
+
 const only = (cli: Cli) => Effect.map(statuses(cli), ([execution]) => execution)
 
 describe("executions", () => {
@@ -100,6 +109,31 @@ describe("executions", () => {
       }),
     60_000
   )
+
+  for (const [name, database] of databases) {
+    it.live(
+      `go on in another server that runs when one is told to end: ${name}`,
+      () =>
+        Effect.gen(function* () {
+          const cli = yield* makeCli(yield* database)
+          yield* cli.run(["sources", "add", "mcp", "raw", "--", process.execPath, rawServer])
+          const first = yield* serve(cli)
+          yield* cli.start(["run", "--approve", "raw.*", "-e", "await tools.raw.hang({})", "--server", first.url])
+          yield* until(only(cli), (execution) => execution?.status === "running")
+          const id = (yield* only(cli))?.id ?? ""
+          yield* until(cli.run(["executions", "tool-calls", id, "--json"]), ({ stdout }) =>
+            stdout.includes('"running"')
+          )
+
+          const other = yield* serve(cli)
+          first.server.child.kill("SIGTERM")
+          assert.strictEqual((yield* first.server.ended).code, 0)
+          const [asked] = yield* until(inbox(other.run), ({ length }) => length > 0)
+          assert.strictEqual(asked?.execution.id, id)
+        }),
+      120_000
+    )
+  }
 
   it.live("that one process left waiting are answered by another, and by a server", () =>
     Effect.gen(function* () {

@@ -2,7 +2,7 @@
  * What a server does with executions whose process is gone, and with questions that nobody answers.
  */
 import type { ExecutionEngine, ExecutionEngineOptions } from "@executor/execution"
-import { Effect, Option, Schedule } from "effect"
+import { Effect, Option, Stream } from "effect"
 import { UsageError } from "./Failure.ts"
 import { parseDuration } from "./Units.ts"
 
@@ -11,6 +11,9 @@ export type Durability = Pick<ExecutionEngineOptions, "recovery" | "inDoubt" | "
 
 /** How often a server looks for executions whose process is gone. */
 export const recoverEveryMs = 5_000
+
+/** Between a look and the next: a database that is written to all the time may ring all the time. */
+const recoverApartMs = 200
 
 /** Reads the flags of a server. */
 export const parse = Effect.fnUntraced(function* (flags: {
@@ -26,10 +29,17 @@ export const parse = Effect.fnUntraced(function* (flags: {
   return { recovery, inDoubt, pauseExpiryMs: parsed.success }
 })
 
-/** Recovers at once and from then on. What fails is tried again, and is logged when it begins to fail. */
-export const recoverForever = (engine: ExecutionEngine): Effect.Effect<void> => {
+/**
+ * Recovers at once, then whenever an execution may have been freed, and every so often in any case. Never twice at the same time: what
+ * rings meanwhile leads to one more look. What fails is tried again, and is logged when it begins to fail.
+ */
+export const recoverForever = (
+  engine: Pick<ExecutionEngine, "recover">,
+  freed: Stream.Stream<void>,
+  everyMs: number = recoverEveryMs
+): Effect.Effect<void> => {
   let failing = false
-  return engine.recover.pipe(
+  const look = engine.recover.pipe(
     Effect.matchCauseEffect({
       onSuccess: ({ continued, ended, expired }) => {
         failing = false
@@ -42,8 +52,10 @@ export const recoverForever = (engine: ExecutionEngine): Effect.Effect<void> => 
         failing = true
         return isNews ? Effect.logError("Executions cannot be recovered; it is tried again.", cause) : Effect.void
       }
-    }),
-    Effect.repeat(Schedule.spaced(recoverEveryMs)),
-    Effect.asVoid
+    })
+  )
+  return Stream.merge(Stream.tick(everyMs), freed).pipe(
+    Stream.buffer({ capacity: 1, strategy: "sliding" }),
+    Stream.runForEach(() => Effect.andThen(look, Effect.sleep(recoverApartMs)))
   )
 }
