@@ -21,8 +21,8 @@ import { type AdmissionLoad, ExecutionRefused, TooManyExecutions } from "./Execu
 /** Executions under way at once: several times what the sandboxes of a small machine compute at once, as most wait for their tools. */
 export const defaultConcurrentExecutions = 64
 
-/** Submissions of a scope that wait in line: a minute's work or more, at a few kilobytes each. */
-export const defaultQueuedExecutions = 10_000
+/** Submissions of a scope that wait in line: some ten seconds' work, at some 50 KB each where they come over HTTP. */
+export const defaultQueuedExecutions = 1_000
 
 /** How soon a refused submission may be sent again, at the least and at the most. */
 const minRetryAfterMs = 1_000

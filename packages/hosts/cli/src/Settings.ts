@@ -98,7 +98,7 @@ export const admissionSettings: ReadonlyArray<Setting & { readonly bound: keyof 
     flag: "queued-executions",
     parse: parseCount,
     metavar: "count",
-    description: "Submissions that wait in line; more are refused (10000)"
+    description: "Submissions that wait in line; more are refused (1000)"
   }
 ]
 

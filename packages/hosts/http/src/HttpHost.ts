@@ -40,6 +40,12 @@ export const defaultCloseGraceMs = 3_000
 /** What is left of connections after that, when those that were cut off have been answered, is dropped. */
 const closeAnswerMs = 500
 
+/**
+ * Connections that may wait to be accepted: the most that systems allow, as what finds no room is reset, with neither an answer nor a
+ * reason. Node's own is 511.
+ */
+const backlog = 16_384
+
 // A tool's path and an id from another system may be long; the router's own limit is 100 characters.
 const routerConfig: Partial<FindMyWay.RouterConfig> = { maxParamLength: 512 }
 
@@ -140,7 +146,8 @@ export const serve = Effect.fn("HttpHost.serve")(function* (
   const app = withBoundary(router, { gate, routerConfig })
 
   const node = makeNodeServer()
-  const server = yield* NodeHttpServer.make(() => node, { host, port, gracefulShutdownTimeout: closeGraceMs }).pipe(
+  const listenOptions = { host, port, backlog, gracefulShutdownTimeout: closeGraceMs }
+  const server = yield* NodeHttpServer.make(() => node, listenOptions).pipe(
     Effect.mapError(({ cause }) => cannotListen(host, port, cause))
   )
   yield* server.serve(app).pipe(Effect.provideService(MaxBodySize, ByteSize.bytes(maxRequestBytes)))
