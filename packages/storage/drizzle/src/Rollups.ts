@@ -75,7 +75,7 @@ const repairSqlite = (database: Database.Database): ReadonlyArray<RebuiltRollup>
   })
 }
 
-/** The lock of `executor_apply_changes`; see the migration `0004_groups`. */
+/** The lock of `executor_apply_changes`; see the migration `0005_counters`. */
 const changesLock = 1165518180
 
 const repairPostgres = async (client: Client): Promise<ReadonlyArray<RebuiltRollup>> => {

@@ -185,7 +185,7 @@ it.effect("has in the database what the schema and the Drizzle tables say", () =
           (SELECT json_agg(attname ORDER BY place) FROM unnest(indkey) WITH ORDINALITY AS key (number, place)
             JOIN pg_attribute ON attrelid = indrelid AND attnum = number) AS columns
         FROM pg_index WHERE indrelid = ${byTable(name)} AND NOT indisprimary
-          AND indexrelid::regclass::text !~ '(_rollup_empty|tool_set_key|_search)$' ORDER BY indexrelid::regclass::text`
+          AND indexrelid::regclass::text !~ '(tool_set_key|_search)$' ORDER BY indexrelid::regclass::text`
       )
       assert.deepStrictEqual(
         indexes,
