@@ -22,6 +22,7 @@ import {
 import { Effect, Layer, type Scope } from "effect"
 import { type Dialect, startSql } from "./internal/dialect.ts"
 import { makeConnections } from "./internal/postgresConnections.ts"
+import { changesCounters, makeCounters } from "./internal/postgresCounters.ts"
 import { postgresDialect } from "./internal/postgresDialect.ts"
 import { toDBError } from "./internal/postgresErrors.ts"
 import { migrateDatabase } from "./internal/postgresOpen.ts"
@@ -60,6 +61,7 @@ export const make = Effect.fnUntraced(function* (
   const connections = yield* makeConnections({ url, connections: readers, waitMillis })
   yield* migrateDatabase(connections, shownUrl)
   const tables = AdapterSchema.compile(coreSchema)
+  const counters = yield* makeCounters(connections)
   const writer = yield* Effect.acquireRelease(
     Effect.sync(() => makeWriter(tables, connections, waitMillis)),
     (writer) => writer.close
@@ -68,8 +70,7 @@ export const make = Effect.fnUntraced(function* (
   const read = <S extends Select, A>(
     options: Pick<FindOptions, "table" | "where">,
     build: (dialect: Dialect) => S,
-    decode: (rows: Array<Row>, select: S) => A,
-    before?: string
+    decode: (rows: Array<Row>, select: S) => A
   ) =>
     Effect.flatMap(
       attempt(() => {
@@ -79,7 +80,6 @@ export const make = Effect.fnUntraced(function* (
       ({ narrowed, plain, search }) => {
         const statementOf = ({ parameters, text }: Select) => connections.statement(text, parameters)
         return connections.read(async (client) => {
-          if (before !== undefined) await client.query(before)
           const few = search && (await client.query<{ few: boolean }>(statementOf(search.probe))).rows[0]?.few
           const select = narrowed !== undefined && few === true ? narrowed : plain
           return decode((await client.query<Row>(statementOf(select))).rows, select)
@@ -91,13 +91,15 @@ export const make = Effect.fnUntraced(function* (
   return DBAdapter.of({
     schema: coreSchema,
     keepsRollups: true,
-    find: (options) =>
-      read(
+    find: (options) => {
+      const rows = read(
         options,
         (dialect) => selectRows(dialect, tables, options),
-        (rows) => rows,
-        options.table === "rollup_group" ? applyChanges : undefined
-      ),
+        (rows) => rows
+      )
+      // Every question to the rollups begins with their groups.
+      return options.table === "rollup_group" ? Effect.andThen(counters.bringUpToDate, rows) : rows
+    },
     count: (options) =>
       read(
         options,
@@ -110,7 +112,10 @@ export const make = Effect.fnUntraced(function* (
         (dialect) => selectCountBy(dialect, tables, options),
         (rows, select) => rows.map((row) => groupOf(select, row, (_, value) => (value ?? null) as Value))
       ),
-    write: writer.write,
+    write: (operations, options) => {
+      const written = writer.write(operations, options)
+      return operations.some(changesCounters) ? Effect.tap(written, counters.applySoon) : written
+    },
     answeredWrites: writer.answered,
     freed
   })
@@ -119,12 +124,6 @@ export const make = Effect.fnUntraced(function* (
 /** The database of a URL, for as long as the layer lives. */
 export const layer = (options: PostgresOptions): Layer.Layer<DBAdapter, DBError> =>
   Layer.effect(DBAdapter, make(options))
-
-/**
- * What changes in the rollups is noted by triggers, and applied when their groups are read, with which every question to them begins:
- * see the migration `0004_groups`.
- */
-const applyChanges = "SELECT executor_apply_changes()"
 
 /** Where a trigger notifies of executions that are given up, by this process as well: see the migration `0006_doorbell`. */
 const freedChannel = "executor_freed"

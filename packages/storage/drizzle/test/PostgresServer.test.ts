@@ -2,8 +2,7 @@ import { PostgresAdapter } from "@executor/storage-drizzle"
 import { freshDatabase, runSql, startPostgres } from "@executor/storage-drizzle/testing"
 import { assert, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import type { Client } from "pg"
-import { connected } from "./postgres.ts"
+import { connected, isAtRest, isWaiting, until } from "./postgres.ts"
 
 const row = (namespace: string, description = "") => ({
   scope_id: "a",
@@ -18,19 +17,6 @@ const insert = (namespace: string, description?: string) =>
   ({ op: "insert", table: "source", rows: [row(namespace, description)] }) as const
 const count = { op: "update", table: "source", set: { updated_at: { increment: 1 } } } as const
 const named = (value: string) => ({ op: "eq", column: "namespace", value }) as const
-
-/** Asks again until what it says is so. */
-const until = (client: Client, condition: string) =>
-  Effect.promise(async () => {
-    for (;;) {
-      const { rows } = await client.query(`SELECT ${condition} AS is_so`)
-      if (rows[0].is_so === true) return
-    }
-  })
-
-const others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-const isWaiting = `EXISTS (SELECT ${others} AND wait_event_type = 'Lock')`
-const isAtRest = `NOT EXISTS (SELECT ${others} AND state NOT IN ('idle', 'idle in transaction'))`
 
 it.effect("cancels in the server what is interrupted, and leaves nothing behind", () =>
   Effect.gen(function* () {
