@@ -132,7 +132,10 @@ type Tag = keyof typeof problems
 type DomainError = Parameters<(typeof problems)[Tag]>[0]
 type ProblemOf<E extends DomainError> = Effect.Error<ReturnType<(typeof problems)[E["_tag"]]>>
 
-/** Answers that too much is under way with the header that says when to try again. */
+/**
+ * Answers that too much is under way with the header that says when to try again. The connection is closed: thousands that wait for
+ * that time take memory from what is under way.
+ */
 export const withRetryAfter = <A, E, R>(
   effect: Effect.Effect<A, E | TooManyExecutionsProblem, R>
 ): Effect.Effect<A | HttpServerResponse.HttpServerResponse, E, R> =>
@@ -142,7 +145,10 @@ export const withRetryAfter = <A, E, R>(
     (problem) =>
       Effect.map(
         HttpServerRespondable.toResponse(problem),
-        HttpServerResponse.setHeader("retry-after", String(Math.ceil(problem.retryAfterMs / 1000)))
+        HttpServerResponse.setHeaders({
+          "retry-after": String(Math.ceil(problem.retryAfterMs / 1000)),
+          connection: "close"
+        })
       )
   ) as Effect.Effect<A | HttpServerResponse.HttpServerResponse, E, R>
 
