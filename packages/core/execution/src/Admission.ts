@@ -46,6 +46,7 @@ export interface Entry {
 
 /** The place of one execution. */
 export interface Place {
+  readonly isHeld: () => boolean
   /** Gives the place to others while the execution waits for a person. */
   readonly rest: () => void
   /** Waits until it has its place again; at once where it did not rest. */
@@ -150,6 +151,7 @@ export const make = (options: AdmissionOptions = {}): Admission => {
       admit()
     }
     return {
+      isHeld: () => state === "held",
       rest: () => {
         if (state !== "held") return
         state = "resting"

@@ -220,8 +220,15 @@ export const make = (
   const progress = Progress.make({
     writeStatus: recorder.status,
     runFork,
-    onThinking: (thinking) => (thinking ? wallTime.hold() : wallTime.run()),
+    onThinking: () => keepWallTime(),
     onWaits
+  })
+  /** Neither a person's thinking nor the wait for a place afterwards counts. */
+  const keepWallTime = () => (progress.isThinking() || !place.isHeld() ? wallTime.hold() : wallTime.run())
+  const goOn = Effect.suspend(() => {
+    if (place.isHeld()) return Effect.void
+    keepWallTime()
+    return Effect.ensuring(place.goOn, Effect.sync(keepWallTime))
   })
   const interactions = Interactions.make({
     executionId: id,
@@ -230,7 +237,7 @@ export const make = (
     progress,
     granted: submission.granted,
     inline,
-    goOn: place.goOn,
+    goOn,
     now,
     recorded: written?.interactions ?? []
   })

@@ -21,7 +21,7 @@ export interface ProgressOptions {
   readonly writeStatus: (status: "running" | "waiting_for_interaction") => Effect.Effect<void>
   readonly runFork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
   /** Told when the first question opens, and when the last one is answered. */
-  readonly onThinking: (thinking: boolean) => void
+  readonly onThinking: () => void
   /** Told, maybe more than once, while the execution waits and its row says so. It must not end the execution at once. */
   readonly onWaits: () => void
 }
@@ -41,6 +41,8 @@ export interface Progress {
   /** Calls back once, as soon as the execution waits and its row says so, or now. Gives what takes the callback back. */
   readonly onWaiting: (listener: () => void) => () => void
   readonly isWaiting: () => boolean
+  /** Whether a question is open. */
+  readonly isThinking: () => boolean
   /** Whether the code has received all that there is, and has nothing left to run. */
   readonly isCodeIdle: () => boolean
   /** The execution ends: nothing is written or told any more. */
@@ -111,11 +113,11 @@ export const make = (options: ProgressOptions): Progress => {
       changed()
     },
     questionOpens: () => {
-      if (openQuestions++ === 0) options.onThinking(true)
+      if (openQuestions++ === 0) options.onThinking()
       changed()
     },
     questionCloses: () => {
-      if (--openQuestions === 0) options.onThinking(false)
+      if (--openQuestions === 0) options.onThinking()
       changed()
     },
     onWaiting: (listener) => {
@@ -124,6 +126,7 @@ export const make = (options: ProgressOptions): Progress => {
       return () => listeners.delete(listener)
     },
     isWaiting: waits,
+    isThinking: () => openQuestions > 0,
     isCodeIdle: () => idleAfter >= settlements,
     close: () => {
       closed = true

@@ -75,8 +75,6 @@ for (const [name, database] of Object.entries(databases)) {
               status: "running",
               code: `return await tools.t.write({ n: ${n} })`,
               startedAt: 1,
-              leaseUntil: 1,
-              owner: "gone",
               sandboxBuild: sandbox.build
             })
             ids.push(id)

@@ -28,6 +28,7 @@ export const endOf = ({ errorText, logsJson, resultJson, status }: Execution): E
 export interface Left {
   readonly execution: Execution
   readonly end: End
+  readonly calls: number
   readonly openCalls: number
   readonly openQuestions: number
 }
@@ -56,7 +57,8 @@ export const recoverAll = Effect.fnUntraced(function* (
       const { execution } = yield* store.get(scopeId, id)
       const calls = yield* store.listToolCalls(scopeId, id)
       const openCalls = calls.filter((call) => call.status === "running" || call.status === "in_doubt").length
-      return { execution, end: endOf(execution), openCalls, openQuestions: pending.length } satisfies Left
+      const questions = { openQuestions: pending.length }
+      return { execution, end: endOf(execution), calls: calls.length, openCalls, ...questions } satisfies Left
     }
     for (const { interaction } of pending) {
       yield* Effect.ignore(engine.resume(id, answerOf(interaction, effects)))
