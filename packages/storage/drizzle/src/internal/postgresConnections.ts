@@ -19,14 +19,17 @@ import { decodeText } from "./postgresText.ts"
 /** A connection in use. */
 export type Client = PoolClient
 
+/** Cancels what a connection runs: `running` settles when it has ended. */
+type Cancel = (client: Client, running: Promise<unknown>) => Promise<void>
+
 /** The connections of an adapter. */
 export interface Connections {
   /** Uses a reading connection; tried again when the server cannot be reached. */
   readonly read: <A>(use: (client: Client) => Promise<A>) => Effect.Effect<A, DBError>
   /** The writing connection, which sends statements without waiting for the outcome of earlier ones. */
   readonly acquireWriter: () => Promise<Client>
-  /** Cancels in the server what a connection runs. */
-  readonly cancel: (client: Client) => Promise<void>
+  /** Cancels in the server what a connection runs, until that has ended. */
+  readonly cancel: Cancel
   /**
    * Listens on a channel until it is interrupted, on a connection of its own that is made anew when it is lost. Rings with each
    * notification, and whenever it begins to listen, as it may have missed some before.
@@ -67,6 +70,11 @@ const longestListenDelayMillis = 5_000
 /** A connection that only listens sends nothing by itself: the system asks after this time whether the server is still there. */
 const keepAliveMillis = 10_000
 
+/** Between two cancellations of a query that goes on. */
+const cancelAgainMillis = 50
+
+const pause = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis))
+
 /** Makes the connections, which are closed with the scope when nobody uses them any more. */
 export const makeConnections = (options: ConnectionOptions): Effect.Effect<Connections, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -90,9 +98,20 @@ export const makeConnections = (options: ConnectionOptions): Effect.Effect<Conne
       })
     )
 
-    const cancel = async (client: Client): Promise<void> => {
-      // If it fails, the server is gone or has ended the query.
-      await cancellers.query("SELECT pg_cancel_backend($1)", [processOf(client)]).catch(() => undefined)
+    /** A cancellation that reaches the server before its query does nothing, so it is sent again until the query has ended. */
+    const cancel: Cancel = async (client, running) => {
+      const giveUpAt = performance.now() + waitMillis
+      const hasEnded = running.then(
+        () => true,
+        () => true
+      )
+      const tryOnce = async (): Promise<void> => {
+        // If it fails, the server is gone or has ended the query.
+        await cancellers.query("SELECT pg_cancel_backend($1)", [processOf(client)]).catch(() => undefined)
+        const ended = await Promise.race([hasEnded, pause(cancelAgainMillis)])
+        if (ended !== true && performance.now() < giveUpAt) await tryOnce()
+      }
+      await tryOnce()
     }
     const inUse = Semaphore.makeUnsafe(connections)
     let outage: { readonly since: number; readonly error: unknown } | undefined
@@ -191,23 +210,20 @@ const connect = async (pool: Pool): Promise<Client> => {
 /** The process in the server that serves a connection; pg's types do not name it. */
 const processOf = (client: Client & { readonly processID?: number }): number | undefined => client.processID
 
-const withClient = <A>(
-  pool: Pool,
-  cancel: (client: Client) => Promise<void>,
-  use: (client: Client) => Promise<A>
-): Effect.Effect<A, unknown> =>
+const withClient = <A>(pool: Pool, cancel: Cancel, use: (client: Client) => Promise<A>): Effect.Effect<A, unknown> =>
   Effect.callback<A, unknown>((resume) => {
     let interrupted = false
-    let running: Client | undefined
+    let running: { readonly client: Client; readonly using: Promise<A> } | undefined
     const run = async () => {
       const client = await connect(pool)
       if (interrupted) {
         client.release()
         return
       }
-      running = client
+      const using = use(client)
+      running = { client, using }
       try {
-        const result = await use(client)
+        const result = await using
         running = undefined
         if (!interrupted) client.release()
         resume(Effect.succeed(result))
@@ -221,9 +237,9 @@ const withClient = <A>(
     run().catch((error) => resume(Effect.fail(error)))
     return Effect.promise(async () => {
       interrupted = true
-      const client = running
-      if (client === undefined) return
-      await cancel(client)
+      if (running === undefined) return
+      const { client, using } = running
+      await cancel(client, using)
       client.release(true)
     })
   })

@@ -44,6 +44,7 @@ interface Unit {
 interface Group {
   readonly client: Client
   readonly units: ReadonlyArray<Unit>
+  readonly sent: Promise<Failure | undefined>
   cancelled?: Promise<void>
 }
 
@@ -143,9 +144,13 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
       return run(others)
     }
     const units = waiting.filter((unit) => !unit.interrupted)
-    const current: Group = { client, units }
+    const current: Group = {
+      client,
+      units,
+      sent: units.length === 0 ? Promise.resolve(undefined) : send(client, units)
+    }
     group = current
-    const failure = units.length === 0 ? undefined : await send(client, units)
+    const failure = await current.sent
     group = undefined
     await current.cancelled
     client.release(failure?.isConnectionLost === true || current.cancelled !== undefined)
@@ -190,7 +195,7 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
     unit.interrupted = true
     if (group === undefined || !group.units.includes(unit) || group.units.some(({ interrupted }) => !interrupted))
       return
-    group.cancelled = connections.cancel(group.client)
+    group.cancelled = connections.cancel(group.client, group.sent)
     await group.cancelled
   }
 
