@@ -26,7 +26,7 @@ import {
   IdempotencyConflictProblem,
   InteractionAlreadyResolvedProblem,
   InteractionNotFoundProblem,
-  TooManyExecutionsProblem
+  TooManyExecutionsAnswer
 } from "./Problems.ts"
 import { ExecutionPageRecord, ExecutionPartsRecord, InteractionRecord, ToolCallRecord } from "./Records.ts"
 import { CreateExecutionPayload, FinishedOutcome, PausedOutcome, ResumeExecutionPayload } from "./Submission.ts"
@@ -122,7 +122,7 @@ const create = HttpApiEndpoint.post("create", "/executions", {
   headers: SubmissionHeaders,
   payload: CreateExecutionPayload,
   success: [FinishedOutcome, PausedOutcome],
-  error: [ExecutionRefusedProblem, IdempotencyConflictProblem, ExecutionInterruptedProblem, TooManyExecutionsProblem]
+  error: [ExecutionRefusedProblem, IdempotencyConflictProblem, ExecutionInterruptedProblem, TooManyExecutionsAnswer]
 }).annotateMerge(
   documentation({
     summary: "Run code",
@@ -143,7 +143,7 @@ const resume = HttpApiEndpoint.post("resume", "/executions/:id/resume", {
     ExecutionNotPausedProblem,
     ExecutionNotResumableProblem,
     ExecutionInterruptedProblem,
-    TooManyExecutionsProblem,
+    TooManyExecutionsAnswer,
     InteractionNotFoundProblem,
     InteractionAlreadyResolvedProblem,
     AnswerInvalidProblem

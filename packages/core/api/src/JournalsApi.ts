@@ -15,7 +15,7 @@ import {
   ExecutionNotResumableProblem,
   ExecutionRefusedProblem,
   IdempotencyConflictProblem,
-  TooManyExecutionsProblem
+  TooManyExecutionsAnswer
 } from "./Problems.ts"
 import { InteractionRecord } from "./Records.ts"
 import { CreateExecutionPayload, FinishedOutcome, PausedOutcome } from "./Submission.ts"
@@ -134,7 +134,7 @@ const fork = HttpApiEndpoint.post("fork", "/executions/:id/fork", {
     ExecutionRefusedProblem,
     IdempotencyConflictProblem,
     ExecutionInterruptedProblem,
-    TooManyExecutionsProblem
+    TooManyExecutionsAnswer
   ]
 }).annotateMerge(
   documentation({
@@ -150,7 +150,7 @@ const replay = HttpApiEndpoint.post("replay", "/executions/:id/replay", {
   params,
   payload: ReplayPayload,
   success: ReplayRecord,
-  error: [ExecutionNotFoundProblem, ExecutionNotResumableProblem, ExecutionRefusedProblem, TooManyExecutionsProblem]
+  error: [ExecutionNotFoundProblem, ExecutionNotResumableProblem, ExecutionRefusedProblem, TooManyExecutionsAnswer]
 }).annotateMerge(
   documentation({
     summary: "Run an execution again on its journal alone",

@@ -8,6 +8,7 @@
 import { InteractionStatus } from "@executor/sdk"
 import { Schema } from "effect"
 import * as HttpApiError from "effect/http-api/HttpApiError"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 
 /** The URI that names a kind of problem. */
 const problemType = <const Name extends string>(name: Name): `urn:executor:problem:${Name}` =>
@@ -92,10 +93,7 @@ export class ExecutionRefusedProblem extends HttpApiError.Problem<ExecutionRefus
   { field: Schema.String }
 ) {}
 
-/**
- * More is under way than may be, and more waits in line than may. Nothing ran and nothing was recorded. The header `Retry-After` says when to
- * send it again.
- */
+/** More is under way than may be, and more waits in line than may. Nothing ran and nothing was recorded. */
 export class TooManyExecutionsProblem extends HttpApiError.Problem<TooManyExecutionsProblem>()(
   "TooManyExecutions",
   { type: problemType("too-many-executions"), status: 429, title: "Too Many Executions" },
@@ -106,6 +104,27 @@ export class TooManyExecutionsProblem extends HttpApiError.Problem<TooManyExecut
     retryAfterMs: Schema.Int
   }
 ) {}
+
+/** {@link TooManyExecutionsProblem} as endpoints answer it. Readers need not see the header: it is not for web pages of other origins. */
+export const TooManyExecutionsAnswer = TooManyExecutionsProblem.pipe(
+  HttpApiSchema.encodeToWithHeaders(
+    {
+      body: TooManyExecutionsProblem,
+      headers: {
+        "retry-after": Schema.optionalKey(
+          Schema.String.annotate({ description: "In how many seconds there may be room again: a whole number." })
+        )
+      }
+    },
+    {
+      decode: ({ body }) => body,
+      encode: (problem) => ({
+        body: problem,
+        headers: { "retry-after": String(Math.ceil(problem.retryAfterMs / 1000)) }
+      })
+    }
+  )
+)
 
 /** No execution has this id. */
 export class ExecutionNotFoundProblem extends HttpApiError.Problem<ExecutionNotFoundProblem>()(

@@ -124,4 +124,22 @@ describe("the OpenAPI document", () => {
   it("has no place for what a person typed in answer", () => {
     assert.notInclude(JSON.stringify(document), "responsePrivate")
   })
+
+  it("says what is refused for now, and when to come again", () => {
+    const refusing = operations.filter(({ operation }) => 429 in operation.responses)
+    assert.sameMembers(
+      refusing.map(({ name }) => name),
+      ["POST /executions", "POST /executions/{id}/resume", "POST /executions/{id}/fork", "POST /executions/{id}/replay"]
+    )
+    for (const { name, operation } of refusing) {
+      const { content, headers } = operation.responses[429]!
+      const { schema } = headers!["retry-after"] as { readonly schema: { readonly description?: string } }
+      assert.include(schema.description, "seconds", name)
+      assert.deepStrictEqual(content?.["application/problem+json"], {
+        schema: { $ref: "#/components/schemas/TooManyExecutionsProblem" }
+      })
+    }
+    const { properties } = document.components.schemas["TooManyExecutionsProblem"] as { readonly properties: object }
+    assert.includeMembers(Object.keys(properties), ["type", "status", "detail", "limit", "value", "retryAfterMs"])
+  })
 })

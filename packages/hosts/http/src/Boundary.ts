@@ -27,6 +27,9 @@ const problemContentType = "application/problem+json"
 /** On every answer: nothing here is to be kept, and nothing is to be taken for something else than it says. */
 const commonHeaders = { "cache-control": "no-store", "x-content-type-options": "nosniff" }
 
+/** On a refusal for now: thousands of connections that wait for their time take memory from what is under way. */
+const closing = { connection: "close" }
+
 const respond = HttpServerRespondable.toResponse
 
 /** Which methods each path takes: the router finds a path only together with its method. */
@@ -114,6 +117,8 @@ export const withBoundary = <R>(
       verdict._tag === "Passed" && verdict.headers !== undefined
         ? { ...commonHeaders, ...verdict.headers }
         : commonHeaders
-    return Effect.map(answered, HttpServerResponse.setHeaders(headers))
+    return Effect.map(answered, (response) =>
+      HttpServerResponse.setHeaders(response, response.status === 429 ? { ...headers, ...closing } : headers)
+    )
   })
 }

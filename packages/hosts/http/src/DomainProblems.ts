@@ -46,8 +46,6 @@ import type {
   ToolNotFound
 } from "@executor/sdk"
 import { Cause, Effect } from "effect"
-import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 /** Logs a cause once, and gives the id that it can be found by. */
 export const logWithCorrelationId = (message: string, cause: Cause.Cause<unknown>): Effect.Effect<string> =>
@@ -131,26 +129,6 @@ const problems = {
 type Tag = keyof typeof problems
 type DomainError = Parameters<(typeof problems)[Tag]>[0]
 type ProblemOf<E extends DomainError> = Effect.Error<ReturnType<(typeof problems)[E["_tag"]]>>
-
-/**
- * Answers that too much is under way with the header that says when to try again. The connection is closed: thousands that wait for
- * that time take memory from what is under way.
- */
-export const withRetryAfter = <A, E, R>(
-  effect: Effect.Effect<A, E | TooManyExecutionsProblem, R>
-): Effect.Effect<A | HttpServerResponse.HttpServerResponse, E, R> =>
-  Effect.catchIf(
-    effect,
-    (error) => error instanceof TooManyExecutionsProblem,
-    (problem) =>
-      Effect.map(
-        HttpServerRespondable.toResponse(problem),
-        HttpServerResponse.setHeaders({
-          "retry-after": String(Math.ceil(problem.retryAfterMs / 1000)),
-          connection: "close"
-        })
-      )
-  ) as Effect.Effect<A | HttpServerResponse.HttpServerResponse, E, R>
 
 /** Replaces each domain error of an effect by its problem. */
 export const asProblems = <A, E extends DomainError, R>(

@@ -24,7 +24,7 @@ import {
 import { Effect, Struct } from "effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { archiveBody } from "./ArchiveBody.ts"
-import { asProblems, withRetryAfter } from "./DomainProblems.ts"
+import { asProblems } from "./DomainProblems.ts"
 import { jsonBody } from "./JsonBody.ts"
 import { outcomeBody, outsideRequest, triggerOf, withoutUndefined } from "./Outcomes.ts"
 import { type Slice, slicedBody, sliceRows } from "./SlicedBody.ts"
@@ -117,7 +117,7 @@ export const layerExecutionHandlers = (engine: ExecutionEngine, executor: Execut
                 idempotencyKey: headers["idempotency-key"]
               })
             )
-          ).pipe(Effect.flatMap(outcomeBody), withRetryAfter),
+          ).pipe(Effect.flatMap(outcomeBody)),
         resume: ({ headers, params, payload }) =>
           asProblems(
             outside(
@@ -126,7 +126,7 @@ export const layerExecutionHandlers = (engine: ExecutionEngine, executor: Execut
                 resolvedBy: headers["x-executor-user"] ?? triggerOf(headers).kind
               })
             )
-          ).pipe(Effect.flatMap(outcomeBody), withRetryAfter),
+          ).pipe(Effect.flatMap(outcomeBody)),
         cancel: ({ params }) => asProblems(engine.cancel(params.id)),
         list: ({ query }) => asProblems(page(executions, scopeId, listOptions(query))),
         export: ({ query }) => asProblems(archive(executions, scopeId, query)),

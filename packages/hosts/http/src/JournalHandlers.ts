@@ -6,7 +6,7 @@ import type { Divergence, ExecutionEngine, ForkOutcome, ForkReport } from "@exec
 import type { Executor } from "@executor/sdk"
 import { Effect, Struct } from "effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import { asProblems, withRetryAfter } from "./DomainProblems.ts"
+import { asProblems } from "./DomainProblems.ts"
 import { withoutPrivate } from "./ExecutionHandlers.ts"
 import { jsonBody } from "./JsonBody.ts"
 import { finished, outsideRequest, pending, triggerOf, withoutUndefined } from "./Outcomes.ts"
@@ -41,21 +41,17 @@ export const layerJournalHandlers = (engine: ExecutionEngine, executor: Executor
       return handlers.handleAll({
         fork: ({ headers, params, payload: { anyBuild, approve, code, dryRun, limits } }) => {
           if (dryRun === true) {
-            return asProblems(engine.previewFork(params.id, code, { limits, anyBuild })).pipe(
-              Effect.map((previewed) => jsonBody<ForkRecord>({ report: report(previewed) })),
-              withRetryAfter
+            return Effect.map(asProblems(engine.previewFork(params.id, code, { limits, anyBuild })), (previewed) =>
+              jsonBody<ForkRecord>({ report: report(previewed) })
             )
           }
           const idempotencyKey = headers["idempotency-key"]
           const options = { trigger: triggerOf(headers), approve, limits, anyBuild, idempotencyKey }
-          return asProblems(outside(engine.fork(params.id, code, options))).pipe(Effect.map(forkBody), withRetryAfter)
+          return Effect.map(asProblems(outside(engine.fork(params.id, code, options))), forkBody)
         },
         replay: ({ params, payload }) =>
-          asProblems(engine.replay(params.id, payload)).pipe(
-            Effect.map(({ divergence: at, ...replayed }) =>
-              jsonBody(withoutUndefined({ ...replayed, divergence: at && divergence(at) }))
-            ),
-            withRetryAfter
+          Effect.map(asProblems(engine.replay(params.id, payload)), ({ divergence: at, ...replayed }) =>
+            jsonBody(withoutUndefined({ ...replayed, divergence: at && divergence(at) }))
           ),
         inbox: ({ query: { cursor, limit } }) =>
           Effect.map(asProblems(executions.inbox(scopeId, { cursor, limit })), ({ interactions, ...page }) =>

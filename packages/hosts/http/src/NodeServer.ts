@@ -37,41 +37,59 @@ const refuseExpectation = (_: IncomingMessage, response: ServerResponse): void =
   response.end(problem(417, "Expectation Failed", "The only expectation that can be met is 100-continue."))
 }
 
+const refuseClosing = (response: ServerResponse): void => {
+  response.writeHead(503, { "content-type": contentType, connection: "close" })
+  response.end(problem(503, "Service Unavailable", "The server is closing. Nothing of this was done."))
+}
+
 /** Requests begun in one turn of the event loop: each takes about half a millisecond. */
 const requestsPerTurn = 16
 
 /** The question whether the server is alive waits for nothing. */
 const isUrgent = (request: IncomingMessage): boolean => request.url === "/health"
 
+/** A request comes as the second where its caller waits for leave to send the body. */
+const isRequest = (event: string): boolean => event === "request" || event === "checkContinue"
+
 class PacedServer extends Server {
   private readonly waiting: Array<() => void> = []
-  private begun = 0
+  private leftThisTurn = requestsPerTurn
+  private nextTurn: NodeJS.Immediate | undefined
 
   override emit(event: string, ...args: Array<unknown>): boolean {
-    if (event !== "request") return super.emit(event, ...args)
+    if (!isRequest(event)) return super.emit(event, ...args)
     const [request, response] = args as [IncomingMessage, ServerResponse]
     if (isUrgent(request)) return super.emit(event, ...args)
-    this.begin(() => {
-      // Its caller may have gone away while it waited.
-      if (!response.destroyed) super.emit(event, ...args)
+    this.waiting.push(() => {
+      // Its caller may have gone away while it waited, or the server closed.
+      if (request.socket.destroyed) return
+      if (!super.emit(event, ...args)) refuseClosing(response)
     })
+    this.begin()
     return true
   }
 
-  private begin(request: () => void): void {
-    if (this.begun === 0) setImmediate(() => this.nextTurn())
-    if (this.begun++ < requestsPerTurn) request()
-    else this.waiting.push(request)
-  }
-
-  private nextTurn(): void {
-    this.begun = 0
-    for (const request of this.waiting.splice(0, requestsPerTurn)) this.begin(request)
-    // What comes before the next turn waits behind what waits already.
-    if (this.waiting.length > 0) this.begun = Math.max(this.begun, requestsPerTurn)
+  /** Begins what this turn has left to begin. The next turn goes on, also where a request throws. */
+  private begin(): void {
+    this.nextTurn ??= setImmediate(() => {
+      this.nextTurn = undefined
+      this.leftThisTurn = requestsPerTurn
+      if (this.waiting.length > 0) this.begin()
+    })
+    while (this.leftThisTurn > 0) {
+      const next = this.waiting.shift()
+      if (next === undefined) return
+      this.leftThisTurn--
+      next()
+    }
   }
 }
 
-/** Makes the server; it does not listen yet. A request without `Host` is left to the gate. */
+/**
+ * Makes the server; it does not listen yet. A request without `Host` is left to the gate. One that offers to go on in another protocol
+ * is answered in this one, as there is no other here.
+ */
 export const makeNodeServer = (): Server =>
-  new PacedServer({ requireHostHeader: false }).on("clientError", refuse).on("checkExpectation", refuseExpectation)
+  new PacedServer({ requireHostHeader: false, shouldUpgradeCallback: () => false })
+    .on("clientError", refuse)
+    .on("checkExpectation", refuseExpectation)

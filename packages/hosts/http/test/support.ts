@@ -2,7 +2,7 @@
  * A whole server for tests: SQLite on disk, QuickJS, the engine, some tools, on a free port.
  */
 import { type ExecutorClient, makeClient } from "@executor/api"
-import { createExecutionEngine, type ExecutionEngine } from "@executor/execution"
+import { Admission, createExecutionEngine, type ExecutionEngine } from "@executor/execution"
 import { HttpHost } from "@executor/host-http"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import {
@@ -183,13 +183,14 @@ export const openDatabase = (folder: string) => SqliteAdapter.make({ file: join(
 type Adapter = DBAdapter["Service"]
 
 /**
- * Starts a server, in a folder of its own unless one is given, on the database or what `through` makes of it. The other
- * options go to the host.
+ * Starts a server, in a folder of its own unless one is given, on the database or what `through` makes of it. `admission` goes to the
+ * engine, the other options to the host.
  */
 export const startServer = Effect.fnUntraced(function* (
   options: Partial<HttpHost.HttpHostOptions> & {
     readonly folder?: string
     readonly through?: (adapter: Adapter) => Adapter
+    readonly admission?: Admission.AdmissionOptions
   } = {}
 ) {
   const { through = (adapter: Adapter) => adapter } = options
@@ -201,7 +202,11 @@ export const startServer = Effect.fnUntraced(function* (
     adapter,
     plugins: [makeShop(Deferred.await(held)), lists]
   })
-  const engine = yield* createExecutionEngine({ executor, codeExecutor })
+  const engine = yield* createExecutionEngine({
+    executor,
+    codeExecutor,
+    admission: Admission.make(options.admission)
+  })
   const { url } = yield* HttpHost.serve({ engine, executor, token: Redacted.make(token), port: 0, ...options })
   const client = yield* makeClient({
     baseUrl: url,
