@@ -139,6 +139,10 @@ const serverToken = Effect.fnUntraced(function* (
 export const composition: Composition["Service"] = {
   version,
   openLocal: (options) => openParts({ ...options, reads: "inline" }),
+  sandboxBuild: Effect.map(
+    load(() => import("@executor/runtime-quickjs")),
+    ({ QuickJsExecutor }) => QuickJsExecutor.build
+  ),
   readToken,
   token,
   serve: Effect.fn("composition.serve")(

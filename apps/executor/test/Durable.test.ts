@@ -9,7 +9,7 @@ import { Effect, Fiber, Schedule, type Scope } from "effect"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { fileURLToPath } from "node:url"
-import { bin, type Cli, everythingServer, makeCli, serve } from "./support.ts"
+import { bin, type Cli, everythingServer, makeCli, serve, startWaiting } from "./support.ts"
 
 /** An MCP server with a tool that never answers, and says nothing of being safe to repeat. */
 const rawServer = fileURLToPath(new URL("../../../packages/plugins/mcp/test/fixtures/raw-server.ts", import.meta.url))
@@ -30,6 +30,14 @@ const endLeases = ({ folder }: Cli) =>
   Effect.sync(() => {
     const database = new DatabaseSync(join(folder, "executor.db"))
     database.exec("UPDATE execution SET lease_until = 0 WHERE lease_until > 0")
+    database.close()
+  })
+
+/** Makes the executions that have not ended those of another build of the sandbox. */
+const setBuild = ({ folder }: Cli, build: string) =>
+  Effect.sync(() => {
+    const database = new DatabaseSync(join(folder, "executor.db"))
+    database.prepare("UPDATE execution SET sandbox_build = ? WHERE status = 'running'").run(build)
     database.close()
   })
 
@@ -217,6 +225,31 @@ describe("executions", () => {
         assert.deepInclude(yield* checks(cli), { waiting: "nothing waits for a person", "in doubt": "none" })
       }),
     60_000
+  )
+
+  it.live("that began in another build of the sandbox wait for it, and doctor says what to do", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const { child, ended } = yield* startWaiting(cli)
+      const id = (yield* only(cli))?.id ?? ""
+      child.kill("SIGKILL")
+      yield* ended
+      yield* endLeases(cli)
+      assert.notProperty(yield* checks(cli), "other builds")
+      yield* setBuild(cli, "of-last-year")
+      const found = yield* checks(cli)
+      assert.strictEqual(found["abandoned executions"], "none that this version can go on with")
+      assert.match(found["other builds"] ?? "", /^1 execution waits for another build of the sandbox \(of-last-year\)/)
+      assert.include(found["other builds"], id)
+
+      const server = yield* serve(cli)
+      assert.strictEqual((yield* server.run(["run", "-e", "return 1"])).code, 0)
+      assert.strictEqual((yield* statuses(cli)).find((execution) => execution.id === id)?.status, "running")
+      assert.strictEqual((yield* server.run(["cancel", id])).code, 0)
+      const forked = yield* server.run(["fork", id, "--code", "-", "--any-build"], { stdin: "return 7" })
+      assert.strictEqual(forked.stdout, "7\n", forked.stderr)
+      assert.deepInclude(yield* checks(cli), { "abandoned executions": "none" })
+    })
   )
 
   it.live("are done once, run again and forked on a server", () =>

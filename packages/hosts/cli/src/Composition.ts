@@ -86,6 +86,8 @@ export class Composition extends Context.Service<
       readonly admission: Admission.AdmissionOptions
       readonly withoutHistory: WithoutHistory
     }) => Effect.Effect<void, Failure>
+    /** The build of the sandbox, which journals are written and run with. No sandbox is started for it. */
+    readonly sandboxBuild: Effect.Effect<string>
     /** The server's token of the data folder, made if there is none. */
     readonly token: (dataFolder: string) => Effect.Effect<string, Failure>
     /** The server's token of the data folder, if there is one. */

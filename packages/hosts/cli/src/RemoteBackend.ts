@@ -22,6 +22,7 @@ import { randomBytes } from "node:crypto"
 import type { Backend, Outcome, SubmitOptions } from "./Backend.ts"
 import { CommandFailed, type Failure, UsageError } from "./Failure.ts"
 import type { Caller } from "./LocalBackend.ts"
+import { admissionSettings } from "./Settings.ts"
 
 /** How to reach the server. */
 export interface RemoteOptions {
@@ -66,6 +67,10 @@ const toFailure =
           ? "Give its token with --token or EXECUTOR_TOKEN; `executor token` prints it where the server runs."
           : "The token that was given is not the server's. `executor token` prints it where the server runs."
       return new CommandFailed({ message: `The server ${options.url} wants a token. ${advice}` })
+    }
+    if (tag === "TooManyExecutions") {
+      const flags = admissionSettings.map(({ flag, metavar }) => `--${flag} <${metavar}>`).join(" ")
+      return new CommandFailed({ message: `${message}\nThey are settings of the server: executor serve ${flags}` })
     }
     const issues = Predicate.hasProperty(error, "errors") && Array.isArray(error.errors) ? error.errors : []
     const more = issues.map(issueText).filter((line) => line !== undefined && !line.includes(message))

@@ -11,7 +11,7 @@ import {
   Process,
   runCli
 } from "@executor/host-cli"
-import { createExecutionEngine } from "@executor/execution"
+import { type Admission, createExecutionEngine } from "@executor/execution"
 import { Limits } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { createExecutor, definePlugin, MemoryAdapter, tool } from "@executor/sdk"
@@ -129,6 +129,8 @@ export class Command extends Context.Service<
     readonly run: (args: ReadonlyArray<string>, call?: Call) => Effect.Effect<Ended>
     readonly parts: LocalParts
     readonly folder: string
+    /** The bounds that servers were started with, oldest first. */
+    readonly admissions: ReadonlyArray<Admission.AdmissionOptions>
   }
 >()("test/Command") {}
 
@@ -168,14 +170,17 @@ export const layerCommand: Layer.Layer<Command> = Layer.effect(
     const scope = yield* Scope.Scope
     const parts = yield* Effect.orDie(makeParts({}))
     const unavailable = Effect.fail(new CommandFailed({ message: "not in this test" }))
+    const admissions: Array<Admission.AdmissionOptions> = []
+    const noteAdmission = (admission: Admission.AdmissionOptions) => Effect.sync(() => admissions.push(admission))
     const composition = Composition.of({
       version: "1.2.3",
       openLocal: ({ limits }) =>
         Object.keys(limits).length === 0
           ? Effect.succeed(parts)
           : Effect.orDie(makeParts(limits)).pipe(Scope.provide(scope)),
-      serve: () => unavailable,
-      mcp: () => Effect.die(new Error("a secret of the inside")),
+      serve: ({ admission }) => Effect.andThen(noteAdmission(admission), unavailable),
+      mcp: ({ admission }) => Effect.andThen(noteAdmission(admission), Effect.die(new Error("a secret of the inside"))),
+      sandboxBuild: Effect.succeed(QuickJsExecutor.build),
       token: () => Effect.succeed("the-token"),
       readToken: () => Effect.succeed(undefined),
       inspectDatabase: () => unavailable,
@@ -212,6 +217,6 @@ export const layerCommand: Layer.Layer<Command> = Layer.effect(
       )
       return { code, stdout: stdout.read(), stderr: stderr.read() }
     })
-    return Command.of({ run, parts, folder })
+    return Command.of({ run, parts, folder, admissions })
   })
 )

@@ -15,7 +15,7 @@ import type { LocalParts } from "../LocalBackend.ts"
 import * as Output from "../Output.ts"
 import { Process } from "../Process.ts"
 import { describeRetention } from "../Retention.ts"
-import { resolveLimits, resolveRetention, retentionSettings } from "../Settings.ts"
+import { resolveAdmission, resolveLimits, resolveRetention, retentionSettings } from "../Settings.ts"
 import { dataFolderOf, serverOf } from "../Target.ts"
 import { neutraliseLine, plural } from "../Text.ts"
 import { formatSize } from "../Units.ts"
@@ -56,10 +56,14 @@ const checkFolder = Effect.fnUntraced(function* (folder: string) {
 })
 
 const checkSettings = (folder: string, env: Environment) =>
-  resolveLimits({ flags: {}, env, dataFolder: folder }).pipe(
+  Effect.all([
+    resolveLimits({ flags: {}, env, dataFolder: folder }),
+    resolveAdmission({ flags: {}, env, dataFolder: folder })
+  ]).pipe(
+    Effect.map(([limits, admission]) => ({ ...limits, ...admission })),
     Effect.match({
-      onSuccess: (limits) =>
-        ok("settings", Object.keys(limits).length === 0 ? "all defaults" : `changed: ${JSON.stringify(limits)}`),
+      onSuccess: (changes) =>
+        ok("settings", Object.keys(changes).length === 0 ? "all defaults" : `changed: ${JSON.stringify(changes)}`),
       onFailure: (error) => problem("settings", error.message)
     })
   )
@@ -201,7 +205,7 @@ const checkDatabase = Effect.fnUntraced(function* (
   const writing = yield* checkWriting(database)
   const space = file === undefined ? [] : [yield* checkSpace(file, repair)]
   const counters = yield* checkCounters(database, repair)
-  const history = yield* checkHistory(parts)
+  const history = yield* checkHistory(parts, composition.sandboxBuild)
   const dropped = yield* checkDropped(parts, folder)
   const listed = yield* parts.executor.sources.list()
   const started = yield* Effect.forEach(listed, checkSource(parts, sources), { concurrency: 4 })

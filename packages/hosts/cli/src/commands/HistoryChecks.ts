@@ -17,23 +17,76 @@ const maxNamed = 3
 const naming = (ids: ReadonlyArray<unknown>, count = ids.length): string =>
   `${ids.slice(0, maxNamed).join(", ")}${count > maxNamed ? ", …" : ""}`
 
+/** An execution that should run, and that nobody runs. */
+interface Abandoned {
+  readonly id: ExecutionId
+  /** The build of the sandbox that its journal is made with, as far as it is known. */
+  readonly build: string
+}
+
 /** Rows that say that they run, and whose process is gone. They are read in pages, oldest work being rare. */
-const findAbandoned = Effect.fnUntraced(function* ({ executor }: LocalParts) {
-  const scope = executor.scopes[0]
+const findAbandoned = Effect.fnUntraced(function* (parts: LocalParts) {
+  const { executions, scopes } = parts.executor
   const statusFilter: ReadonlyArray<ExecutionStatus> = ["pending", "running"]
   const now = yield* Clock.currentTimeMillis
-  const abandoned: Array<ExecutionId> = []
+  const abandoned: Array<Abandoned> = []
   let cursor: string | undefined
   do {
-    const page = yield* executor.executions.list(scope, {
-      statusFilter,
-      limit: 100,
-      ...(cursor === undefined ? {} : { cursor })
-    })
-    for (const { execution } of page.executions) if (isStuck(execution, now)) abandoned.push(execution.id)
+    const page = yield* executions.list(scopes[0], { statusFilter, limit: 100, cursor })
+    const stuck = page.executions.flatMap(({ execution }) => (isStuck(execution, now) ? execution.id : []))
+    abandoned.push(...(yield* withBuilds(parts, stuck)))
     cursor = page.nextCursor
   } while (cursor !== undefined)
   return abandoned
+})
+
+const withBuilds = Effect.fnUntraced(function* ({ adapter, executor }: LocalParts, ids: ReadonlyArray<ExecutionId>) {
+  if (ids.length === 0) return []
+  const rows = yield* adapter.find({
+    table: "execution",
+    select: ["id", "sandbox_build"],
+    where: {
+      op: "and",
+      conditions: [
+        { op: "eq", column: "scope_id", value: executor.scopes[0] },
+        { op: "in", column: "id", values: ids }
+      ]
+    }
+  })
+  const builds = new Map(rows.map((row) => [row["id"], String(row["sandbox_build"] ?? "one that is not recorded")]))
+  return ids.flatMap((id): ReadonlyArray<Abandoned> => {
+    const build = builds.get(id)
+    return build === undefined ? [] : [{ id, build }]
+  })
+})
+
+/** What goes on in the next server, and what waits for one with the sandbox that it began in. */
+const checkAbandoned = Effect.fnUntraced(function* (parts: LocalParts, sandboxBuild: Effect.Effect<string>) {
+  const abandoned = yield* findAbandoned(parts)
+  if (abandoned.length === 0) return [ok("abandoned executions", "none")]
+  const build = yield* sandboxBuild
+  const here = abandoned.filter((execution) => execution.build === build)
+  const others = Map.groupBy(
+    abandoned.filter((execution) => execution.build !== build),
+    (execution) => execution.build
+  )
+  return [
+    here.length === 0
+      ? ok("abandoned executions", "none that this version can go on with")
+      : problem(
+          "abandoned executions",
+          `${plural(here.length, "execution says that it goes on, but its process is", "executions say that they go on, but their processes are")} gone: ` +
+            `executor serve goes on with them: ${naming(here.map(({ id }) => id))}`
+        ),
+    ...Array.from(others, ([other, executions]) =>
+      problem(
+        "other builds",
+        `${plural(executions.length, "execution waits", "executions wait")} for another build of the sandbox (${other}) than ` +
+          `this one (${build}): start executor serve of the version with that build. Or end one with executor cancel <id>; ` +
+          `executor fork <id> --any-build then takes the results of its calls: ${naming(executions.map(({ id }) => id))}`
+      )
+    )
+  ]
 })
 
 /** Nobody runs it: its lease has run out, or its process is known to be gone. */
@@ -106,7 +159,7 @@ export const checkDropped = Effect.fnUntraced(function* ({ adapter, executor }: 
 })
 
 /** What there is, what is stuck, and what waits for a person. */
-export const checkHistory = Effect.fnUntraced(function* (parts: LocalParts) {
+export const checkHistory = Effect.fnUntraced(function* (parts: LocalParts, sandboxBuild: Effect.Effect<string>) {
   const { adapter, executor } = parts
   const where: Where = { op: "eq", column: "scope_id", value: executor.scopes[0] }
   const groups = yield* adapter.countBy({ table: "execution", where, by: [{ column: "status" }] })
@@ -119,20 +172,13 @@ export const checkHistory = Effect.fnUntraced(function* (parts: LocalParts) {
     sort: { field: "createdAt", direction: "asc" }
   })
   const oldest = executions.map(({ execution }) => `, the oldest of ${new Date(execution.createdAt).toISOString()}`)
-  const abandoned = yield* findAbandoned(parts)
   return [
     ok(
       "history",
       `${plural(total, "execution", "executions")}${total === 0 ? "" : ` (${byStatus})`}, ` +
         `${plural(calls, "tool call", "tool calls")}, ${plural(questions, "question", "questions")}${oldest.join("")}`
     ),
-    abandoned.length === 0
-      ? ok("abandoned executions", "none")
-      : problem(
-          "abandoned executions",
-          `${plural(abandoned.length, "execution says that it goes on, but its process is", "executions say that they go on, but their processes are")} gone: ` +
-            `executor serve goes on with them: ${naming(abandoned)}`
-        ),
+    ...(yield* checkAbandoned(parts, sandboxBuild)),
     ...(yield* checkWaiting(parts))
   ]
 })
