@@ -183,7 +183,11 @@ export type WriteOperation =
 
 /** How a unit of work is written. */
 export interface WriteOptions {
-  /** Before all that waits in the queue: for what must not come late, such as a lease, and does not depend on the units before it. */
+  /**
+   * For what must not come late, such as a lease, and does not depend on the units before it. Where `write` queues units, it is
+   * applied before all that wait and are not urgent. Urgent units keep their order among themselves. An adapter without a queue
+   * applies it in its turn.
+   */
   readonly urgent?: boolean | undefined
 }
 

@@ -140,4 +140,41 @@ export const writingTests = (test: AdapterTest): void => {
       )
       expect(yield* adapter.find({ table, select: ["seed"] })).toEqual([{ seed: 50 }])
     }))
+
+  test("applies urgent units before those that wait, where units are queued", (adapter) =>
+    Effect.gen(function* () {
+      yield* insertExecutions(adapter, [executionRow("1")])
+      const others = Array.from({ length: 50 }, () =>
+        adapter.write([{ op: "update", table, where: byId("1"), set: { seed: { increment: 1 } } }])
+      )
+      const urgent = (id: string, where: Where) =>
+        adapter.write([{ op: "insert", table, rows: [executionRow(id)], given: { table, where } }], { urgent: true })
+      const untouched: Where = { op: "and", conditions: [byId("1"), eq("seed", 0)] }
+      const units = [...others, urgent("2", untouched), urgent("3", byId("2"))]
+      const changed = yield* Effect.all(units, { concurrency: "unbounded" })
+      const first = adapter.answeredWrites === undefined ? 0 : 1
+      expect(changed.slice(-2)).toEqual([[first], [first]])
+      expect(yield* adapter.find({ table, select: ["seed"], where: byId("1") })).toEqual([{ seed: 50 }])
+    }))
+
+  test("counts the units that were answered, refused ones as well, where units are queued", (adapter) =>
+    Effect.gen(function* () {
+      const { answeredWrites } = adapter
+      if (answeredWrites === undefined) return
+      yield* adapter.write([insertCode])
+      const before = answeredWrites()
+      const grown = () => answeredWrites() - before
+      yield* insertExecutions(adapter, [executionRow("1")])
+      expect(grown()).toBe(1)
+      expect(yield* reasonOf(insertExecutions(adapter, [executionRow("1")]))).toBe("unique")
+      expect(grown()).toBe(2)
+      const set = { status: "failed" }
+      const conflicting = adapter.write([{ op: "update", table, where: byId("9"), set, expect: 1 }])
+      expect(yield* reasonOf(conflicting)).toBe("WriteConflict")
+      expect(grown()).toBe(3)
+      const fitting = adapter.write([{ op: "update", table, where: byId("1"), set, expect: 1 }])
+      const units = Array.from({ length: 20 }, (_, i) => Effect.exit(i % 4 === 1 ? conflicting : fitting))
+      yield* Effect.all(units, { concurrency: "unbounded" })
+      expect(grown()).toBe(23)
+    }))
 }

@@ -3,6 +3,7 @@
  */
 import { expect } from "@effect/vitest"
 import { Effect, Result } from "effect"
+import { ExecutionId } from "../Ids.ts"
 import { executionId, newExecution, scope } from "./samples.ts"
 import type { StoreTest } from "./executionStoreConformance.ts"
 
@@ -59,5 +60,27 @@ export const leaseTests = (test: StoreTest): void => {
       expect(yield* told()).toEqual([null, "two"])
       yield* store.claim(scope, executionId, { ...claim, cancels: true })
       expect(yield* told()).toEqual([1_000, "two"])
+    }))
+
+  test("of those that nobody runs, an owner may leave out its own, and those of another build of the sandbox", (store) =>
+    Effect.gen(function* () {
+      const rows = [
+        { id: "mine", owner: "me", leaseUntil: 500, sandboxBuild: "one" },
+        { id: "theirs", owner: "you", leaseUntil: 500, sandboxBuild: "one" },
+        { id: "given up", owner: null, leaseUntil: null, sandboxBuild: "one" },
+        { id: "elsewhere", owner: "you", leaseUntil: 500, sandboxBuild: "two" },
+        { id: "unknown", owner: null, leaseUntil: null, sandboxBuild: null },
+        { id: "held", owner: "you", leaseUntil: 2_000, sandboxBuild: "one" }
+      ]
+      for (const [createdAt, { id, ...row }] of rows.entries()) {
+        yield* store.create(newExecution({ ...row, createdAt, id: ExecutionId.make(id) }))
+      }
+      const listed = (options: { readonly exceptOwner?: string; readonly sandboxBuild?: string }) =>
+        store.listAbandoned(scope, { at: 1_000, limit: 10, ...options })
+      expect(yield* listed({})).toEqual(["mine", "theirs", "given up", "elsewhere", "unknown"])
+      expect(yield* listed({ exceptOwner: "me" })).toEqual(["theirs", "given up", "elsewhere", "unknown"])
+      expect(yield* listed({ sandboxBuild: "one" })).toEqual(["mine", "theirs", "given up"])
+      expect(yield* listed({ exceptOwner: "me", sandboxBuild: "one" })).toEqual(["theirs", "given up"])
+      expect(yield* listed({ sandboxBuild: "three" })).toEqual([])
     }))
 }

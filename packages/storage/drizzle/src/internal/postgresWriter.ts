@@ -18,6 +18,7 @@
 import type { AdapterSchema, DBError, WriteConflict, WriteOperation, WriteOptions } from "@executor/sdk"
 import { Effect } from "effect"
 import type { QueryConfig } from "pg"
+import { enqueue } from "./enqueue.ts"
 import type { Client, Connections } from "./postgresConnections.ts"
 import { databaseClosed, isContended, isLost, toDBError, unknownOutcome } from "./postgresErrors.ts"
 import { type Step, stepsOf } from "./postgresUnits.ts"
@@ -37,6 +38,7 @@ interface Unit {
   readonly steps: ReadonlyArray<Step>
   readonly resume: (outcome: Outcome) => void
   readonly submittedAt: number
+  readonly urgent: boolean
   interrupted: boolean
 }
 
@@ -208,10 +210,10 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
         steps,
         resume,
         submittedAt: performance.now(),
+        urgent,
         interrupted: false
       }
-      if (urgent) queue.unshift(unit)
-      else queue.push(unit)
+      enqueue(queue, unit)
       draining ??= drain()
       return Effect.promise(() => interrupt(unit))
     })

@@ -16,6 +16,7 @@
  */
 import { type DBError, WriteConflict, type WriteOperation, type WriteOptions } from "@executor/sdk"
 import { Effect } from "effect"
+import { enqueue } from "./enqueue.ts"
 import { databaseClosed, isBusy, locked, toDBError } from "./errors.ts"
 import { isOneStatement, runUnit } from "./operations.ts"
 import { longTexts, type PackedTexts, packTexts } from "./packedText.ts"
@@ -35,6 +36,7 @@ interface Unit {
   /** When it has waited too long for a lock; nothing before it has found one held. */
   deadline: number | undefined
   interrupted: boolean
+  readonly urgent: boolean
   readonly longTexts: ReadonlyArray<string>
   /** Its long texts by what is stored for them; nothing until they are packed. */
   packed: PackedTexts | undefined
@@ -192,11 +194,11 @@ export const makeWriter = (
           resume,
           deadline: undefined,
           interrupted: false,
+          urgent,
           longTexts: texts,
           packed: texts.length === 0 ? noTexts : undefined
         }
-        if (urgent) queue.unshift(unit)
-        else queue.push(unit)
+        enqueue(queue, unit)
         if (unit.packed === undefined) void pack()
         else schedule()
         return Effect.sync(() => {
