@@ -7,8 +7,8 @@
  * A lease is prolonged long before it ends, so that a slow moment costs none. A process that cannot reach its
  * history for a whole lease may lose its executions to one that can, and is refused its writes then.
  */
-import type { ExecutionStore, ScopeId } from "@executor/sdk"
-import { Clock, Effect, type Scope } from "effect"
+import type { ExecutionId, ExecutionStore, ScopeId } from "@executor/sdk"
+import { Clock, Effect, Exit, type Scope } from "effect"
 import type { LiveExecution } from "./LiveExecution.ts"
 import type { UnwrittenEnds } from "./UnwrittenEnds.ts"
 
@@ -23,6 +23,9 @@ export const lookMs = 1_000
 
 /** How long a look may take: a store that hangs is asked again. */
 export const lookTimeoutMs = 5_000
+
+/** How long prolonging may take. Where the store takes no writes, what others have written is heard nevertheless. */
+export const renewTimeoutMs = 2_000
 
 /** Why an execution ended that somebody cancelled. */
 export const cancelledOnRequest = "It was cancelled on request."
@@ -52,11 +55,9 @@ export const make = Effect.fnUntraced(function* (options: {
     const old = Array.from(executions.values()).filter(({ startedHereAt }) => now - startedHereAt >= lookMs)
     const ids = old.map(({ id }) => id)
     const ended = unwritten.ids()
-    const renews = now >= renewAt && ids.length + ended.length > 0
-    if (renews) {
-      yield* store.renewLeases(scopeId, owner, [...ids, ...ended], now + leaseMs)
-      renewAt = now + leaseMs * renewAfter
-    }
+    const isDue = now >= renewAt && ids.length + ended.length > 0
+    const renews = isDue && (yield* renew([...ids, ...ended], now + leaseMs))
+    if (renews) renewAt = now + leaseMs * renewAfter
     if (ids.length === 0) return
     for (const { cancelRequestedAt, epoch, id } of yield* store.heldExecutions(scopeId, ids)) {
       const execution = executions.get(id)
@@ -75,6 +76,12 @@ export const make = Effect.fnUntraced(function* (options: {
     )
   })
 
+  /** Prolongs leases; whether that is known to be done. */
+  const renew = (ids: ReadonlyArray<ExecutionId>, until: number) => {
+    const renewed = Effect.suspend(() => store.renewLeases(scopeId, owner, ids, until))
+    return Effect.map(Effect.exit(Effect.timeout(renewed, renewTimeoutMs)), Exit.isSuccess)
+  }
+
   const hear = ({ id, interactions }: LiveExecution) =>
     Effect.map(store.listInteractions(scopeId, id), (recorded) => {
       for (const interaction of recorded) interactions.answeredElsewhere(interaction)
@@ -84,8 +91,8 @@ export const make = Effect.fnUntraced(function* (options: {
     while (executions.size > 0 || unwritten.ids().length > 0) {
       yield* Effect.sleep(lookMs)
       const now = yield* Clock.currentTimeMillis
-      // A history that cannot be reached is asked again the next time.
-      yield* Effect.ignore(Effect.timeoutOption(look(now), lookTimeoutMs))
+      // A history that cannot be reached, or fails in any other way, is asked again the next time.
+      yield* Effect.exit(Effect.timeoutOption(look(now), lookTimeoutMs))
     }
   })
 
