@@ -263,7 +263,7 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
       Effect.retry(Schedule.upTo(retries, { duration: endRetryMs })),
       Effect.andThen(Effect.sync(() => options.unwritten.delete(executionId))),
       Effect.catch(() => {
-        drop("its result and its log", outOfPatience)
+        if (changes.resultJson != null || changes.logsJson != null) drop("its result and its log", outOfPatience)
         return retryEnd({ ...changes, resultJson: null, logsJson: null })
       })
     )
