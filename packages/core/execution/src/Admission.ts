@@ -10,7 +10,8 @@
  *   line of one keeps no other waiting. A line has a bound: what comes then is refused as {@link TooManyExecutions}, and nothing
  *   of it is recorded.
  * - What **goes on** (an answer has come, or its process was lost) is served before what has not begun.
- * - A submission whose parent is under way here does not wait: its parent may wait for it, and would keep its place for ever.
+ * - A submission whose parent is under way here does not wait, nor does it after an answer: its parent may wait for it, and would keep
+ *   its place for ever.
  *
  * Engines of one process share the bound by sharing an `Admission`.
  */
@@ -40,9 +41,12 @@ export interface AdmissionOptions {
 export interface Entry {
   /** It has begun before: it comes before all that has not. */
   readonly begun?: boolean | undefined
-  /** Nothing keeps it waiting: whoever holds a place may wait for it. */
+  /** Nothing keeps it waiting, now or after an answer: whoever holds a place may wait for it. */
   readonly nested?: boolean | undefined
 }
+
+/** Makes a wait interruptible again, where the rest is not. */
+export type Restore = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 
 /** The place of one execution. */
 export interface Place {
@@ -66,8 +70,8 @@ export interface Admission {
 export interface Door {
   /** A place, if one is free and nobody waits for it. */
   readonly tryEnter: () => Place | undefined
-  /** Waits in line for a place. */
-  readonly enter: (entry?: Entry) => Effect.Effect<Place, TooManyExecutions | ExecutionRefused>
+  /** Waits in line for a place. To be called where it cannot be interrupted: only the wait is, so that no place is lost. */
+  readonly enter: (interruptible: Restore, entry?: Entry) => Effect.Effect<Place, TooManyExecutions | ExecutionRefused>
   /** Refuses what waits here, and whatever still comes. */
   readonly close: () => void
 }
@@ -135,7 +139,7 @@ export const make = (options: AdmissionOptions = {}): Admission => {
   }
 
   /** The place of an execution that was counted as under way. */
-  const takenPlace = (): Place => {
+  const takenPlace = (nested = false): Place => {
     let state: "held" | "resting" | "returning" | "left" = "held"
     const returned = new Set<() => void>()
     const waiter: Waiter = {
@@ -146,6 +150,11 @@ export const make = (options: AdmissionOptions = {}): Admission => {
       }
     }
     const takeBack = () => {
+      if (nested) {
+        underWay++
+        state = "held"
+        return
+      }
       state = "returning"
       begun.add(waiter)
       admit()
@@ -153,6 +162,11 @@ export const make = (options: AdmissionOptions = {}): Admission => {
     return {
       isHeld: () => state === "held",
       rest: () => {
+        // Nothing waits for it any more: the call that wanted to go on was interrupted.
+        if (state === "returning" && returned.size === 0) {
+          begun.delete(waiter)
+          state = "resting"
+        }
         if (state !== "held") return
         state = "resting"
         free()
@@ -208,7 +222,7 @@ export const make = (options: AdmissionOptions = {}): Admission => {
     }
 
     /** A place that is given as its waiter goes away is given back. */
-    const wait = (hasBegun: boolean) =>
+    const wait = (interruptible: Restore, hasBegun: boolean) =>
       Effect.suspend(() => {
         const place = Deferred.makeUnsafe<Place, ExecutionRefused>()
         let isAdmitted = false
@@ -216,7 +230,10 @@ export const make = (options: AdmissionOptions = {}): Admission => {
           admitted: () => {
             isAdmitted = true
             waiting.delete(refuse)
-            Deferred.doneUnsafe(place, Effect.sync(takenPlace))
+            Deferred.doneUnsafe(
+              place,
+              Effect.sync(() => takenPlace())
+            )
           }
         }
         const refuse = () => {
@@ -230,22 +247,22 @@ export const make = (options: AdmissionOptions = {}): Admission => {
           if (isAdmitted) free()
           else quit(waiter)
         })
-        return Effect.onInterrupt(Deferred.await(place), () => goAway)
+        return Effect.onInterrupt(interruptible(Deferred.await(place)), () => goAway)
       })
 
     return {
       tryEnter,
-      enter: ({ begun: hasBegun = false, nested = false } = {}) =>
+      enter: (interruptible, { begun: hasBegun = false, nested = false } = {}) =>
         Effect.suspend((): Effect.Effect<Place, TooManyExecutions | ExecutionRefused> => {
           if (closed) return Effect.fail(engineClosed)
           const place = tryEnter()
           if (place !== undefined) return Effect.succeed(place)
           if (nested) {
             underWay++
-            return Effect.succeed(takenPlace())
+            return Effect.succeed(takenPlace(nested))
           }
           const length = hasBegun ? begun.size : (lines.get(scopeId)?.size ?? 0)
-          return length >= maxQueued ? Effect.fail(tooMany(length)) : wait(hasBegun)
+          return length >= maxQueued ? Effect.fail(tooMany(length)) : wait(interruptible, hasBegun)
         }),
       close: () => {
         closed = true

@@ -21,7 +21,7 @@ import {
   isTerminal
 } from "@executor/sdk"
 import { Clock, Effect, Exit, Option, Result, Schema } from "effect"
-import type { Door, Place } from "./Admission.ts"
+import type { Door, Place, Restore } from "./Admission.ts"
 import { answerProblem } from "./Answers.ts"
 import {
   AnswerInvalid,
@@ -60,8 +60,6 @@ export interface End {
 
 /** The end of one that somebody cancelled. */
 export const cancelled: End = { status: "cancelled", name: "Cancelled", message: cancelledOnRequest }
-
-type Restore = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 
 /** Executions that are not here. */
 export interface Elsewhere {
@@ -165,11 +163,13 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
   })
 
   /** Waits for a place; only the waiting is cut short where the caller goes away. */
-  const enter = (interruptible: Restore) =>
-    Effect.suspend(() => {
-      const place = door.tryEnter()
-      return place === undefined ? interruptible(door.enter({ begun: true })) : Effect.succeed(place)
-    })
+  const enter = Effect.fnUntraced(function* (id: ExecutionId, interruptible: Restore) {
+    const place = door.tryEnter()
+    if (place !== undefined) return place
+    const { parentExecutionId } = (yield* store.getParts(scopeId, id, [])).execution
+    const nested = parentExecutionId !== null && lives.executions.has(parentExecutionId)
+    return yield* door.enter(interruptible, { begun: true, nested })
+  })
 
   /** Runs what may go on with an execution here, in a place that is left where it does not. */
   const inPlace = <A, E>(place: Place, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -181,7 +181,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
 
   const goOn: Elsewhere["goOn"] = (id) =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(enter(restore), (place) =>
+      Effect.flatMap(enter(id, restore), (place) =>
         inPlace(
           place,
           Effect.map(
@@ -243,7 +243,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
       }
       const submission = yield* restore(journal, given.anyBuild)
       const sandboxBuild = given.anyBuild === true ? codeExecutor.build : undefined
-      const place = yield* Effect.catchTag(enter(interruptible), "ExecutionRefused", () => closedHere(id))
+      const place = yield* Effect.catchTag(enter(id, interruptible), "ExecutionRefused", () => closedHere(id))
       const taken = Effect.gen(function* () {
         const epoch = yield* claimNow(id, { answer: written, sandboxBuild })
         parts.events.publish({ _tag: "InteractionResolved", executionId: id, interactionId: question.id, action, at })

@@ -131,8 +131,10 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     const parentExecutionId = origin?.journal.execution.id ?? parentOf(submission)
     const existing = yield* Idempotency.existing(parts, { fork: origin?.fork, parentExecutionId }, submission)
     if (existing !== undefined) return existing
-    const nested = parentExecutionId !== null && executions.has(parentExecutionId)
-    return yield* Effect.flatMap(interruptible(door.enter({ nested })), begin)
+    // The trigger names it also of a fork, whose origin has ended.
+    const caller = parentOf(submission)
+    const nested = caller !== null && executions.has(caller)
+    return yield* Effect.flatMap(door.enter(interruptible, { nested }), begin)
   })
 
   const beginIn = Effect.fnUntraced(function* (
@@ -156,7 +158,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
   /** Runs what takes the sandbox for a while, in a place. */
   const inPlace = <A, E>(effect: Effect.Effect<A, E>) =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(restore(door.enter()), (place) => Effect.ensuring(restore(effect), Effect.sync(place.leave)))
+      Effect.flatMap(door.enter(restore), (place) => Effect.ensuring(restore(effect), Effect.sync(place.leave)))
     )
 
   /** Waits for an execution wherever it is. */
@@ -184,9 +186,9 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
         : Effect.succeed(outcome)
     )
 
-  /** Ties an execution to whoever waits for it. */
-  const toEndOrGone = (execution: LiveExecution) =>
-    Effect.onInterrupt(lives.toEnd(execution), () => {
+  /** Ties an execution to whoever waits for it, also to a caller that went away while it began. */
+  const toEndOrGone = (execution: LiveExecution, interruptible: Admission.Restore) =>
+    Effect.onInterrupt(interruptible(lives.toEnd(execution)), () => {
       execution.stop({ _tag: "Cancelled", message: "Its caller went away before it ended." })
       return lives.toGone(execution)
     })
@@ -211,9 +213,9 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       const inline = handler === undefined ? nobody : { handler, answeredBy: trigger?.kind ?? "sdk" }
       return yield* Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(start(code, options, { inline, origin: undefined, interruptible: restore }), (started) =>
-          restore<FinishedExecution, SubmissionError, never>(
-            started._tag === "New" ? toEndOrGone(started.execution) : existingToEnd(started.id)
-          )
+          started._tag === "New"
+            ? toEndOrGone(started.execution, restore)
+            : restore<FinishedExecution, SubmissionError, never>(existingToEnd(started.id))
         )
       )
     }),
@@ -302,7 +304,7 @@ interface StartOptions {
   /** What it is a fork of. */
   readonly origin: { readonly journal: ExecutionJournal; readonly fork: Fork.Fork } | undefined
   /** For the wait for a place: a caller that goes away meanwhile has submitted nothing. */
-  readonly interruptible: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
+  readonly interruptible: Admission.Restore
 }
 
 const keyNotKept = new ExecutionRefused({

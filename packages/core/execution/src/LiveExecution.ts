@@ -274,6 +274,7 @@ export const make = (
     recorder,
     limits,
     now,
+    goOn: place.goOn,
     confirmLease,
     recorded,
     fork,

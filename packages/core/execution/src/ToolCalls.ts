@@ -44,6 +44,8 @@ export interface ToolCallsOptions {
   readonly recorder: Recorder
   readonly limits: Limits
   readonly now: () => number
+  /** Waits for its turn to go on, where the execution only waited for a person. */
+  readonly goOn: Effect.Effect<void>
   /** Makes sure that the execution is still this process's, where that is not known. */
   readonly confirmLease: () => Effect.Effect<void> | undefined
   readonly recorded: Recorded.Recorded
@@ -189,6 +191,8 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
 
   const serve = Effect.fnUntraced(function* (call: Call, taken: Taken | undefined) {
     const outcome = yield* perform(call, taken)
+    // Its code goes on, though nobody has answered yet.
+    if (call.path === sleepPath) yield* options.goOn
     const settled = journal.settle(call, outcome)
     progress.codeGoesOn()
     taken?.told()

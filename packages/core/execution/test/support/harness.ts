@@ -37,9 +37,9 @@ export const sqlite = Effect.gen(function* () {
 export const memory: Effect.Effect<DBAdapter["Service"]> = Effect.sync(() => MemoryAdapter.make())
 
 /** An executor whose tools are under the namespace `t`. */
-export const executorOf = (adapter: DBAdapter["Service"], tools: ReadonlyArray<StaticTool>) =>
+export const executorOf = (adapter: DBAdapter["Service"], tools: ReadonlyArray<StaticTool>, scope = "team") =>
   createExecutor({
-    scopes: ["team"],
+    scopes: [scope],
     adapter,
     plugins: [definePlugin({ id: "tests", staticSources: [{ namespace: "t", description: "Test tools.", tools }] })]
   })
@@ -47,10 +47,10 @@ export const executorOf = (adapter: DBAdapter["Service"], tools: ReadonlyArray<S
 /** An engine over the tools, its history in memory unless an adapter is given. */
 export const engineOf = Effect.fnUntraced(function* (
   tools: ReadonlyArray<StaticTool>,
-  options: Partial<ExecutionEngineOptions> & { readonly adapter?: DBAdapter["Service"] } = {}
+  options: Partial<ExecutionEngineOptions> & { readonly adapter?: DBAdapter["Service"]; readonly scope?: string } = {}
 ) {
   const codeExecutor = yield* CodeExecutor
-  const executor = yield* executorOf(options.adapter ?? MemoryAdapter.make(), tools)
+  const executor = yield* executorOf(options.adapter ?? MemoryAdapter.make(), tools, options.scope)
   const engine = yield* createExecutionEngine({ executor, codeExecutor, ...options })
   return { engine, executor, history: historyOf(executor) }
 })
@@ -84,3 +84,7 @@ export const gone = { leaseMs: -60_000 }
 
 /** A turn of the real event loop, in which the sandbox goes on while the test's clock stands. */
 export const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+
+/** Waits, with the test's clock standing, until something has happened. */
+export const until = (happened: () => boolean) =>
+  Effect.suspend(() => (happened() ? Effect.void : Effect.repeat(nextTurn, { until: happened })))
