@@ -28,7 +28,7 @@ const problemContentType = "application/problem+json"
 const commonHeaders = { "cache-control": "no-store", "x-content-type-options": "nosniff" }
 
 /** On a refusal for now: thousands of connections that wait for their time take memory from what is under way. */
-const closing = { connection: "close" }
+const closeConnection = { connection: "close" }
 
 const respond = HttpServerRespondable.toResponse
 
@@ -118,7 +118,7 @@ export const withBoundary = <R>(
         ? { ...commonHeaders, ...verdict.headers }
         : commonHeaders
     return Effect.map(answered, (response) =>
-      HttpServerResponse.setHeaders(response, response.status === 429 ? { ...headers, ...closing } : headers)
+      HttpServerResponse.setHeaders(response, response.status === 429 ? { ...headers, ...closeConnection } : headers)
     )
   })
 }
