@@ -79,7 +79,7 @@ export const make = Effect.fnUntraced(function* (
   journal: ExecutionJournal,
   options: ForkReading
 ): Effect.fn.Return<Fork, ExecutionNotResumable | DBError> {
-  const problem = whyNotResumable(journal, options.build, options.anyBuild) ?? whyNotEnded(journal)
+  const problem = whyNotEnded(journal) ?? whyNotResumable(journal, options.build, options.anyBuild)
   if (problem !== undefined) return yield* problem
   const generations = yield* generationsOf(journal, options)
   const entries = generations.reduceRight<ReadonlyMap<number, Entry>>(

@@ -1,6 +1,7 @@
 /**
- * Keeps the leases of the executions that run here, or have ended here without their end being written, and hears what other processes have written about them: that they are to be
- * cancelled, that a question of theirs is answered, or that another process has taken them. The protocol is in `ExecutionLease`.
+ * Keeps the leases of the executions that run here, or that ended here and whose end is not written yet. Hears what other processes
+ * have written about them: that they are to be cancelled, that a question of theirs is answered, or that another process has taken
+ * them. The protocol is in `ExecutionLease`.
  *
  * One fiber looks after all of them, while there are any: short executions never meet it.
  *

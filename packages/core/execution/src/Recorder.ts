@@ -7,9 +7,9 @@
  *
  * ## How long an execution waits for its history
  *
- * Each write may take {@link writeWaitMs}, in which time in a queue that moves does not count (`BoundedWrites`). The time spent on writes that ran out of it is taken from the execution's patience,
- * {@link patienceMs} in all; a later write gets no more than what is left, and when nothing is left, writes are dropped without
- * being tried. After {@link restMs} the store gets another chance, with {@link laterPatienceMs} of patience, since an execution may
+ * Each write may take {@link writeWaitMs}, in which time in a queue that moves does not count (`BoundedWrites`). The time spent on
+ * writes that ran out of it is taken from the execution's patience, {@link patienceMs} in all. A later write gets no more than what
+ * is left, and when nothing is left, writes are dropped without being tried. After {@link restMs} the store gets another chance, with {@link laterPatienceMs} of patience, since an execution may
  * last for days and a store recover in seconds. The last write, the terminal state, is always tried, for
  * {@link endWaitMs}, and when it fails it is tried again in the background for as long as the engine lives, which keeps the lease
  * meanwhile (`UnwrittenEnds`): so nobody takes the execution for lost. After {@link endRetryMs} its result and its log are dropped, as

@@ -4,8 +4,9 @@
  * An execution is **abandoned** when it should run and its lease has run out, or it was handed over. It goes on here, or is ended, as
  * the engine is made. One that nobody can go on with, as its journal is not complete, is ended as `failed`, with the reason. One whose
  * journal another build of the sandbox wrote is left for a process with that build. An engine never takes what it holds itself,
- * however late its leases are: it knows better what became of it. One that waits for a person is not abandoned: it waits on. But if its holder is gone, which had kept it as a timer was
- * running, it is taken, so that the timer runs on; where executions are ended, it waits for its answer.
+ * however late its leases are: it knows better what became of it. One that waits for a person is not abandoned: it waits on. But if
+ * its holder is gone, which had kept it as a timer was running, it is taken, so that the timer runs on; where executions are ended,
+ * it waits for its answer.
  *
  * When the store could not be reached, others could not prolong their leases either: nothing is taken until they had a lease's time to
  * do so.

@@ -39,7 +39,7 @@ export const replay = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReplayReport, ExecutionNotResumable> {
   const { execution } = journal
   const executionId = execution.id
-  const problem = whyNotResumable(journal, sandbox.build, anyBuild) ?? whyNotEnded(journal)
+  const problem = whyNotEnded(journal) ?? whyNotResumable(journal, sandbox.build, anyBuild)
   if (problem !== undefined) return yield* problem
   const submission = yield* Effect.mapError(
     Submission.restore(execution, journal.optionsJson, limits),
