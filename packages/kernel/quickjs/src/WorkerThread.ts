@@ -54,7 +54,7 @@ export class WorkerThread {
       stdin: false,
       // Workers take no flags from the process; sources need the condition that resolves packages to sources.
       execArgv: options.url.pathname.endsWith(".ts") ? ["--conditions=@executor/source"] : [],
-      resourceLimits: { stackSizeMb }
+      resourceLimits: { stackSizeMb, maxYoungGenerationSizeMb: 16 }
     })
     this.worker.unref()
     let failure: Error | undefined
