@@ -26,17 +26,21 @@ const settles = (operations: ReadonlyArray<WriteOperation>, settleSeq: number) =
 const losing = (memory: DBAdapter["Service"], { held, last }: { readonly held: number; readonly last: number }) => {
   const lost = Deferred.makeUnsafe<void>()
   let isLost = false
+  let isOver = false
   const adapter = DBAdapter.of({
     ...memory,
     write: (operations) =>
       Effect.suspend(() => {
+        if (isOver) return memory.write(operations)
         if (isLost || settles(operations, held)) return Effect.never
         if (!settles(operations, last)) return memory.write(operations)
         isLost = true
         return Effect.andThen(memory.write(operations), Effect.andThen(Deferred.succeed(lost, undefined), Effect.never))
       })
   })
-  return { adapter, lost }
+  /** Writes are answered again when the scope closes: an end that is not written is tried once more then. */
+  const answersAtLast = Effect.addFinalizer(() => Effect.sync(() => (isOver = true)))
+  return { adapter, lost, answersAtLast }
 }
 
 layer(QuickJsExecutor.layer())("an execution that is lost twice", (it) => {
@@ -57,6 +61,7 @@ layer(QuickJsExecutor.layer())("an execution that is lost twice", (it) => {
       // The second has those of `a`, `b`, `d`, and then, again, of `c`, which it does not write.
       const second = losing(memory, { held: 3, last: 2 })
       const b = yield* engineOf([makeWork("a", "b", "d")], { adapter: second.adapter, recovery: "resume" })
+      yield* second.answersAtLast
       yield* Effect.forkChild(b.engine.recover)
       yield* Deferred.await(second.lost)
       yield* TestClock.adjust("31 seconds")
