@@ -68,7 +68,7 @@ export interface Admission {
 
 /** Lets the executions of an engine in. */
 export interface Door {
-  /** A place, if one is free and nobody waits for it. */
+  /** A place, if one is free and nobody waits for it; none when this is closed. */
   readonly tryEnter: () => Place | undefined
   /** Waits in line for a place. To be called where it cannot be interrupted: only the wait is, so that no place is lost. */
   readonly enter: (interruptible: Restore, entry?: Entry) => Effect.Effect<Place, TooManyExecutions | ExecutionRefused>
@@ -251,7 +251,7 @@ export const make = (options: AdmissionOptions = {}): Admission => {
       })
 
     return {
-      tryEnter,
+      tryEnter: () => (closed ? undefined : tryEnter()),
       enter: (interruptible, { begun: hasBegun = false, nested = false } = {}) =>
         Effect.suspend((): Effect.Effect<Place, TooManyExecutions | ExecutionRefused> => {
           if (closed) return Effect.fail(engineClosed)

@@ -128,6 +128,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
       )
     const place = door.tryEnter()
     if (place !== undefined) return yield* begin(place)
+    if (lives.isClosed()) return yield* Admission.engineClosed
     const parentExecutionId = origin?.journal.execution.id ?? parentOf(submission)
     const existing = yield* Idempotency.existing(parts, { fork: origin?.fork, parentExecutionId }, submission)
     if (existing !== undefined) return existing
@@ -233,6 +234,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
         const answerElsewhere = elsewhere.answer(executionId, answer, restore)
         const answered = oneAtATime(
           executionId,
+          restore,
           Effect.gen(function* () {
             const live = yield* here(executionId)
             if (live === undefined) return yield* answerElsewhere
@@ -322,10 +324,10 @@ const isStillRun = (executionId: ExecutionId, message: string) =>
     message: `${message} Its process has not given it up, and could not be told the answer: try again.`
   })
 
-/** Runs what concerns one execution one after the other. */
+/** Runs what concerns one execution one after the other. Only the wait can be interrupted: what is before may wait in line itself. */
 const makeLocks = () => {
   const locks = new Map<ExecutionId, { readonly semaphore: Semaphore.Semaphore; users: number }>()
-  return <A, E, R>(id: ExecutionId, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  return <A, E>(id: ExecutionId, interruptible: Admission.Restore, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.suspend(() => {
       const lock = locks.get(id) ?? { semaphore: Semaphore.makeUnsafe(1), users: 0 }
       locks.set(id, lock)
@@ -333,6 +335,8 @@ const makeLocks = () => {
       const release = Effect.sync(() => {
         if (--lock.users === 0) locks.delete(id)
       })
-      return Effect.ensuring(lock.semaphore.withPermits(1)(effect), release)
+      const { semaphore } = lock
+      const one = Effect.flatMap(interruptible(semaphore.take(1)), () => Effect.ensuring(effect, semaphore.release(1)))
+      return Effect.ensuring(one, release)
     })
 }

@@ -3,9 +3,9 @@
  */
 import { Admission, type ExecutionEngine, type ExecutionOptions } from "@executor/execution"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
-import { MemoryAdapter } from "@executor/sdk"
+import { MemoryAdapter, tool } from "@executor/sdk"
 import { assert, describe, it as plainly, layer } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { asking, holding, makeBusy } from "./support/busy.ts"
 import { engineOf, gone, paused, until } from "./support/harness.ts"
@@ -187,6 +187,57 @@ layer(QuickJsExecutor.layer())("an answer that finds no room", (it) => {
       letGo(2)
       assert.strictEqual((yield* engine.resume(id, { action: "accept" })).status, "completed")
       assert.deepStrictEqual(made, [2, 1])
+    })
+  )
+})
+
+layer(QuickJsExecutor.layer())("answers in line", (it) => {
+  it.effect("keep no other caller, who goes away", () =>
+    Effect.gen(function* () {
+      const { admission, engine, held, letGo } = yield* busyEngine({ concurrentExecutions: 1 })
+      const { id } = paused(yield* engine.executeWithPause(asking(1)))
+      yield* until(() => admission.load().underWay === 0)
+      yield* submit(engine, holding(2))
+      yield* until(() => held.has(2))
+      const answer = engine.resume(id, { action: "accept" })
+      const first = yield* Effect.forkChild(answer, { startImmediately: true })
+      yield* until(() => admission.load().queued === 1)
+      const second = yield* Effect.forkChild(answer, { startImmediately: true })
+      yield* Fiber.interrupt(second)
+      assert.deepStrictEqual(admission.load(), { underWay: 1, queued: 1 })
+      letGo(2)
+      assert.strictEqual((yield* Fiber.join(first)).status, "completed")
+    })
+  )
+
+  it.effect("leave it where their execution asks again meanwhile", () =>
+    Effect.gen(function* () {
+      const { tools, ...busy } = makeBusy()
+      const admission = Admission.make({ concurrentExecutions: 1 })
+      const outOfTime = Deferred.makeUnsafe<void>()
+      const asks = tool({
+        name: "asks",
+        description: "Asks, and asks again where that takes too long.",
+        handler: (_input, { elicit }) => {
+          const question = (message: string) => elicit({ kind: "url", message, url: "https://example.com" })
+          return Effect.asVoid(
+            Effect.andThen(Effect.raceFirst(question("first"), Deferred.await(outOfTime)), question("second"))
+          )
+        }
+      })
+      const { engine } = yield* engineOf([...tools, asks], { admission })
+      const { id } = paused(yield* engine.executeWithPause("await tools.t.asks()"))
+      yield* until(() => admission.load().underWay === 0)
+      yield* submit(engine, holding(1))
+      yield* until(() => busy.held.has(1))
+      yield* Effect.forkChild(engine.resume(id, { action: "accept" }), { startImmediately: true })
+      yield* until(() => admission.load().queued === 1)
+      yield* Deferred.succeed(outOfTime, undefined)
+      yield* until(() => admission.load().queued === 0)
+      busy.letGo(1)
+      yield* until(() => admission.load().underWay === 0)
+      assert.strictEqual((yield* engine.resume(id, { action: "accept" })).status, "completed")
+      assert.deepStrictEqual(admission.load(), { underWay: 0, queued: 0 })
     })
   )
 })

@@ -8,6 +8,7 @@ import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { engineOf, gone, nextTurn, paused, quietly } from "./support/harness.ts"
+import { refusing } from "./support/refusing.ts"
 
 /** A tool that never ends, one that asks first, and what they did. */
 const makeTools = () => {
@@ -35,6 +36,17 @@ const makeTools = () => {
     })
   ]
   return { begun, done, tools }
+}
+
+/** The tools, of which `hold` ends now. */
+const ending = (tools: ReadonlyArray<StaticTool>) => {
+  const hold = tool({
+    name: "hold",
+    description: "Ends.",
+    annotations: { idempotent: true },
+    handler: () => "held"
+  })
+  return tools.map((each) => (each.name === "hold" ? hold : each))
 }
 
 /** An execution that waits for a person, and that nobody has. */
@@ -112,6 +124,28 @@ layer(QuickJsExecutor.layer())("an execution that is taken over", (it) => {
     })
   )
 
+  it.effect("is let go of by the engine that had it, also where that can write nothing", () =>
+    Effect.gen(function* () {
+      const memory = MemoryAdapter.make()
+      const store = refusing(memory, "hangs")
+      const { begun, tools } = makeTools()
+      const a = yield* engineOf(tools, { adapter: store.adapter })
+      yield* Effect.addFinalizer(() => Effect.sync(() => (store.refuses = undefined)))
+      const running = yield* Effect.forkChild(Effect.flip(a.engine.execute("return await tools.t.hold()")))
+      yield* Deferred.await(begun)
+      store.refuses = () => true
+      yield* TestClock.adjust("31 seconds")
+      const b = yield* engineOf(ending(tools), { adapter: memory, recovery: "resume" })
+      const recovered = yield* Effect.forkChild(b.engine.recover, { startImmediately: true })
+      while (running.pollUnsafe() === undefined) {
+        yield* TestClock.adjust("1 second")
+        yield* nextTurn
+      }
+      assert.deepInclude(yield* Fiber.join(running), { _tag: "ExecutionInterrupted", reason: "lease_lost" })
+      assert.deepInclude(yield* Fiber.join(recovered), { continued: 1 })
+    }).pipe(quietly)
+  )
+
   it.effect("is taken once by an engine where several wait for it", () =>
     Effect.gen(function* () {
       const adapter = MemoryAdapter.make()
@@ -146,14 +180,7 @@ layer(QuickJsExecutor.layer())("an execution that is taken over", (it) => {
       yield* Effect.forkChild(b.engine.resume(id, { action: "accept", anyBuild: true }))
       yield* Deferred.await(begun)
 
-      const hold = tool({
-        name: "hold",
-        description: "Ends.",
-        annotations: { idempotent: true },
-        handler: () => "held"
-      })
-      const ending = tools.map((each) => (each.name === "hold" ? hold : each))
-      const c = yield* engineOf(ending, { adapter, codeExecutor, recovery: "resume" })
+      const c = yield* engineOf(ending(tools), { adapter, codeExecutor, recovery: "resume" })
       assert.deepStrictEqual(yield* c.engine.recover, { continued: 1, ended: 0, expired: 0 })
       assert.strictEqual((yield* c.history.row(id)).resultJson, `"held"`)
     })
