@@ -3,7 +3,7 @@
  */
 import { CodeExecutor } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
-import { DBAdapter, type ExecutionId, MemoryAdapter, type StaticTool, tool, type WriteOperation } from "@executor/sdk"
+import { DBAdapter, ExecutionId, MemoryAdapter, type StaticTool, tool, type WriteOperation } from "@executor/sdk"
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
@@ -174,6 +174,34 @@ layer(QuickJsExecutor.layer())("an execution of another build of the sandbox", (
       assert.deepStrictEqual(yield* c.engine.recover, { ...nothing, continued: 1 })
       assert.strictEqual((yield* ended(c, id)).resultJson, `"put"`)
       assert.deepStrictEqual(done, ["write 1", "write 2", "put", "put"])
+    }).pipe(quietly)
+  )
+
+  it.effect("keeps none of this build from going on, however many there are", () =>
+    Effect.gen(function* () {
+      const adapter = MemoryAdapter.make()
+      const { done, tools } = makeTools()
+      const a = yield* engineOf(tools, { adapter, ...gone })
+      const { executions, scopes } = a.executor
+      for (let n = 0; n < 300; n++) {
+        yield* executions.create({
+          id: ExecutionId.make(`other-${n}`),
+          scopeId: scopes[0],
+          status: "running",
+          code,
+          createdAt: 0,
+          startedAt: 0,
+          seed: n,
+          owner: "lost",
+          leaseUntil: 0,
+          sandboxBuild: "other"
+        })
+      }
+      yield* TestClock.adjust("1 second")
+      const id = yield* loseIn(a, done)
+      const b = yield* engineOf(tools, { adapter, recovery: "resume" })
+      assert.deepStrictEqual(yield* b.engine.recover, { ...nothing, continued: 1 })
+      assert.strictEqual((yield* ended(b, id)).resultJson, `"put"`)
     }).pipe(quietly)
   )
 
