@@ -152,7 +152,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
     id: ExecutionId,
     place: Place
   ): Effect.fn.Return<LiveExecution | "ended" | "gone", TakeError> {
-    if (lives.executions.has(id)) return "gone"
+    if (lives.executions.has(id) || parts.unwritten.has(id)) return "gone"
     const journal = yield* journalOf(id)
     if (journal.cancelRequestedAt !== null) return yield* Effect.as(end(id, cancelled), "ended" as const)
     const submission = yield* restore(journal)
@@ -221,7 +221,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
     const journal = yield* journalOf(id)
     const question = yield* find(journal, given)
     if (question.status !== "pending" && given.interactionId !== undefined) return yield* alreadyResolved(question)
-    if (isTerminal(journal.execution.status)) return yield* notPaused(journal.execution)
+    if (isTerminal(journal.execution.status) || parts.unwritten.has(id)) return yield* notPaused(journal.execution)
     const { action, content } = given
     const request = requestOf(question)
     const response = content === undefined ? { action } : { action, content }

@@ -182,11 +182,14 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
   }
 
   /** Waits for the store, but not for ever; whether it is known to be done. */
-  const bounded = (access: Effect.Effect<unknown, unknown>, waitMs = storeWaitMs) =>
+  const bounded = (
+    access: Effect.Effect<unknown, unknown>,
+    { waitMs = storeWaitMs, ...options }: { readonly waitMs?: number; readonly strict?: boolean } = {}
+  ) =>
     Effect.suspend(() => {
       let done = false
       return Effect.map(
-        parts.writes.run(access, waitMs, ({ _tag }) => (done = _tag === "Written"), { strict: true }),
+        parts.writes.run(access, waitMs, ({ _tag }) => (done = _tag === "Written"), options),
         () => done
       )
     })
@@ -260,10 +263,10 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
         for (const interaction of recorded) interactions.answeredElsewhere(interaction)
       })
       // Where the store does not do it, it stays here. Whoever has answered or taken it is heard of by `Lease`.
-      if (!(yield* bounded(heard, parkWaitMs))) return
+      if (!(yield* bounded(heard, { waitMs: parkWaitMs, strict: true }))) return
       if (!execution.progress.isWaiting() || execution.stopped() !== undefined) return
       const released = store.release(scopeId, id, epoch, "waiting_for_interaction")
-      if (yield* bounded(released, parkWaitMs)) execution.leave("parked")
+      if (yield* bounded(released, { waitMs: parkWaitMs })) execution.leave("parked")
     })
 
   const toEnd = (execution: LiveExecution) =>

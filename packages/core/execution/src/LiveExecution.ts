@@ -224,7 +224,11 @@ export const make = (
     onWaits
   })
   /** Neither a person's thinking nor the wait for a place afterwards counts. */
-  const keepWallTime = () => (progress.isThinking() || !place.isHeld() ? wallTime.hold() : wallTime.run())
+  const keepWallTime = () => {
+    if (concluding || reason !== undefined || departure !== undefined) return
+    if (progress.isThinking() || !place.isHeld()) wallTime.hold()
+    else wallTime.run()
+  }
   const goOn = Effect.suspend(() => {
     if (place.isHeld()) return Effect.void
     keepWallTime()
@@ -274,7 +278,7 @@ export const make = (
     recorder,
     limits,
     now,
-    goOn: place.goOn,
+    goOn,
     confirmLease,
     recorded,
     fork,

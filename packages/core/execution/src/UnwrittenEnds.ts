@@ -9,6 +9,7 @@ import { Effect } from "effect"
 /** The ends that are still to be written. */
 export interface UnwrittenEnds {
   readonly ids: () => ReadonlyArray<ExecutionId>
+  readonly has: (id: ExecutionId) => boolean
   /** Keeps an end, with what tries once more to write it. */
   readonly add: (id: ExecutionId, attempt: Effect.Effect<void>) => void
   readonly delete: (id: ExecutionId) => void
@@ -21,6 +22,7 @@ export const make = (): UnwrittenEnds => {
   const attempts = new Map<ExecutionId, Effect.Effect<void>>()
   return {
     ids: () => Array.from(attempts.keys()),
+    has: (id) => attempts.has(id),
     add: (id, attempt) => attempts.set(id, attempt),
     delete: (id) => attempts.delete(id),
     tryAll: Effect.map(

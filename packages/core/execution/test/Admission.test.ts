@@ -8,7 +8,7 @@ import { assert, describe, it as plainly, layer } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { asking, holding, makeBusy } from "./support/busy.ts"
-import { engineOf, gone, paused, until } from "./support/harness.ts"
+import { engineOf, gone, nextTurn, paused, until } from "./support/harness.ts"
 
 /** An engine with its own bounds over busy tools. */
 const busyEngine = Effect.fnUntraced(function* (bounds: Admission.AdmissionOptions) {
@@ -207,6 +207,24 @@ layer(QuickJsExecutor.layer())("answers in line", (it) => {
       assert.deepStrictEqual(admission.load(), { underWay: 1, queued: 1 })
       letGo(2)
       assert.strictEqual((yield* Fiber.join(first)).status, "completed")
+    })
+  )
+
+  it.effect("take none of the wall time of their execution", () =>
+    Effect.gen(function* () {
+      const { admission, engine, held, history, letGo } = yield* busyEngine({ concurrentExecutions: 1 })
+      const options = { limits: { wallTimeMs: 1_000 }, onElicitation: () => Effect.never }
+      const running = yield* Effect.forkChild(engine.execute(asking(1), options))
+      const waiting = Effect.andThen(nextTurn, history.rows)
+      const [row] = yield* Effect.repeat(waiting, { until: ([row]) => row?.status === "waiting_for_interaction" })
+      yield* until(() => admission.load().underWay === 0)
+      yield* submit(engine, holding(2))
+      yield* until(() => held.has(2))
+      yield* Effect.forkChild(engine.resume(row!.id, { action: "accept" }), { startImmediately: true })
+      yield* until(() => admission.load().queued === 1)
+      yield* TestClock.adjust("5 seconds")
+      letGo(2)
+      assert.deepInclude(yield* Fiber.join(running), { status: "completed", resultJson: "1" })
     })
   )
 
