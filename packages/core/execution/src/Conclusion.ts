@@ -1,11 +1,11 @@
 /**
- * How an execution ended: what its caller gets, and what its row says.
+ * How an execution ended: what its caller gets, what its row says, and what the row says of it later.
  */
 import { type ExecuteResult, type ExecutionFailure, LimitExceeded, type LogEntry } from "@executor/kernel"
 import type { CodeExecutionError } from "@executor/kernel"
-import type { ExecutionId, UpdateExecution } from "@executor/sdk"
+import type { Execution, ExecutionId, UpdateExecution } from "@executor/sdk"
 import { Cause, Effect, type Exit } from "effect"
-import type { FinishedExecution } from "./ExecutionEngine.ts"
+import type { ExecutionOutcome, FinishedExecution } from "./ExecutionEngine.ts"
 
 /** Why an execution was stopped before its program ended. */
 export type StopReason =
@@ -97,4 +97,35 @@ const conclusion = (
 export const errorText = ({ column, line, message, name }: ExecutionFailure): string => {
   const place = line === undefined ? "" : ` (line ${line}${column === undefined ? "" : `, column ${column}`})`
   return `${name}: ${message}${place}`
+}
+
+/** The end that a row tells. */
+export const finishedOf = (execution: Execution): ExecutionOutcome & FinishedExecution => {
+  const { durationMs, errorText, id, logsJson, resultJson, status, toolCallCount } = execution
+  const error = status === "completed" ? undefined : errorOf(errorText ?? "")
+  return {
+    status: status === "completed" || status === "cancelled" ? status : "failed",
+    executionId: id,
+    get result() {
+      return resultJson === null ? undefined : (JSON.parse(resultJson) as unknown)
+    },
+    resultJson: resultJson ?? undefined,
+    error,
+    logs: logsJson === null ? [] : (JSON.parse(logsJson) as FinishedExecution["logs"]),
+    toolCallCount,
+    durationMs: durationMs ?? 0
+  }
+}
+
+const errorLine = /^([^:\n]*): ([^]*?)(?: \(line (\d+)(?:, column (\d+))?\))?$/
+
+/** The error of a row: what {@link errorText} wrote. */
+const errorOf = (text: string): ExecutionFailure => {
+  const [, name = "Error", message = text, line, column] = errorLine.exec(text) ?? []
+  return {
+    name,
+    message,
+    ...(line === undefined ? {} : { line: Number(line) }),
+    ...(column === undefined ? {} : { column: Number(column) })
+  }
 }

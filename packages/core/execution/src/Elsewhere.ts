@@ -5,7 +5,7 @@
  * several processes that try, one does. What another holds is answered and cancelled through its row, which the holder looks at
  * from time to time (`Lease`), and waited for by looking at the row here.
  */
-import type { ExecutionFailure, Limits } from "@executor/kernel"
+import type { Limits } from "@executor/kernel"
 import {
   type Claim,
   type DBError,
@@ -29,12 +29,12 @@ import {
   ExecutionNotPaused,
   ExecutionNotResumable,
   type ExecutionOutcome,
-  type FinishedExecution,
   type InteractionAnswer,
   type PausedExecution,
   type PendingInteraction,
   type TooManyExecutions
 } from "./ExecutionEngine.ts"
+import { finishedOf } from "./Conclusion.ts"
 import * as Fork from "./Fork.ts"
 import * as ForkMark from "./ForkMark.ts"
 import { alreadyResolved, resolutionOf } from "./Interactions.ts"
@@ -373,37 +373,6 @@ const pendingOf = (interaction: ExecutionInteraction): PendingInteraction => ({
   request: requestOf(interaction),
   createdAt: interaction.createdAt
 })
-
-/** The end that a row tells. */
-export const finishedOf = (execution: Execution): ExecutionOutcome & FinishedExecution => {
-  const { durationMs, errorText, id, logsJson, resultJson, status, toolCallCount } = execution
-  const error = status === "completed" ? undefined : errorOf(errorText ?? "")
-  return {
-    status: status === "completed" || status === "cancelled" ? status : "failed",
-    executionId: id,
-    get result() {
-      return resultJson === null ? undefined : (JSON.parse(resultJson) as unknown)
-    },
-    resultJson: resultJson ?? undefined,
-    error,
-    logs: logsJson === null ? [] : (JSON.parse(logsJson) as FinishedExecution["logs"]),
-    toolCallCount,
-    durationMs: durationMs ?? 0
-  }
-}
-
-const errorLine = /^([^:\n]*): ([^]*?)(?: \(line (\d+)(?:, column (\d+))?\))?$/
-
-/** The error of a row: see `Conclusion.errorText`. */
-const errorOf = (text: string): ExecutionFailure => {
-  const [, name = "Error", message = text, line, column] = errorLine.exec(text) ?? []
-  return {
-    name,
-    message,
-    ...(line === undefined ? {} : { line: Number(line) }),
-    ...(column === undefined ? {} : { column: Number(column) })
-  }
-}
 
 /** This engine is closed: what becomes of the execution is heard of through another. */
 export const closedHere = (executionId: ExecutionId) =>
