@@ -2,11 +2,10 @@
  * A server that gets thousands of submissions at once: on SQLite and on Postgres, undisturbed and killed in the middle. Whom it takes it
  * serves whole, whom it cannot take it refuses, and no write is made twice.
  *
- * `EXECUTOR_LOAD` says how many come, 2,000 by default: more than the server runs and lets wait. Memory and answer times are printed
+ * `EXECUTOR_LOAD` says how many come, 2,000 by default. How many of them are refused depends on how fast they come. Memory and answer times are printed
  * always, and are only held to their bounds with `EXECUTOR_LOAD_FIGURES=1`: a busy machine must not fail the gate.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Admission } from "@executor/execution"
 import { Effect } from "effect"
 import type { Recorded } from "./load/databases.ts"
 import { type Answer, writesEach } from "./load/submission.ts"
@@ -15,8 +14,6 @@ import { type LoadOptions, type LoadOutcome, runLoad } from "./load/run.ts"
 
 const count = Number(process.env["EXECUTOR_LOAD"] ?? 2_000)
 const holdsFigures = process.env["EXECUTOR_LOAD_FIGURES"] === "1"
-/** So many more than may be under way or wait that some must be refused. */
-const overfills = count >= 2 * Admission.defaultQueuedExecutions
 const maxMemoryMb = 600
 const maxHealthMs = 200
 
@@ -92,7 +89,6 @@ describe("a server that gets everything at once", () => {
           assert.deepStrictEqual(some(wrong), [], told)
           const served = new Set(answers.flatMap((answer) => servedIn(answer) ?? []))
           assert.isAbove(served.size, 0, "served")
-          if (overfills) assert.isBelow(served.size, count, "served, so that some were refused")
           assert.deepStrictEqual(some(executions.filter(({ id }) => !served.has(id))), [], "nobody's executions")
           assert.strictEqual(executions.length, served.size, "executions")
           assert.deepStrictEqual(some(executions.filter((execution) => !isWhole(execution))), [], "records with gaps")

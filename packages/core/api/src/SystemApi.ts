@@ -21,7 +21,8 @@ export const Health = Schema.Struct({
   }),
   droppedWrites: Schema.Int.annotate({
     description:
-      "History writes that failed or took too long since the server started. More than 0 wants a look at the log."
+      "History writes that failed or took too long since the server started, and ends of executions that are not written yet. More " +
+      "than 0 wants a look at the log."
   }),
   executions: Schema.Struct({
     underWay: Schema.Int.annotate({ description: "Executions that run, and do not only wait for a person." }),

@@ -295,7 +295,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     }),
     getDescription: Effect.suspend(() => Description.describe(executor, limits)),
     events: parts.events.stream,
-    droppedWrites: Effect.sync(() => dropped),
+    droppedWrites: Effect.sync(() => dropped + unwritten.ids().length),
     load: Effect.sync(admission.load)
   }
 })

@@ -297,7 +297,7 @@ export interface ExecutionEngine {
   readonly getDescription: Effect.Effect<string, DBError>
   /** What happens from now on, to all executions of this engine. A subscriber that lags loses the oldest events. */
   readonly events: Stream.Stream<ExecutionEvent>
-  /** History writes that failed or took too long since the engine was made. */
+  /** History writes that failed or took too long since the engine was made, and ends that are not written yet. */
   readonly droppedWrites: Effect.Effect<number>
   /** How many executions are under way, and how many wait in line: of all engines that share its `Admission`. */
   readonly load: Effect.Effect<AdmissionLoad>

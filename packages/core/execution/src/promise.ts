@@ -80,7 +80,7 @@ export interface PromiseExecutionEngine {
   readonly getDescription: () => Promise<string>
   /** What happens from now on. A reader that lags loses the oldest events. */
   readonly events: () => AsyncIterable<ExecutionEvent>
-  /** History writes that failed or took too long since the engine was made. */
+  /** See `ExecutionEngine.droppedWrites`. */
   readonly droppedWrites: () => Promise<number>
   /** See `ExecutionEngine.load`. */
   readonly load: () => Promise<AdmissionLoad>

@@ -5,9 +5,9 @@
 import type { ExecutionEngine } from "@executor/execution"
 import { CodeExecutor } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
-import { DBAdapter, MemoryAdapter, tool } from "@executor/sdk"
+import { DBAdapter, MemoryAdapter, tool, type WriteOperation } from "@executor/sdk"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Schema, Semaphore } from "effect"
 import * as fc from "fast-check"
 import { engineOf, nextTurn } from "./support/harness.ts"
 
@@ -82,16 +82,26 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("random programs",
               const memory = MemoryAdapter.make()
               const last = yield* engineOf([work], { adapter: memory, recovery: "resume" })
               let { engine } = last
+              // Nobody goes on with what was lost before a call was noted.
+              let isNoted = false
+              const notesCall = (operation: WriteOperation) =>
+                operation.op === "insert" && operation.table === "execution_tool_call"
               for (const { atWrite, isWritten } of takeovers) {
                 const next = engine
                 let writes = 0
+                // As every adapter does, it applies units in the order in which they come.
+                const inOrder = Semaphore.makeUnsafe(1)
                 const adapter = DBAdapter.of({
                   ...memory,
                   write: Effect.fnUntraced(function* (operations) {
-                    const isLast = ++writes === atWrite
-                    if (isLast && !isWritten) yield* takeOver(next)
-                    yield* rest(nextTurns())
-                    const rows = yield* memory.write(operations)
+                    const isLast = isNoted && ++writes === atWrite
+                    isNoted ||= operations.some(notesCall)
+                    const written = Effect.gen(function* () {
+                      if (isLast && !isWritten) yield* takeOver(next)
+                      yield* rest(nextTurns())
+                      return yield* memory.write(operations)
+                    })
+                    const rows = yield* inOrder.withPermits(1)(written)
                     if (isLast && isWritten) yield* takeOver(next)
                     yield* rest(nextTurns())
                     return rows

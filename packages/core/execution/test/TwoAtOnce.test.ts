@@ -121,7 +121,7 @@ for (const [name, database] of Object.entries(databases)) {
           const adapter = yield* openDatabase(url)
           const sandbox = yield* QuickJsExecutor.make({ workers: 1 })
           const children = yield* Children.make(1, join(scratch, "compiled"))
-          for (const killAt of [4, 7, 9]) {
+          for (const killAt of [8, 9, 11]) {
             const scope = `stopped-${killAt}`
             const effects = join(scratch, scope)
             const code = programs["dependent"]!

@@ -71,7 +71,7 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
   return ExecutionStore.of({
     create: (input) =>
       Effect.tap(createExecutionRow(adapter, input), ({ createdAt, id }) =>
-        Effect.sync(() => toolCalls.created(id, createdAt))
+        Effect.sync(() => toolCalls.known(id, createdAt))
       ),
     update: (scopeId, id, changes, epoch) => updateExecutionRow(adapter, scopeId, id, changes, epoch),
     get: (scopeId, id) =>
@@ -107,7 +107,10 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
     freed: adapter.freed,
     listExpired: (scopeId, options) => Leases.listExpired(adapter, scopeId, options),
     findByIdempotencyKey: (scopeId, key) => Leases.findByIdempotencyKey(adapter, scopeId, key),
-    readJournal: (scopeId, id) => Leases.readJournal(adapter, scopeId, id),
+    readJournal: (scopeId, id) =>
+      Effect.tap(Leases.readJournal(adapter, scopeId, id), ({ execution }) =>
+        Effect.sync(() => toolCalls.known(id, execution.createdAt))
+      ),
     listToolCalls: (scopeId, executionId, options) =>
       Effect.flatMap(findChildren("execution_tool_call", ["seq"], scopeId, executionId, options), (rows) =>
         Effect.forEach(rows, readToolCall)

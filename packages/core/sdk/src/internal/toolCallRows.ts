@@ -167,8 +167,10 @@ export const makeToolCalls = (adapter: Adapter) => {
   return {
     recordToolCall,
     finishToolCall,
-    /** Tells of a new execution, so that it need not be looked up. */
-    created: (id: ExecutionId, createdAt: number): void => void remember(id, createdAt)
+    /** Tells of an execution, so that it need not be looked up: what is looked up for calls at once may come in another order. */
+    known: (id: ExecutionId, createdAt: number): void => {
+      if (!remembered.has(id)) remember(id, createdAt)
+    }
   }
 }
 

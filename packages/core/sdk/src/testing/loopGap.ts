@@ -16,7 +16,10 @@ const threadCpuMs = (): number => {
   return (system + user) / 1000
 }
 
-/** How many times as long as there it takes now, at least once; the mean of a few, as the clock of a thread has steps of 4 ms. */
+/** The clock of a thread goes in steps, where the system counts its ticks: a gap may be shorter by one than it looks. */
+const clockStepMs = 4
+
+/** How many times as long as there it takes now, at least once; the mean of a few, as the clock has steps. */
 const slowness = (): number => {
   const text = reference()
   JSON.parse(text)
@@ -25,6 +28,12 @@ const slowness = (): number => {
   for (let i = 0; i < times; i++) JSON.parse(text)
   return Math.max(1, (threadCpuMs() - before) / times / referenceMs)
 }
+
+/**
+ * Work that is done in slices takes many turns, however slow the machine: a gap of less than this part of all that was computed is one
+ * slice of it, and longer only where everything takes longer.
+ */
+const maxShare = 1 / 4
 
 /**
  * The longest that this thread kept its loop from turning while the effect ran, in milliseconds: the time between two turns, as far
@@ -36,17 +45,19 @@ export const leastLoopGap = <E, R>(effect: Effect.Effect<unknown, E, R>): Effect
     let least = Infinity
     for (let tries = 0; tries < maxTries && least >= promisedMs; tries++) {
       let worst = 0
-      let last = threadCpuMs()
+      const first = threadCpuMs()
+      let last = first
       const timer = setInterval(() => {
         const now = threadCpuMs()
-        worst = Math.max(worst, now - last)
+        worst = Math.max(worst, now - last - clockStepMs)
         last = now
       }, 1)
       yield* Effect.ensuring(
         effect,
         Effect.sync(() => clearInterval(timer))
       )
-      least = Math.min(least, worst < promisedMs ? worst : worst / slowness())
+      const isSlice = worst < (threadCpuMs() - first) * maxShare
+      least = Math.min(least, worst < promisedMs ? worst : isSlice ? promisedMs - 1 : worst / slowness())
     }
     return least
   })
