@@ -3,6 +3,7 @@
  */
 import type { StaticTool } from "@executor/sdk"
 import { tool } from "@executor/sdk"
+import type { FinishedExecution } from "@executor/execution"
 import { leastLoopGap } from "@executor/sdk/testing"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { assert, describe, it } from "@effect/vitest"
@@ -30,7 +31,8 @@ const results: Readonly<Record<string, unknown>> = {
   keys: Object.fromEntries(Array.from({ length: 60_000 }, (_, index) => [`key ${index}`, index])),
   rows: Array.from({ length: 120_000 }, (_, index) => ({ id: index, name: `row ${index}`, done: true })),
   numbers: Array.from({ length: 2_000_000 }, (_, index) => index % 1000),
-  text: '"'.repeat(4_000_000)
+  // As JSON twice as long, in one step that cannot be sliced: machines differ by more in that than in all else.
+  text: '"'.repeat(1_000_000)
 }
 
 const tools: ReadonlyArray<StaticTool> = [
@@ -67,12 +69,15 @@ describe("the host's loop keeps turning", () => {
   it.layer(QuickJsExecutor.layer({ workers: 2 }), { excludeTestServices: true, timeout: 60_000 })((it) => {
     const check = Effect.fnUntraced(function* (code: string, expected: unknown) {
       const { engine } = yield* engineOf(tools)
+      let outcome: FinishedExecution | undefined
+      // What the test itself reads of megabytes is no gap of the engine's.
       const gap = yield* leastLoopGap(
-        Effect.map(engine.execute(code, { onElicitation: () => Effect.succeed({ action: "accept" }) }), (outcome) => {
-          assert.isUndefined(outcome.error)
-          assert.deepStrictEqual(JSON.parse(outcome.resultJson ?? "null"), expected)
+        Effect.map(engine.execute(code, { onElicitation: () => Effect.succeed({ action: "accept" }) }), (finished) => {
+          outcome = finished
         })
       )
+      assert.isUndefined(outcome?.error)
+      assert.deepStrictEqual(JSON.parse(outcome?.resultJson ?? "null"), expected)
       assert.isBelow(gap, maxGapMs)
     })
 
