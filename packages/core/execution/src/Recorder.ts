@@ -9,11 +9,12 @@
  *
  * Each write may take {@link writeWaitMs}, in which time in a queue that moves does not count (`BoundedWrites`). The time spent on
  * writes that ran out of it is taken from the execution's patience, {@link patienceMs} in all. A later write gets no more than what
- * is left, and when nothing is left, writes are dropped without being tried. After {@link restMs} the store gets another chance, with {@link laterPatienceMs} of patience, since an execution may
- * last for days and a store recover in seconds. The last write, the terminal state, is always tried, for
- * {@link endWaitMs}, and when it fails it is tried again in the background for as long as the engine lives, which keeps the lease
- * meanwhile (`UnwrittenEnds`): so nobody takes the execution for lost. After {@link endRetryMs} its result and its log are dropped, as
- * memory is not for ever. A row that could never be created is created then.
+ * is left, and when nothing is left, writes are dropped without being tried. After {@link restMs} the store gets another chance, with
+ * {@link laterPatienceMs} of patience, since an execution may last for days and a store recover in seconds.
+ *
+ * The last write, the terminal state, is always tried, for {@link endWaitMs}. When it fails it is tried again in the background for as
+ * long as the engine lives, which keeps the lease meanwhile (`UnwrittenEnds`), so that nobody takes the execution for lost. After
+ * {@link endRetryMs} its result and its log are dropped, to free their memory. A row that could never be created is created then.
  *
  * A journal with a gap must not be replayed, as a call whose note is missing would be made again. So where the write before an effect is
  * dropped, the row is to say that it is incomplete before the effect happens; for as long as the patience lasts, of which that takes at
