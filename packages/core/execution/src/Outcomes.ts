@@ -55,21 +55,20 @@ export const outcomeOf = Effect.fnUntraced(function* (
 
 /** A rejection as an outcome. Data that is no JSON, or too much of it, is left out, and the message says so. */
 const failure = Effect.fnUntraced(function* (rejection: ToolRejection): Effect.fn.Return<Outcome> {
-  const { name } = rejection
+  const { data: given, ...rest } = rejection
   const message =
     rejection.message.length > maxMessageLength
       ? `${rejection.message.slice(0, maxMessageLength)}… (cut at ${maxMessageLength} characters)`
       : rejection.message
-  if (rejection.data === undefined) return bare({ name, message })
+  if (given === undefined) return bare({ ...rest, message })
   const data = yield* Effect.result(
-    encodeJson(rejection.data, { root: "data", limit: { name: "toolResultBytes", bytes: maxDataBytes } })
+    encodeJson(given, { root: "data", limit: { name: "toolResultBytes", bytes: maxDataBytes } })
   )
   if (data._tag === "Failure") {
     const why = data.failure._tag === "LimitExceeded" ? `larger than ${maxDataBytes} bytes` : "no JSON"
-    return bare({ name, message: `${message} (Its data is ${why} and was left out.)` })
+    return bare({ ...rest, message: `${message} (Its data is ${why} and was left out.)` })
   }
-  const error = { name, message, data: JSON.parse(data.success ?? "null") as unknown }
-  return { _tag: "Failure", error, errorText: JSON.stringify(error) }
+  return bare({ ...rest, message, data: JSON.parse(data.success ?? "null") as unknown })
 })
 
 const bare = (error: ToolRejection): Outcome => ({ _tag: "Failure", error, errorText: JSON.stringify(error) })
@@ -84,7 +83,14 @@ const rejectionOf = (error: Exclude<CallError, DBError> | LimitExceeded | Unseri
     case "ElicitationDeclined":
       return { name, message, data: { path: error.toolPath, action: error.action } }
     case "ToolFailed":
-      return error.data === undefined ? { name, message } : { name, message, data: error.data }
+      return {
+        name,
+        message,
+        ...(error.code !== undefined && { code: error.code }),
+        ...(error.data !== undefined && { data: error.data })
+      }
+    case "OutcomeUnknown":
+      return { name, message, outcome: "unknown" }
     case "SourceUnavailable":
       return { name, message, data: { namespace: error.namespace } }
     case "ListOptionsInvalid":

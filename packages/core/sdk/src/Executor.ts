@@ -16,7 +16,7 @@ import type {
   SourceNotFound,
   SourceUnavailable,
   Tool,
-  ToolFailed,
+  ToolError,
   ToolInputInvalid,
   ToolNotFound,
   ToolSchema
@@ -61,13 +61,7 @@ export interface InvokeOptions {
 }
 
 /** All that calling a tool can fail with. */
-export type InvokeError =
-  | ToolNotFound
-  | ToolInputInvalid
-  | ElicitationDeclined
-  | ToolFailed
-  | SourceUnavailable
-  | DBError
+export type InvokeError = ToolNotFound | ToolInputInvalid | ElicitationDeclined | ToolError | DBError
 
 /** A tool found by a search. */
 export interface ToolMatch {

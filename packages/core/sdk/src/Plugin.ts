@@ -8,7 +8,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec"
 import { Effect, Schema, type Scope } from "effect"
 import type { ElicitationRequest, ElicitationResponse } from "./Elicitation.ts"
-import type { JsonSchema, SourceUnavailable, ToolAnnotations, ToolFailed } from "./Tool.ts"
+import type { JsonSchema, SourceUnavailable, ToolAnnotations, ToolError } from "./Tool.ts"
 
 /** What a tool is told beside its arguments. */
 export interface ToolContext {
@@ -48,7 +48,11 @@ export interface StaticTool {
   /** Asks the elicitation handler before it runs. */
   readonly requiresApproval?: boolean | undefined
   readonly annotations?: ToolAnnotations | undefined
-  /** Gets the validated input. It returns a value, a promise or an effect; what it throws or fails with is the tool's failure. */
+  /**
+   * Gets the validated input. It returns a value, a promise or an effect. What it throws or fails with is the tool's failure: it says that the
+   * call had no effect worth knowing. Where that is not known, it fails with `OutcomeUnknown`. Timeouts and broken connections count as
+   * that by themselves.
+   */
   readonly handler: (input: never, context: ToolContext) => unknown
 }
 
@@ -77,11 +81,12 @@ export interface ToolDefinition {
 /** An opened source. It lives in a scope, and is opened again on the next use after it said {@link SourceUnavailable}. */
 export interface SourceConnection {
   readonly listTools: Effect.Effect<ReadonlyArray<ToolDefinition>, SourceUnavailable>
+  /** Fails with `OutcomeUnknown` from the moment of sending on, unless the source itself says that the call failed. */
   readonly invoke: (
     tool: { readonly name: string; readonly binding?: string | undefined },
     args: unknown,
     context: ToolContext
-  ) => Effect.Effect<unknown, ToolFailed | SourceUnavailable>
+  ) => Effect.Effect<unknown, ToolError>
   /** False once it can take no more calls: the next call then opens the source anew instead of failing. Always open if absent. */
   readonly isOpen?: (() => boolean) | undefined
 }

@@ -72,16 +72,28 @@ export class ToolInputInvalid extends Schema.TaggedError<ToolInputInvalid>()("To
   issues: Schema.Array(Schema.Struct({ field: Schema.String, message: Schema.String }))
 }) {}
 
-/** The tool ran and failed, or its source did. */
+/** The call had no effect, or the tool itself says that it failed. */
 export class ToolFailed extends Schema.TaggedError<ToolFailed>()("ToolFailed", {
   /** What the tool said. */
   message: Schema.String,
   path: Schema.String,
+  /** The error code of the tool's protocol, such as -32602 of JSON-RPC. */
+  code: Schema.optionalKey(Schema.Union([Schema.Finite, Schema.String])),
   /** JSON the tool gave with its failure. */
   data: Schema.optionalKey(Schema.Unknown)
 }) {}
 
-/** A source cannot be reached: it did not start, died, or did not answer in time. The next call tries anew. */
+/**
+ * The call was sent, and no answer came that can be read: it may have had its effect. A plugin fails with this wherever it does not know
+ * that the call had none: after a timeout, a broken connection, the end of a server, an answer that makes no sense.
+ */
+export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("OutcomeUnknown", {
+  /** How far the call came, and what went wrong then. */
+  message: Schema.String,
+  path: Schema.String
+}) {}
+
+/** A source cannot be reached: it did not start, or it ended before the call was sent. The call had no effect. The next call tries anew. */
 export class SourceUnavailable extends Schema.TaggedError<SourceUnavailable>()("SourceUnavailable", {
   message: Schema.String,
   namespace: Schema.String
@@ -98,3 +110,6 @@ export class SourceInvalid extends Schema.TaggedError<SourceInvalid>()("SourceIn
   message: Schema.String,
   namespace: Schema.String
 }) {}
+
+/** How the run of a tool fails. */
+export type ToolError = ToolFailed | OutcomeUnknown | SourceUnavailable

@@ -82,10 +82,14 @@ export class Settlement {
   }
 }
 
-/** What the program catches when a call fails: an `Error` with this name, message and (JSON) `data`. */
+/** What the program catches when a call fails: an `Error` with these properties. `data` is JSON. */
 export interface ToolRejection {
   readonly name: string
   readonly message: string
+  /** The error code of the tool's protocol. */
+  readonly code?: number | string | undefined
+  /** `unknown` where the call may have had its effect; `happened` where it had, and only its result is missing. */
+  readonly outcome?: "unknown" | "happened" | undefined
   readonly data?: unknown
 }
 

@@ -318,10 +318,10 @@ const rejectionOf = (cause: Cause.Cause<unknown>): ToolRejection => {
 }
 
 /** `data` is left out when it is not JSON: the program is owed the error more than its details. */
-const rejectionJson = ({ data, message, name }: ToolRejection): string => {
+const rejectionJson = ({ data, ...rejection }: ToolRejection): string => {
   try {
-    return JSON.stringify({ name, message, data })
+    return JSON.stringify({ ...rejection, data })
   } catch {
-    return JSON.stringify({ name, message })
+    return JSON.stringify(rejection)
   }
 }

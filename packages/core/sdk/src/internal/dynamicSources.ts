@@ -10,7 +10,7 @@ import type { DBError } from "../DBAdapter.ts"
 import { catalogMaxAgeMillis } from "../Executor.ts"
 import { type ScopeId, ToolId } from "../Ids.ts"
 import type { ConfiguredSource, Plugin, ToolContext } from "../Plugin.ts"
-import { Source, SourceUnavailable, Tool, ToolFailed } from "../Tool.ts"
+import { OutcomeUnknown, Source, SourceUnavailable, Tool, type ToolError, ToolFailed } from "../Tool.ts"
 import type { Connections } from "./connections.ts"
 import type { SourceRow, SourceRows, ToolRow } from "./sourceRows.ts"
 import { cleanText } from "./text.ts"
@@ -83,19 +83,16 @@ export const makeDynamicSources = (options: {
     tool: ToolRow,
     args: unknown,
     context: ToolContext
-  ): Effect.Effect<unknown, ToolFailed | SourceUnavailable> =>
+  ): Effect.Effect<unknown, ToolError> =>
     Effect.mapError(
-      options.connections.use<unknown, ToolFailed>(
+      options.connections.use<unknown, ToolError>(
         connectionKey(row),
         row.namespace,
         Effect.flatMap(configured(row), (source) => source.open({ namespace: row.namespace })),
         (connection) =>
           connection.invoke({ name: tool.definition.name, binding: tool.definition.binding }, args, context)
       ),
-      (error) =>
-        error instanceof ToolFailed
-          ? new ToolFailed({ ...error, message: cleanText(error.message, maxErrorMessageLength) })
-          : cleanUnavailable(error)
+      cleanError
     )
 
   const load = Effect.fnUntraced(function* (row: SourceRow): Effect.fn.Return<DynamicSource, DBError> {
@@ -168,6 +165,12 @@ export const makeDynamicSources = (options: {
   })
 
   return { read, readRecent, configured }
+}
+
+const cleanError = (error: ToolError): ToolError => {
+  if (error._tag === "SourceUnavailable") return cleanUnavailable(error)
+  const message = cleanText(error.message, maxErrorMessageLength)
+  return error._tag === "ToolFailed" ? new ToolFailed({ ...error, message }) : new OutcomeUnknown({ ...error, message })
 }
 
 /** A source's own words may be in the message, which ends up in terminals and in front of models. */

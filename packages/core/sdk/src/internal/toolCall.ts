@@ -5,7 +5,8 @@ import { Cause, Effect, Predicate } from "effect"
 import { ElicitationDeclined, type ElicitationRequest, type ElicitationResponse } from "../Elicitation.ts"
 import type { InvokeError, InvokeOptions } from "../Executor.ts"
 import type { StaticTool, ToolContext } from "../Plugin.ts"
-import { type JsonSchema, type SourceUnavailable, type Tool, ToolFailed, ToolInputInvalid } from "../Tool.ts"
+import { type JsonSchema, OutcomeUnknown, type Tool, type ToolError, ToolFailed, ToolInputInvalid } from "../Tool.ts"
+import { isBrokenRequest } from "./brokenRequest.ts"
 import { copyJson, copyJsonSteps, type FieldIssue, fromJsonText, type JsonCopy, previewJson, shorten } from "./json.ts"
 import type { BrokenSchema } from "./jsonSchemaValidator.ts"
 import { inSlices, startingNow } from "./slices.ts"
@@ -18,7 +19,7 @@ export interface CatalogTool {
   readonly inputSchema: JsonSchema
   readonly outputSchema: JsonSchema | undefined
   readonly validate: Validate
-  readonly run: (args: unknown, context: ToolContext) => Effect.Effect<unknown, ToolFailed | SourceUnavailable>
+  readonly run: (args: unknown, context: ToolContext) => Effect.Effect<unknown, ToolError>
 }
 
 /** What a tool says when it fails is read by people and models; a page of it is enough. */
@@ -75,13 +76,13 @@ export const runHandler = (
   handler: StaticTool["handler"],
   args: unknown,
   context: ToolContext
-): Effect.Effect<unknown, ToolFailed> =>
+): Effect.Effect<unknown, HandlerError> =>
   Effect.onInterrupt(
     Effect.suspend(() => {
       try {
         return settle(path, handler(args as never, context))
       } catch (error) {
-        return Effect.fail(toolFailed(path, error))
+        return Effect.fail(handlerError(path, error))
       }
     }),
     () =>
@@ -90,29 +91,38 @@ export const runHandler = (
       })
   )
 
-const settle = (path: string, outcome: unknown): Effect.Effect<unknown, ToolFailed> => {
+const settle = (path: string, outcome: unknown): Effect.Effect<unknown, HandlerError> => {
   if (Effect.isEffect(outcome)) {
     return Effect.catchCause(outcome as Effect.Effect<unknown, unknown>, (cause) =>
       Cause.hasInterruptsOnly(cause)
         ? Effect.failCause(cause as Cause.Cause<never>)
-        : Effect.fail(toolFailed(path, Cause.squash(cause)))
+        : Effect.fail(handlerError(path, Cause.squash(cause)))
     )
   }
   if (!Predicate.isPromiseLike(outcome)) return Effect.succeed(outcome)
-  return Effect.callback<unknown, ToolFailed>((resume) => {
+  return Effect.callback<unknown, HandlerError>((resume) => {
     outcome.then(
       (value) => resume(settle(path, value)),
-      (error: unknown) => resume(Effect.fail(toolFailed(path, error)))
+      (error: unknown) => resume(Effect.fail(handlerError(path, error)))
     )
   })
 }
 
+type HandlerError = ToolFailed | OutcomeUnknown
+
 /** What a handler threw or failed with, in the tool author's own words and never with a stack. */
-export const toolFailed = (path: string, error: unknown): ToolFailed => {
-  if (error instanceof ToolFailed) {
-    return error.path === path ? error : new ToolFailed({ ...error, message: error.message, path })
-  }
-  return new ToolFailed({ path, message: shorten(errorMessage(error), maxErrorMessageLength) })
+export const handlerError = (path: string, error: unknown): HandlerError => {
+  if (error instanceof ToolFailed || error instanceof OutcomeUnknown) return at(error, path)
+  const message = shorten(errorMessage(error), maxErrorMessageLength)
+  return isBrokenRequest(error) ? new OutcomeUnknown({ path, message }) : new ToolFailed({ path, message })
+}
+
+const at = (error: HandlerError, path: string): HandlerError => {
+  if (error.path === path) return error
+  const { message } = error
+  return error._tag === "ToolFailed"
+    ? new ToolFailed({ ...error, message, path })
+    : new OutcomeUnknown({ message, path })
 }
 
 const errorMessage = (error: unknown): string => {

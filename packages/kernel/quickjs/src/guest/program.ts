@@ -91,6 +91,10 @@ hide(globalThis, "clearTimeout", function clearTimeout(id) {
   if (timer !== undefined && timer.cleared === false) timer.cleared = true
 })
 
+const show = (error, name, value) => {
+  if (value !== undefined) defineProperty(error, name, { value, configurable: true, writable: true, enumerable: true })
+}
+
 const deliver = (seq, failed, text) => {
   const entry = pending[seq]
   if (entry === undefined) return
@@ -99,7 +103,9 @@ const deliver = (seq, failed, text) => {
   const rejection = jsonParse(text)
   hide(entry.error, "message", rejection.message)
   hide(entry.error, "name", rejection.name)
-  if (rejection.data !== undefined) defineProperty(entry.error, "data", { value: rejection.data, configurable: true, writable: true, enumerable: true })
+  show(entry.error, "code", rejection.code)
+  show(entry.error, "outcome", rejection.outcome)
+  show(entry.error, "data", rejection.data)
   entry.reject(entry.error)
 }
 
