@@ -184,12 +184,13 @@ const entriesOf = (journal: ExecutionJournal, origin: ReadonlyMap<number, Entry>
     if (seq < divergedAt) entries.set(seq, { ...entry, place: entry.place + 2 * calls.length })
   }
   for (const journaled of calls) {
-    const { seq, settleSeq, status } = journaled.call
+    const { seq, settleSeq } = journaled.call
     const inherited = entries.get(seq)
     // A call that was taken was not made here, whatever became of the taking.
     const wasTaken = inherited?.outcome !== undefined
     const isLastWord = () => settleSeq === null || !wentOnAfter(journal, journaled)
-    const isMadeAnew = status === "failed" && (journaled === endedWith || (!wasTaken && isLastWord()))
+    const hasFailed = outcomeOf(journaled)?._tag === "Failure"
+    const isMadeAnew = hasFailed && (journaled === endedWith || (!wasTaken && isLastWord()))
     entries.set(seq, {
       journaled,
       // What the old code was not told comes after all that it was told.
@@ -210,15 +211,12 @@ const divergenceFrom = (origin: ReadonlyMap<number, Entry>, { calls }: Execution
   return calls.find(isOther)?.call.seq ?? Infinity
 }
 
-/** What a call is rejected with whose result could not be kept: it had its effect. */
-const unkeptResults = new Set(["LimitExceeded", "UnserializableValue"])
-
 /** A call that is made anew, if it may have had its effect: one in doubt, and one whose result could not be kept. */
 const inDoubt = (journaled: JournaledCall): EarlierCall | undefined => {
   const { executionId, startedAt, status } = journaled.call
   if (status === "in_doubt" || status === "running") return { executionId, startedAt, tookEffect: false }
   const outcome = outcomeOf(journaled)
-  const isUnkept = outcome?._tag === "Failure" && unkeptResults.has(outcome.error.name)
+  const isUnkept = outcome?._tag === "Failure" && outcome.error.outcome === "happened"
   return isUnkept ? { executionId, startedAt, tookEffect: true } : undefined
 }
 

@@ -1,10 +1,10 @@
 /**
- * Calls whose process ended before their outcome was written: nobody knows whether they took effect.
+ * Calls whose outcome nobody knows: their process ended before it was written, or they were sent and no answer came that could be read.
  *
  * A call whose tool only reads, may be repeated (`idempotent`), or recognises a repeated call by its key (`acceptsIdempotencyKey`), is made
  * again, with the same key; in a fork, whose calls have keys of their own, the last does not help. For any other the policy decides. By default a person is asked (an interaction with the purpose
- * {@link inDoubtPurpose}), and says that it happened, and with which result; that it did not, and is to be made again; or gives
- * up, which ends the execution as failed.
+ * {@link inDoubtPurpose}), and says that it happened, and with which result; that it did not, and is to be made again; that nobody knows,
+ * which the code is told; or gives up, which ends the execution as failed.
  *
  * Not every call without an outcome is in doubt. One that asked for its approval was invoked only if the answer was there and the call
  * noted (`answersSeen`) that it went on with it. A note that is as high as the number of answers means that it was invoked.
@@ -40,6 +40,7 @@ export const mayRepeat = (
 export type Verdict =
   | { readonly _tag: "Happened"; readonly resultJson: string | undefined }
   | { readonly _tag: "DidNotHappen" }
+  | { readonly _tag: "Unknown" }
   | { readonly _tag: "GiveUp" }
 
 /** A call of another execution, which this one is a fork of. */
@@ -53,10 +54,17 @@ export interface EarlierCall {
 
 const time = (ms: number): string => new Date(ms).toISOString()
 
-const whatIsNotKnown = ({ path, seq, startedAt }: Call, earlier: EarlierCall | undefined): string => {
-  if (earlier === undefined) {
-    return `The process that ran call ${seq} of this execution, ${path}, ended before the call did. It was made at ${time(startedAt)}, and nobody knows whether it took effect. Look there, and say what happened.`
+/** What is known of a call in doubt: why, or of which earlier call. */
+export type Known = { readonly why: string } | EarlierCall
+
+/** Why a call is in doubt that its process has left. */
+export const processEnded = "the process that ran it ended before it did."
+
+const whatIsNotKnown = ({ path, seq, startedAt }: Call, known: Known): string => {
+  if ("why" in known) {
+    return `Call ${seq} of this execution, ${path}, was made at ${time(startedAt)}, and nobody knows whether it took effect: ${known.why} Look there, and say what happened.`
   }
+  const earlier = known
   const made = `Call ${seq}, ${path}, was made by execution ${earlier.executionId}, which this one is a fork of, at ${time(earlier.startedAt)}`
   return earlier.tookEffect
     ? `${made}. It took effect, but its result could not be kept. Say that it happened, with a result for the code if it needs one, or have it made again.`
@@ -64,18 +72,19 @@ const whatIsNotKnown = ({ path, seq, startedAt }: Call, earlier: EarlierCall | u
 }
 
 /** The question about a call, or about the one that it is to repeat. */
-export const question = (call: Call, earlier: EarlierCall | undefined): ElicitationRequest => ({
+export const question = (call: Call, known: Known): ElicitationRequest => ({
   kind: "form",
   toolPath: call.path,
   args: call.args,
-  message: whatIsNotKnown(call, earlier),
+  message: whatIsNotKnown(call, known),
   requestedSchema: {
     type: "object",
     properties: {
       outcome: {
         type: "string",
-        enum: ["happened", "did_not_happen", "give_up"],
-        description: "did_not_happen makes the call again; give_up ends the execution as failed."
+        enum: ["happened", "did_not_happen", "unknown", "give_up"],
+        description:
+          "did_not_happen makes the call again; unknown tells the code, which may look for itself; give_up ends the execution as failed."
       },
       result: { type: "string", description: "The result of a call that happened, as JSON; no result if left out." }
     },
@@ -98,15 +107,18 @@ export const answerProblem = ({ action, content }: ElicitationResponse): string 
   }
 }
 
-/** The answer. Whoever declines to say gives up. */
+/** The answer. To decline is to give up; `cancel` means that nobody has answered. */
 export const verdictOf = ({ action, content }: ElicitationResponse): Verdict => {
-  if (action !== "accept") return { _tag: "GiveUp" }
+  if (action === "cancel") return { _tag: "Unknown" }
+  if (action === "decline") return { _tag: "GiveUp" }
   const result = content?.["result"]
   switch (content?.["outcome"]) {
     case "happened":
       return { _tag: "Happened", resultJson: typeof result === "string" ? result : undefined }
     case "did_not_happen":
       return { _tag: "DidNotHappen" }
+    case "unknown":
+      return { _tag: "Unknown" }
     default:
       return { _tag: "GiveUp" }
   }

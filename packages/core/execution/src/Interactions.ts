@@ -110,6 +110,8 @@ export const make = (options: InteractionsOptions): Interactions => {
   const questions = new Map<string, Question>()
   const open = new Set<Question>()
   const askingCalls = new Map<Call, number>()
+  /** Calls that were approved here: one that is made again is not asked about again. */
+  const approved = new Set<Call>()
   let lastAnswered: Question | undefined
   let detached = false
   const recorded = RecordedQuestions.make(options.recorded)
@@ -271,8 +273,12 @@ export const make = (options: InteractionsOptions): Interactions => {
 
   return {
     handlerFor: (call) => (request) => {
-      if (request.kind === "approval" && options.granted(call.path)) return Effect.succeed({ action: "accept" })
-      return ask(call, request, request.kind === "approval" ? "tool_approval" : "tool_input")
+      if (request.kind !== "approval") return ask(call, request, "tool_input")
+      if (approved.has(call) || options.granted(call.path)) return Effect.succeed({ action: "accept" })
+      return Effect.map(ask(call, request, "tool_approval"), (response) => {
+        if (response.action === "accept") approved.add(call)
+        return response
+      })
     },
     askInDoubt: (call, request) => ask(call, request, inDoubtPurpose),
     gatesOf: recorded.gatesOf,

@@ -7,7 +7,7 @@
  *
  * 1. **open** (`running`): the sandbox made it and numbered it (`seq`). The intent is written before anything else is done for it.
  * 2. **started** (`running`): everything was checked and approved, and the tool was invoked. From now on it may have had an effect.
- * 3. **settled** (`completed`, `failed`): the outcome is known and is JSON text. In one synchronous step the call takes its
+ * 3. **settled** (`completed`, `failed`, or `in_doubt` where the code is told that nobody knows it): the outcome is JSON text. In one synchronous step the call takes its
  *    time and the next `settleSeq`; then the outcome is written; then it is handed to the sandbox, which delivers
  *    outcomes in the order of `settleSeq` even where a later write was done sooner. So the code sees nothing
  *    that was not written, and the rows tell in which order it saw them.
@@ -120,8 +120,9 @@ export const make = ({ executionId, recorder, events, now, recorded }: JournalOp
         Settlement.success({ json: outcome.json, ...place })
       )
     }
+    const status = outcome.error.outcome === "unknown" ? "in_doubt" : "failed"
     return Effect.as(
-      finish(call, "failed", at, settleSeq, { errorText: outcome.errorText }),
+      finish(call, status, at, settleSeq, { errorText: outcome.errorText }),
       Settlement.failure({ error: outcome.error, ...place })
     )
   }

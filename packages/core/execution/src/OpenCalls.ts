@@ -3,6 +3,7 @@
  */
 import type { ExecutionInteraction, ExecutionToolCallId, FinishToolCall, JournaledCall } from "@executor/sdk"
 import * as InDoubt from "./InDoubt.ts"
+import * as Recorded from "./Recorded.ts"
 import * as RecordedQuestions from "./RecordedQuestions.ts"
 
 /** What is closed, and why. */
@@ -36,7 +37,7 @@ export const closings = ({
 }: OpenCallsInput): ReadonlyArray<{ readonly id: ExecutionToolCallId; readonly outcome: FinishToolCall }> => {
   const questions = RecordedQuestions.make(interactions)
   return calls
-    .filter(({ call }) => call.status === "running" || call.status === "in_doubt")
+    .filter((journaled) => Recorded.outcomeOf(journaled) === undefined)
     .map(({ answersSeen, call }) => {
       const begun = call.status === "in_doubt" || InDoubt.mayHaveBegun(answersSeen, questions.gatesOf(call))
       const times = { completedAt: at, durationMs: Math.max(0, at - call.startedAt) }

@@ -71,10 +71,13 @@ export const make = (calls: ReadonlyArray<JournaledCall>): Recorded => {
 
 /** The outcome of a call that has one. */
 export const outcomeOf = ({ call }: JournaledCall): Outcome | undefined => {
-  if (call.status === "completed") return { _tag: "Success", json: call.resultJson ?? undefined }
-  if (call.status !== "failed") return undefined
+  const { resultJson, status } = call
+  if (status === "completed") return { _tag: "Success", json: resultJson ?? undefined }
+  if (status === "running") return undefined
   const errorText = call.errorText ?? `{"name":"Error","message":"The call failed"}`
-  return { _tag: "Failure", error: JSON.parse(errorText) as ToolRejection, errorText }
+  const error = JSON.parse(errorText) as ToolRejection
+  // One in doubt has an outcome if the code was to be told that nobody knows it.
+  return status === "failed" || error.outcome === "unknown" ? { _tag: "Failure", error, errorText } : undefined
 }
 
 /** What differs between a recorded call and the one that the code makes in its place. */

@@ -3,26 +3,23 @@
  *
  * A call of an execution that is continued is held against the journal first. One that is not the recorded one ends the execution: the
  * code took another way than it had, and everything behind would be wrong. One that was told to the code is told again, and one
- * without an outcome is made, asked for, or put in doubt: see `InDoubt`.
+ * without an outcome is made, asked for, or put in doubt: see `Attempts`.
  *
  * A call runs in a fiber of its own, which belongs to the execution and not to the sandbox: when the program ends while it is
  * under way, the call is not torn off but closed in order. Calls that could still end by themselves get
  * {@link openCallGraceMs}; those that wait for a person or a timer do not. Then what is left is interrupted, waited for
  * at most {@link interruptWaitMs}, and closed in the journal. An execution that is stopped from outside gives no grace.
  */
-import { type Limits, type SandboxToolInvoker, sleepPath } from "@executor/kernel"
-import type { ElicitationResponse, Executor, ToolAnnotations } from "@executor/sdk"
+import { type SandboxToolInvoker, sleepPath } from "@executor/kernel"
 import { type Context, Effect, type Fiber } from "effect"
-import type * as BuiltinTools from "./BuiltinTools.ts"
+import * as Attempts from "./Attempts.ts"
 import type { Divergence } from "./ExecutionEngine.ts"
 import type { Fork, Taken } from "./Fork.ts"
 import * as InDoubt from "./InDoubt.ts"
-import { type Interactions, responseOf } from "./Interactions.ts"
 import type { Call, Journal } from "./Journal.ts"
-import { type Outcome, outcomeOf } from "./Outcomes.ts"
+import type { Outcome } from "./Outcomes.ts"
 import type { Progress } from "./Progress.ts"
 import * as Recorded from "./Recorded.ts"
-import type { Recorder } from "./Recorder.ts"
 
 /**
  * How long calls that the program did not wait for may go on after its end: enough for a fire-and-forget write to a
@@ -33,29 +30,18 @@ export const openCallGraceMs = 500
 /** How long an interrupted call may take to clean up. One that takes longer is left behind. */
 export const interruptWaitMs = 1_000
 
-/** What tool calls are made with. */
-export interface ToolCallsOptions {
-  readonly executor: Executor
-  readonly builtins: ReturnType<typeof BuiltinTools.make>
+/** What tool calls are served with. */
+export interface ToolCallsOptions extends Attempts.AttemptsOptions {
   readonly context: Context.Context<never>
   readonly journal: Journal
-  readonly interactions: Interactions
   readonly progress: Progress
-  readonly recorder: Recorder
-  readonly limits: Limits
-  readonly now: () => number
   /** Waits for its turn to go on, where the execution only waited for a person. */
   readonly goOn: Effect.Effect<void>
-  /** Makes sure that the execution is still this process's, where that is not known. */
-  readonly confirmLease: () => Effect.Effect<void> | undefined
   readonly recorded: Recorded.Recorded
   /** The journal of another execution that results are taken from. */
   readonly fork: Fork | undefined
-  readonly inDoubt: InDoubt.InDoubtPolicy
   /** The code left its journal. */
   readonly onDivergence: (divergence: Divergence) => void
-  /** The execution cannot go on, as a call is in doubt. */
-  readonly onGiveUp: (message: string) => void
 }
 
 /** The tool calls of one execution. */
@@ -71,95 +57,14 @@ export interface ToolCalls {
 
 /** Makes the tool calls of an execution that is about to start. */
 export const make = (options: ToolCallsOptions): ToolCalls => {
-  const { builtins, executor, interactions, journal, limits, progress, recorder } = options
+  const { builtins, interactions, journal, progress, recorder } = options
   const runFork = Effect.runForkWith(options.context)
   const underWay = new Map<Call, UnderWay>()
   /** Calls that wait for their turn in a fork. */
   const queued = new Set<Call>()
   let closed = false
 
-  const invokeTool = (call: Call) => {
-    const builtin = builtins.get(call.path)
-    if (builtin !== undefined) return builtin(call.args, call.argsJson?.length ?? 0)
-    return executor.tools.invoke(call.path, call.args, {
-      argsJsonLength: call.argsJson?.length,
-      idempotencyKey: call.id,
-      requiresApproval: call.recorded !== undefined && interactions.gatesOf(call).approval,
-      onElicitation: interactions.handlerFor(call),
-      onStart: (tool) => {
-        call.state = "started"
-        call.tool = tool
-        const { answered } = interactions.gatesOf(call)
-        if (answered === 0) return options.confirmLease()
-        return recorder.progressed(call.seq, { answersSeen: answered, status: "running" })
-      }
-    })
-  }
-
-  const annotationsOf = (path: string): Effect.Effect<ToolAnnotations> =>
-    executor.tools.schema(path).pipe(
-      Effect.map(({ annotations }) => annotations),
-      Effect.catch(() => Effect.succeed({}))
-    )
-
-  /** A timer that had begun waits for what is left of it. */
-  const argsNow = (call: Call): unknown => {
-    if (call.path !== sleepPath) return call.args
-    const { ms } = call.args as { readonly ms: number }
-    return { ms: Math.max(0, ms - (options.now() - call.startedAt)) }
-  }
-
-  const again = (call: Call) =>
-    outcomeOf(
-      call,
-      Effect.suspend(() => invokeTool(call)),
-      limits
-    )
-
-  /** Goes on with a recorded call that has no outcome. */
-  const goOn = Effect.fnUntraced(function* (call: Call, taken: Taken | undefined): Effect.fn.Return<Outcome> {
-    const builtin = builtins.get(call.path)
-    if (builtin !== undefined) return yield* outcomeOf(call, builtin(argsNow(call), 0), limits)
-    const gates = interactions.gatesOf(call)
-    const { answered, asked, doubt } = gates
-    const answersSeen = call.recorded?.answersSeen
-    const begun = !asked || InDoubt.hasBegun(answersSeen, answered)
-    call.begunBefore = InDoubt.mayHaveBegun(answersSeen, gates)
-    if (doubt?.status === "resolved" && !begun) return yield* decide(call, responseOf(doubt))
-    return yield* call.begunBefore ? repeat(call, taken) : again(call)
-  })
-
-  /** Makes a call again that may have had its effect, or asks what became of it. */
-  const repeat = Effect.fnUntraced(function* (call: Call, taken: Taken | undefined): Effect.fn.Return<Outcome> {
-    const annotations = yield* annotationsOf(call.path)
-    call.tool = { annotations }
-    // A call that another execution began had another key.
-    const sameKey = taken?.inDoubt === undefined
-    if (InDoubt.mayRepeat(annotations, sameKey) || options.inDoubt === "repeat") return yield* again(call)
-    yield* recorder.progressed(call.seq, { status: "in_doubt" })
-    if (options.inDoubt === "fail") return yield* giveUp(call)
-    const { doubt } = interactions.gatesOf(call)
-    const question = InDoubt.question(call, doubt?.status === "resolved" ? undefined : taken?.inDoubt)
-    return yield* decide(call, yield* interactions.askInDoubt(call, question))
-  })
-
-  const decide = (call: Call, response: ElicitationResponse): Effect.Effect<Outcome> => {
-    const verdict = InDoubt.verdictOf(response)
-    switch (verdict._tag) {
-      case "Happened":
-        return Effect.succeed({ _tag: "Success", json: verdict.resultJson })
-      case "DidNotHappen":
-        return again(call)
-      case "GiveUp":
-        return giveUp(call)
-    }
-  }
-
-  const giveUp = (call: Call): Effect.Effect<never> =>
-    Effect.suspend(() => {
-      options.onGiveUp(InDoubt.gaveUp(call, options.inDoubt))
-      return Effect.never
-    })
+  const attempts = Attempts.make(options)
 
   const turnOf = (call: Call, taken: Taken) =>
     Effect.suspend(() => {
@@ -185,8 +90,8 @@ export const make = (options: ToolCallsOptions): ToolCalls => {
     if (taken !== undefined) yield* turnOf(call, taken)
     if (recorded === undefined) yield* journal.intend(call)
     if (taken?.outcome !== undefined) return taken.outcome
-    if (recorded !== undefined) return yield* goOn(call, taken)
-    return yield* call.begunBefore ? repeat(call, taken) : again(call)
+    if (recorded !== undefined) return yield* attempts.goOn(call, taken)
+    return yield* call.begunBefore ? attempts.repeat(call, taken) : attempts.make(call)
   })
 
   const serve = Effect.fnUntraced(function* (call: Call, taken: Taken | undefined) {
