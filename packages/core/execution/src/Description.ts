@@ -32,7 +32,7 @@ How to work:
 
 Rules:
 - Run independent calls together with \`Promise.all\`. Await every call: one that is still under way when the code ends may be cut off.
-- A failed call throws an \`Error\` with \`name\`, \`message\` and \`data\`; \`ToolInputInvalid\` names the wrong fields, \`ToolNotFound\` suggests paths.
+- A failed call throws an \`Error\` with \`name\`, \`message\` and \`data\`; \`ToolInputInvalid\` names the wrong fields, \`ToolNotFound\` suggests paths. If it has an \`outcome\` ("unknown" or "happened"), the call may have taken effect: look before you call again.
 - Tools with \`requiresApproval\` ask a person first; the code waits. A refusal throws \`ElicitationDeclined\`: do not try again to get around it.
 - \`tools.executor.sources.list({ query?, limit? })\` lists the sources. \`setTimeout\`, \`console\`, \`URL\`, \`TextEncoder\`, \`structuredClone\`, \`atob\` and \`crypto.randomUUID\` are there.
 - Limits: ${limits.cpuTimeMs / 1000} s of computing (waiting is free), ${megabytes(limits.heapBytes)} MB of memory, ${limits.toolCalls} tool calls, ${megabytes(limits.resultBytes)} MB of result.

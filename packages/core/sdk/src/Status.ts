@@ -21,8 +21,8 @@ export const InteractionStatus = Schema.Literals(["pending", "resolved", "cancel
 export type InteractionStatus = typeof InteractionStatus.Type
 
 /**
- * `running` is written before any effect, `completed` and `failed` when the outcome is known. `in_doubt` means that the
- * call was begun and nobody knows whether it took effect.
+ * `running` is written before any effect, `completed` when the tool has answered, `failed` when the call is known to have had no effect or its tool
+ * says that it failed. `in_doubt` means that the call was begun and nobody knows whether it took effect.
  */
 export const ToolCallStatus = Schema.Literals(["running", "completed", "failed", "in_doubt"])
 export type ToolCallStatus = typeof ToolCallStatus.Type

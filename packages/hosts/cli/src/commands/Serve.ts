@@ -64,7 +64,7 @@ export const serve = Command.make(
     ),
     inDoubt: Flag.Literals("in-doubt", ["ask", "repeat", "fail"]).pipe(
       Flag.withDescription(
-        "What becomes of their calls whose effect is not known and that are not safe to repeat: ask a person, call again, or end " +
+        "What becomes of calls whose effect is not known and that are not safe to repeat: ask a person, call again, or end " +
           "the execution (ask)"
       ),
       Flag.withDefault("ask")
