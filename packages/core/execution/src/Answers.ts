@@ -1,11 +1,11 @@
 /**
  * Whether an answer is one, and fits the question it is given to.
  *
- * Agreeing to a form takes content that fits the form's schema. Every other answer takes none: content that nobody would read is
+ * Agreeing to a form takes content that fits the form's schema, once the form's defaults stand in for what it leaves out. Every other answer takes none: content that nobody would read is
  * a mistake of the one who sent it, and is refused rather than dropped. An empty object counts as none.
  */
 import { encodeJson, Limits } from "@executor/kernel"
-import { type ElicitationRequest, ElicitationResponse, elicitationContentIssues } from "@executor/sdk"
+import { type ElicitationRequest, ElicitationResponse, elicitationContentIssues, withFormDefaults } from "@executor/sdk"
 import { Effect, Predicate, Schema } from "effect"
 import * as InDoubt from "./InDoubt.ts"
 
@@ -40,13 +40,25 @@ export const shapeProblem = (answer: unknown): string | undefined => {
     : `\`resolvedBy\` must be a text of at most ${maxResolvedByLength} characters.`
 }
 
-/** What is wrong with the answer, for whoever gave it; `undefined` if nothing is. */
-export const answerProblem = Effect.fnUntraced(function* (
+/**
+ * The answer as the question takes it, with the defaults of its form; fails with what is wrong with it, for the one who gave it.
+ */
+export const acceptAnswer = Effect.fnUntraced(function* (
+  request: ElicitationRequest,
+  given: ElicitationResponse,
+  purpose: string
+): Effect.fn.Return<ElicitationResponse, string> {
+  if (!isResponse(given)) return yield* Effect.fail(notAnAnswer)
+  const response = withFormDefaults(request, given)
+  const problem = yield* answerProblem(request, response, purpose)
+  return problem === undefined ? response : yield* Effect.fail(problem)
+})
+
+const answerProblem = Effect.fnUntraced(function* (
   request: ElicitationRequest,
   response: ElicitationResponse,
   purpose: string
 ): Effect.fn.Return<string | undefined> {
-  if (!isResponse(response)) return notAnAnswer
   const { action, content } = response
   if (content === undefined || Object.keys(content).length === 0) {
     return request.kind === "form" && action === "accept" ? yield* formProblem(request, response, purpose) : undefined

@@ -22,7 +22,7 @@ import {
 } from "@executor/sdk"
 import { Clock, Effect, Exit, Option, Result, Schema } from "effect"
 import type { Door, Place, Restore } from "./Admission.ts"
-import { answerProblem } from "./Answers.ts"
+import { acceptAnswer } from "./Answers.ts"
 import {
   AnswerInvalid,
   ExecutionInterrupted,
@@ -224,9 +224,10 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
     if (isTerminal(journal.execution.status) || parts.unwritten.has(id)) return yield* notPaused(journal.execution)
     const { action, content } = given
     const request = requestOf(question)
-    const response = content === undefined ? { action } : { action, content }
-    const problem = yield* answerProblem(request, response, question.purpose)
-    if (problem !== undefined) return yield* new AnswerInvalid({ executionId: id, message: problem })
+    const response = yield* Effect.mapError(
+      acceptAnswer(request, content === undefined ? { action } : { action, content }, question.purpose),
+      (message) => new AnswerInvalid({ executionId: id, message })
+    )
     const written = { id: question.id, resolution: resolutionOf(response, given.resolvedBy ?? null, question.purpose) }
     // A holder may give it up, and somebody take it, between two tries; hardly twice.
     for (let attempt = 0; ; attempt++) {

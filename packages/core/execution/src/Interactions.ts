@@ -32,7 +32,7 @@ import {
 } from "@executor/sdk"
 import { Deferred, Effect } from "effect"
 import { uuidV7Unsafe } from "effect/crypto/SecureRandom"
-import { answerProblem } from "./Answers.ts"
+import { acceptAnswer } from "./Answers.ts"
 import type { ApprovalMatcher } from "./ApprovalPatterns.ts"
 import type { Events } from "./Events.ts"
 import {
@@ -215,12 +215,12 @@ export const make = (options: InteractionsOptions): Interactions => {
         yield* Effect.logError(`The elicitation handler died on question ${question.id}`, exit.cause)
         break
       }
-      const problem = yield* answerProblem(question.request, exit.value, question.purpose)
-      if (problem === undefined) {
-        if (question.status === "pending") yield* Effect.ignore(claim(question, exit.value, answeredBy))
+      const accepted = yield* Effect.result(acceptAnswer(question.request, exit.value, question.purpose))
+      if (accepted._tag === "Success") {
+        if (question.status === "pending") yield* Effect.ignore(claim(question, accepted.success, answeredBy))
         return yield* Deferred.await(question.answered)
       }
-      request = { ...question.request, message: `${problem}\n${question.request.message}` }
+      request = { ...question.request, message: `${accepted.failure}\n${question.request.message}` }
     }
     if (question.status === "pending") yield* Effect.ignore(claim(question, { action: "cancel" }, null))
     return yield* Deferred.await(question.answered)
@@ -238,16 +238,18 @@ export const make = (options: InteractionsOptions): Interactions => {
     }
   }
 
+  const accept = (request: ElicitationRequest, given: ElicitationResponse, purpose: string) =>
+    Effect.mapError(acceptAnswer(request, given, purpose), (message) => new AnswerInvalid({ message, executionId }))
+
   /** Answers a question that the code has yet to come to again. */
   const answerAhead = Effect.fnUntraced(function* (
     interaction: ExecutionInteraction,
-    response: ElicitationResponse,
+    given: ElicitationResponse,
     resolvedBy: string | null
   ) {
     const { id, payloadJson, purpose, status } = interaction
     if (status !== "pending") return yield* alreadyResolved(interaction)
-    const problem = yield* answerProblem(JSON.parse(payloadJson) as ElicitationRequest, response, purpose)
-    if (problem !== undefined) return yield* new AnswerInvalid({ message: problem, executionId })
+    const response = yield* accept(JSON.parse(payloadJson) as ElicitationRequest, given, purpose)
     const resolution = resolutionOf(response, resolvedBy, purpose)
     const first = yield* recorder.answered(id, resolution)
     take(first ?? { ...interaction, ...resolution })
@@ -299,12 +301,9 @@ export const make = (options: InteractionsOptions): Interactions => {
     answer: Effect.fnUntraced(function* (answer) {
       const question = yield* find(answer.interactionId)
       const { action, content } = answer
-      const response: ElicitationResponse = content === undefined ? { action } : { action, content }
-      if (!("answered" in question)) return yield* answerAhead(question, response, answer.resolvedBy ?? null)
-      if (question.status === "pending") {
-        const problem = yield* answerProblem(question.request, response, question.purpose)
-        if (problem !== undefined) return yield* new AnswerInvalid({ message: problem, executionId })
-      }
+      const given: ElicitationResponse = content === undefined ? { action } : { action, content }
+      if (!("answered" in question)) return yield* answerAhead(question, given, answer.resolvedBy ?? null)
+      const response = question.status === "pending" ? yield* accept(question.request, given, question.purpose) : given
       if (question.status !== "pending") return yield* alreadyResolved(question)
       return yield* claim(question, response, answer.resolvedBy ?? null)
     })

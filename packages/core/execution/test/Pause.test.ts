@@ -30,6 +30,30 @@ const form = tool({
     )
 })
 
+const order = tool({
+  name: "order",
+  description: "Asks for an order that has defaults.",
+  handler: (_input, context) =>
+    Effect.map(
+      context.elicit({
+        kind: "form",
+        message: "What?",
+        requestedSchema: {
+          type: "object",
+          properties: {
+            count: { type: "integer", default: 1 },
+            size: { type: "string", default: "M" },
+            gift: { type: "boolean", default: false },
+            note: { type: "string", default: null },
+            sender: { type: ["string", "null"], default: null }
+          },
+          required: ["count", "sender"]
+        }
+      }),
+      ({ action, content }) => ({ action, content: content ?? null })
+    )
+})
+
 const tagOf = <E extends { readonly _tag: string }>(effect: Effect.Effect<unknown, E>) =>
   Effect.map(Effect.flip(effect), ({ _tag }) => _tag)
 
@@ -60,6 +84,32 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("executeWithPause 
         interactions.map((each, seq) => [each.id, "approval", "tool_approval", "pending", `${id}:${seq}`])
       )
       yield* engine.cancel(id)
+    })
+  )
+
+  it.effect("an accepted form has its defaults for what was left out, in the history too", () =>
+    Effect.gen(function* () {
+      const { engine, history } = yield* engineOf([order])
+      const code = "return await tools.t.order()"
+      const defaults = { count: 1, size: "M", gift: false, sender: null }
+      for (const content of [undefined, {}, { size: "L" }, { count: 2, note: "Hi" }]) {
+        const { id } = paused(yield* engine.executeWithPause(code))
+        const resumed = yield* engine.resume(id, { action: "accept", content })
+        if (resumed.status === "paused") assert.fail("it has no more questions")
+        const wanted = { ...defaults, ...content }
+        assert.deepStrictEqual(resumed.result, { action: "accept", content: wanted })
+        const [row] = yield* history.interactions(id)
+        assert.deepStrictEqual(JSON.parse(row?.responsePrivateJson ?? ""), { content: wanted })
+        const inline = yield* engine.execute(code, {
+          onElicitation: () =>
+            Effect.succeed(content === undefined ? { action: "accept" } : { action: "accept", content })
+        })
+        assert.deepStrictEqual(inline.result, resumed.result)
+      }
+      const { id } = paused(yield* engine.executeWithPause(code))
+      const declined = yield* engine.resume(id, { action: "decline" })
+      if (declined.status === "paused") assert.fail("it has no more questions")
+      assert.deepStrictEqual(declined.result, { action: "decline", content: null })
     })
   )
 

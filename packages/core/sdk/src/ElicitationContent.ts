@@ -1,10 +1,10 @@
 /**
- * Whether what a person filled in fits the form that asked for it.
+ * What a person filled in, beside the form that asked for it: what the form fills in itself, and whether the whole fits.
  *
- * Used by whoever takes answers, before one is given to the tool. The schema comes from the tool, so it is treated as one
- * that nobody vouches for.
+ * Used by each surface that takes answers, before one is given to the tool. The schema comes from the tool, and may be wrong.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Predicate, Schema } from "effect"
+import type { ElicitationRequest, ElicitationResponse } from "./Elicitation.ts"
 import { copyJson, type FieldIssue } from "./internal/json.ts"
 import { dynamicToolValidate } from "./internal/toolInput.ts"
 import { JsonSchema } from "./Tool.ts"
@@ -26,4 +26,27 @@ export const elicitationContentIssues = (
     Effect.map((validation) => (validation.ok ? [] : validation.issues)),
     Effect.catch(() => Effect.succeed([]))
   )
+}
+
+/**
+ * The answer with the defaults of the form where an accepted one leaves fields out; any other answer as it is. A default of `null` is
+ * filled in where the field is required: elsewhere leaving it out says the same, and the field may take no `null`.
+ */
+export const withFormDefaults = (
+  { kind, requestedSchema }: Pick<ElicitationRequest, "kind" | "requestedSchema">,
+  response: ElicitationResponse
+): ElicitationResponse => {
+  if (kind !== "form" || response.action !== "accept" || !Predicate.isObject(requestedSchema)) return response
+  const { properties, required } = requestedSchema as { readonly [keyword: string]: unknown }
+  if (!Predicate.isObject(properties)) return response
+  const { content = {} } = response
+  const isRequired = (name: string) => Array.isArray(required) && required.includes(name)
+  const defaults = Object.entries(properties).flatMap(([name, field]): ReadonlyArray<readonly [string, unknown]> => {
+    const value: unknown = Predicate.isObject(field) ? (field as { readonly default?: unknown }).default : undefined
+    const isLeftOut = value === undefined || (value === null && !isRequired(name))
+    return isLeftOut || Object.hasOwn(content, name) ? [] : [[name, value]]
+  })
+  return defaults.length === 0
+    ? response
+    : { ...response, content: Object.fromEntries([...defaults, ...Object.entries(content)]) }
 }

@@ -100,7 +100,9 @@ const fieldsOf = (requestedSchema: unknown): ReadonlyArray<Field> => {
 const nothing = Symbol.for("@executor/host-cli/Questions/nothing")
 
 const choose = (field: Field, values: ReadonlyArray<unknown>): Prompt.Prompt<unknown> => {
-  const optional = field.required ? [] : [{ title: "(no answer)", value: nothing, selected: false }]
+  // Leaving out a field with a default is no choice: the default would be filled in.
+  const optional =
+    field.required || field.initial !== undefined ? [] : [{ title: "(no answer)", value: nothing, selected: false }]
   const known = values.some((value) => value === field.initial)
   const choices = values.map((value, index) => ({
     title: neutraliseLine(typeof value === "string" ? value : JSON.stringify(value)),

@@ -3,6 +3,7 @@
  */
 import { Cause, Effect, Predicate } from "effect"
 import { ElicitationDeclined, type ElicitationRequest, type ElicitationResponse } from "../Elicitation.ts"
+import { withFormDefaults } from "../ElicitationContent.ts"
 import type { InvokeError, InvokeOptions } from "../Executor.ts"
 import type { StaticTool, ToolContext } from "../Plugin.ts"
 import { type JsonSchema, OutcomeUnknown, type Tool, type ToolError, ToolFailed, ToolInputInvalid } from "../Tool.ts"
@@ -211,14 +212,17 @@ class CallContext implements ToolContext {
       if (onElicitation === undefined) return Effect.succeed<ElicitationResponse>({ action: "cancel" })
       const { requestedSchema, ...rest } = request
       const schema = requestedSchema === undefined ? undefined : copyJson(requestedSchema)
-      return Effect.flatMap(inSlices(copyJsonSteps(this.args)), (shown) =>
-        onElicitation({
-          ...rest,
-          message: cleanText(request.message, maxQuestionLength),
-          toolPath: this.path,
-          args: shown.ok ? shown.value : undefined,
-          ...(schema?.ok === true ? { requestedSchema: cleanSchema(schema.value) } : {})
-        })
+      return inSlices(copyJsonSteps(this.args)).pipe(
+        Effect.flatMap((shown) =>
+          onElicitation({
+            ...rest,
+            message: cleanText(request.message, maxQuestionLength),
+            toolPath: this.path,
+            args: shown.ok ? shown.value : undefined,
+            ...(schema?.ok === true ? { requestedSchema: cleanSchema(schema.value) } : {})
+          })
+        ),
+        Effect.map((response) => withFormDefaults(request, response))
       )
     })
 }
