@@ -103,6 +103,24 @@ describe("sources", () => {
     })
   )
 
+  it.effect("are described by their configuration, whatever an older build has stored as their description", () =>
+    Effect.gen(function* () {
+      const { executor } = makeWorld()
+      const adapter = MemoryAdapter.make()
+      yield* (yield* executor(adapter)).sources.add(source("earth"))
+      const set = { description: "node world.mjs --api-key=sk-live-123" }
+      const where = { op: "eq", column: "namespace", value: "earth" } as const
+      yield* adapter.write([{ op: "update", table: "source", where, set }])
+      const shown = (yield* (yield* executor(adapter)).sources.list()).map(({ description }) => description)
+      assert.deepStrictEqual(shown, ["World earth"])
+      const without = yield* createExecutor({ scopes: ["team"], adapter, plugins: [] })
+      assert.deepStrictEqual(
+        (yield* without.sources.list()).map(({ description }) => description),
+        [""]
+      )
+    })
+  )
+
   it.effect("with a bad namespace, plugin, configuration or tool are refused, and nothing is stored", () =>
     Effect.gen(function* () {
       const { world, executor } = makeWorld()

@@ -35,6 +35,9 @@ export const McpSourceConfig = Schema.Struct({
 })
 export type McpSourceConfig = typeof McpSourceConfig.Type
 
-/** One line for people. */
-export const describeConfig = (config: McpSourceConfig): string =>
-  `MCP server: ${[config.command, ...(config.args ?? [])].join(" ")}`
+/**
+ * One line for people and models: the program's own name, without its folder. Its arguments are left out, as they may hold keys.
+ */
+export const describeConfig = (config: McpSourceConfig): string => `MCP server: ${programName(config.command)}`
+
+const programName = (command: string): string => command.split(/[\\/]/).findLast((part) => part !== "") ?? command

@@ -31,6 +31,7 @@ layer(Catalog.layer)("servers from npm", (it) => {
         sources.map((source) => source.namespace),
         ["everything", "files", "memory"]
       )
+      for (const { description } of sources) assert.match(description, /^MCP server: [^\s/\\]+$/)
       const found = yield* executor.tools.search({ query: "write file", namespace: "files" })
       assert.strictEqual(found[0]?.tool.path, "files.write_file")
       assert.isTrue(found[0]?.tool.requiresApproval)

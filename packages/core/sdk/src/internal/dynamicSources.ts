@@ -13,7 +13,7 @@ import type { ConfiguredSource, Plugin, ToolContext } from "../Plugin.ts"
 import { OutcomeUnknown, Source, SourceUnavailable, Tool, type ToolError, ToolFailed } from "../Tool.ts"
 import type { Connections } from "./connections.ts"
 import type { SourceRow, SourceRows, ToolRow } from "./sourceRows.ts"
-import { cleanText } from "./text.ts"
+import { cleanText, maxDescriptionLength } from "./text.ts"
 import { type CatalogTool, maxErrorMessageLength } from "./toolCall.ts"
 import { dynamicToolValidate } from "./toolInput.ts"
 
@@ -97,13 +97,18 @@ export const makeDynamicSources = (options: {
 
   const load = Effect.fnUntraced(function* (row: SourceRow): Effect.fn.Return<DynamicSource, DBError> {
     const toolRows = yield* options.rows.tools(row)
+    // What an older build wrote down may show a key of the configuration, so what is shown comes from the configuration each time.
+    const description = yield* configured(row).pipe(
+      Effect.map((source) => cleanText(source.description, maxDescriptionLength)),
+      Effect.orElseSucceed(() => "")
+    )
     return {
       row,
       source: new Source({
         namespace: row.namespace,
         pluginId: row.pluginId,
         kind: "dynamic",
-        description: row.description,
+        description,
         toolCount: toolRows.length
       }),
       tools: new Map(

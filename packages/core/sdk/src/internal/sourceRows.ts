@@ -12,6 +12,7 @@ export interface SourceRow {
   readonly scopeId: string
   readonly namespace: string
   readonly pluginId: string
+  /** As it was when it was written. Readers are shown what the configuration says now. */
   readonly description: string
   readonly createdAt: number
   /** Grows with every change of the source or its tools. */
