@@ -24,12 +24,13 @@ import {
   Server,
   type ServerContext
 } from "@modelcontextprotocol/server"
-import { serveStdio as serveProtocol, StdioServerTransport } from "@modelcontextprotocol/server/stdio"
+import { serveStdio as serveProtocol } from "@modelcontextprotocol/server/stdio"
 import { Cause, Effect, FiberSet, Result, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import process from "node:process"
 import * as Caller from "./Caller.ts"
 import * as Exchange from "./Exchange.ts"
+import { defaultMessageBytes, StdioTransport } from "./StdioTransport.ts"
 import * as StdoutGuard from "./StdoutGuard.ts"
 import * as ToolResult from "./ToolResult.ts"
 import { decodeArguments, ExecuteArguments, executeTool, ResumeArguments, resumeTool } from "./Tools.ts"
@@ -39,6 +40,8 @@ export interface McpHostOptions {
   readonly engine: ExecutionEngine
   /** The version of the command, told to clients. */
   readonly version: string
+  /** The largest message of a client that is taken, in bytes; 16 MiB if absent. */
+  readonly messageBytes?: number | undefined
 }
 
 type Answer = CallToolResult | InputRequiredResult
@@ -176,16 +179,6 @@ export const make = Effect.fn("McpHost.make")(function* (
   }
 })
 
-/** A transport that tells when it has closed: the client closed its end, or the output broke. */
-class ObservedTransport extends StdioServerTransport {
-  readonly closed = Promise.withResolvers<void>()
-
-  override async close(): Promise<void> {
-    await super.close()
-    this.closed.resolve()
-  }
-}
-
 /**
  * Serves the process's standard input and output until the client closes its end. The executions that its calls wait
  * for are cancelled then, and also when the fiber is interrupted. Nothing but protocol messages reaches standard output
@@ -195,7 +188,7 @@ export const serveStdio = Effect.fn("McpHost.serveStdio")(function* (options: Mc
   const stdout = yield* StdoutGuard.acquire
   const factory = yield* make(options)
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
-  const transport = new ObservedTransport(process.stdin, stdout)
+  const transport = new StdioTransport(process.stdin, stdout, options.messageBytes ?? defaultMessageBytes)
   yield* Effect.acquireRelease(
     Effect.sync(() =>
       serveProtocol(factory, {

@@ -32,15 +32,6 @@ describe("over standard input and output", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("a line that is no message is passed over", () =>
-    Effect.gen(function* () {
-      const { server } = yield* start()
-      yield* server.write(`not json\n{"jsonrpc":"2.0"\n[]\n`)
-      const { result } = yield* server.request("initialize", RawServer.initialize)
-      assert.deepInclude(result?.["serverInfo"], { name: "executor", version: "1.2.3" })
-    }).pipe(Effect.scoped)
-  )
-
   it.live("a trace of the client is kept when it is one", () =>
     Effect.gen(function* () {
       const { history, server } = yield* start()

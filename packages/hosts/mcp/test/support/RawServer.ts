@@ -8,16 +8,19 @@ import { serverCommand } from "./Connection.ts"
 
 const Message = Schema.Struct({
   jsonrpc: Schema.Literal("2.0"),
-  id: Schema.optionalKey(Schema.Union([Schema.Int, Schema.String])),
+  id: Schema.optionalKey(Schema.Union([Schema.Int, Schema.String, Schema.Null])),
   method: Schema.optionalKey(Schema.String),
   params: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)),
   result: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)),
-  error: Schema.optionalKey(Schema.Struct({ code: Schema.Int, message: Schema.String }))
+  error: Schema.optionalKey(
+    Schema.Struct({ code: Schema.Int, message: Schema.String, data: Schema.optionalKey(Schema.Unknown) })
+  )
 })
 export type Message = typeof Message.Type
 
 /** Fails on anything that is no JSON-RPC message on a line of its own. */
 const decodeLine = Schema.decodeUnknownEffect(Schema.fromJsonString(Message))
+const decodeBatch = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Array(Message)))
 
 /** Starts a server; it is killed with the scope if it still runs. */
 export const start = Effect.fnUntraced(function* (file: string, ...rest: ReadonlyArray<string>) {
@@ -35,6 +38,7 @@ export const start = Effect.fnUntraced(function* (file: string, ...rest: Readonl
   let nextId = 1
 
   const read = Effect.flatMap(Queue.take(lines), (line) => Effect.orDie(decodeLine(line)))
+  const readBatch = Effect.flatMap(Queue.take(lines), (line) => Effect.orDie(decodeBatch(line)))
   const until: (accept: (message: Message) => boolean) => Effect.Effect<Message> = (accept) =>
     Effect.flatMap(read, (message) => (accept(message) ? Effect.succeed(message) : until(accept)))
   const write = (text: string) => Effect.sync(() => child.stdin.write(text))
@@ -43,6 +47,10 @@ export const start = Effect.fnUntraced(function* (file: string, ...rest: Readonl
   return {
     write,
     send,
+    /** The next message. */
+    read,
+    /** The messages of the next line, which is a batch. */
+    readBatch,
     /** The next message that is as wanted; those before it are read, checked and dropped. */
     until,
     /** Sends a request and waits for its response. */
