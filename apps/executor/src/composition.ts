@@ -5,6 +5,7 @@ import {
   CommandFailed,
   type Composition,
   type Durability,
+  followFaults,
   keepWithin,
   type LimitChanges,
   type LocalParts,
@@ -148,13 +149,15 @@ export const composition: Composition["Service"] = {
   serve: Effect.fn("composition.serve")(
     function* (options) {
       const { HttpHost } = yield* load(() => import("@executor/host-http"))
-      const { engine, executor, keepsHistory } = yield* openParts({ ...options, reads: "worker" })
+      const { adapter, engine, executor, keepsHistory } = yield* openParts({ ...options, reads: "worker" })
+      const fault = yield* followFaults(adapter, { owner: makeOwner(), onFault: options.onFault })
       const { ownToken, token } = yield* serverToken(options, keepsHistory)
       const running = yield* engine
       const host = yield* HttpHost.serve({
         engine: running,
         executor,
         keepsHistory,
+        fault,
         token,
         host: options.host,
         port: options.port
@@ -172,7 +175,8 @@ export const composition: Composition["Service"] = {
     function* (options) {
       const { McpHost } = yield* load(() => import("@executor/host-mcp"))
       const durability = { recovery: "resume" } as const
-      const { engine, executor, keepsHistory } = yield* openParts({ ...options, durability, reads: "worker" })
+      const { adapter, engine, executor, keepsHistory } = yield* openParts({ ...options, durability, reads: "worker" })
+      yield* followFaults(adapter, { owner: makeOwner(), onFault: options.onFault })
       if (!keepsHistory) yield* Effect.forkScoped(keepWithin(executor, memoryRetention))
       const running = yield* engine
       yield* Effect.forkScoped(recoverForever(running, executor.executions.freed))

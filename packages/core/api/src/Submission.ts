@@ -86,6 +86,12 @@ export const LogRecord = Schema.Struct({
 }).annotate({ identifier: "LogEntry" })
 export type LogRecord = typeof LogRecord.Type
 
+const historyProblem = Schema.optionalKey(
+  Schema.String.annotate({
+    description: "Why the history may not have all of this execution, in words. Absent where it has."
+  })
+)
+
 /** An execution that has ended. */
 export const FinishedOutcome = Schema.Struct({
   executionId: ExecutionId,
@@ -98,7 +104,8 @@ export const FinishedOutcome = Schema.Struct({
   error: Schema.optionalKey(FailureRecord),
   logs: Schema.Array(LogRecord),
   toolCallCount: Schema.Int,
-  durationMs: Schema.Finite
+  durationMs: Schema.Finite,
+  historyProblem
 }).annotate({ identifier: "FinishedExecution", description: "The execution has ended." })
 export type FinishedOutcome = typeof FinishedOutcome.Type
 
@@ -110,7 +117,8 @@ export const PausedOutcome = Schema.Struct({
   interaction: PendingInteractionRecord,
   /** All that wait, oldest first. */
   interactions: Schema.Array(PendingInteractionRecord),
-  toolCallCount: Schema.Int
+  toolCallCount: Schema.Int,
+  historyProblem
 })
   .pipe(HttpApiSchema.status(202))
   .annotate({

@@ -17,7 +17,12 @@ export const Health = Schema.Struct({
   keepsHistory: Schema.Boolean.annotate({
     description:
       "Whether executions are kept when the server ends. `false` where its database could not be opened when it started, and it works " +
-      "in memory."
+      "in memory; and for as long as its database takes no writes. Executions work all the same."
+  }),
+  fault: Schema.optionalKey(Schema.Literals(["moved", "unavailable", "readOnly", "full", "other"])).annotate({
+    description:
+      "Why the database takes no writes now: its file was deleted, moved or replaced; it cannot be reached, has no connection to give or " +
+      "does not answer; it may only be read; its disk is full. The server says more on stderr and in its log, and tries each second."
   }),
   droppedWrites: Schema.Int.annotate({
     description:

@@ -99,9 +99,19 @@ export const errorText = ({ column, line, message, name }: ExecutionFailure): st
   return `${name}: ${message}${place}`
 }
 
+/** What a caller is told whose execution is not in the history, or not all of it. */
+export const historyProblem = {
+  incomplete:
+    "The history does not have all of this execution, as the database did not take what was written. Keep what you need of it; " +
+    "executor doctor and the health of the server tell why.",
+  notKept:
+    "The history of this execution is in memory only, and is lost when its process ends, as the database could not be opened. Keep what " +
+    "you need of it."
+}
+
 /** The end that a row tells. */
 export const finishedOf = (execution: Execution): ExecutionOutcome & FinishedExecution => {
-  const { durationMs, errorText, id, logsJson, resultJson, status, toolCallCount } = execution
+  const { durationMs, errorText, id, journalComplete, logsJson, resultJson, status, toolCallCount } = execution
   const error = status === "completed" ? undefined : errorOf(errorText ?? "")
   return {
     status: status === "completed" || status === "cancelled" ? status : "failed",
@@ -113,7 +123,8 @@ export const finishedOf = (execution: Execution): ExecutionOutcome & FinishedExe
     error,
     logs: logsJson === null ? [] : (JSON.parse(logsJson) as FinishedExecution["logs"]),
     toolCallCount,
-    durationMs: durationMs ?? 0
+    durationMs: durationMs ?? 0,
+    ...(!journalComplete && { historyProblem: historyProblem.incomplete })
   }
 }
 

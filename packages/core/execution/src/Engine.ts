@@ -100,6 +100,7 @@ export const createExecutionEngine = Effect.fnUntraced(function* (
     leaseMs,
     inDoubt: options.inDoubt ?? "ask",
     recovery,
+    keepsHistory,
     onDrop: () => dropped++,
     runInBackground
   }

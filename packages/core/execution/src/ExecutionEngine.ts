@@ -79,6 +79,8 @@ export interface PausedExecution {
    * elsewhere, or where the journal is not complete.
    */
   readonly survives: boolean
+  /** Why the history may not have all of it, as a sentence; absent where it has. */
+  readonly historyProblem?: string | undefined
 }
 
 /** An execution that has ended. */
@@ -93,6 +95,8 @@ export interface FinishedExecution {
   readonly logs: ReadonlyArray<LogEntry>
   readonly toolCallCount: number
   readonly durationMs: number
+  /** Why the history may not have all of it, as a sentence; absent where it has. */
+  readonly historyProblem?: string | undefined
 }
 
 /** What `executeWithPause` and `resume` come back with. */

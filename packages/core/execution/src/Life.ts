@@ -19,7 +19,7 @@ import { type CodeExecutionError, type ExecuteResult, Limits, type LogEntry } fr
 import type { ExecutionId } from "@executor/sdk"
 import { Cause, Effect, Exit, Fiber, type Option, Semaphore } from "effect"
 import type { Place } from "./Admission.ts"
-import { conclude } from "./Conclusion.ts"
+import { conclude, historyProblem } from "./Conclusion.ts"
 import type { ExecutionInterrupted, ExecutionOutcome, FinishedExecution } from "./ExecutionEngine.ts"
 import type { InlineHandler } from "./Interactions.ts"
 import type { Leases } from "./Lease.ts"
@@ -154,7 +154,7 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
     forget(execution)
     if (execution.left() !== undefined) return
     events.publish({ _tag: "ExecutionFinished", executionId, status: finished.status, at: completedAt })
-    execution.end(finished)
+    execution.end(Object.assign(finished, historyOf(parts, execution)))
   })
 
   /** The end of an execution that goes on elsewhere: all that is written is the outcome of calls that end now, and its logs. */
@@ -280,7 +280,7 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
       const forgetEnd = execution.onEnd(resume)
       const forgetPause = execution.progress.onWaiting(() => {
         forgetEnd()
-        resume(Effect.succeed(pausedNow(execution)))
+        resume(Effect.succeed(pausedNow(parts, execution)))
       })
       return Effect.sync(() => {
         forgetEnd()
@@ -362,7 +362,13 @@ const withoutWallTime = (limits: Limits): Limits =>
 
 const survives = ({ recorder, toolCalls }: LiveExecution): boolean => recorder.complete() && toolCalls.onlyAsk()
 
-const pausedNow = (live: LiveExecution): ExecutionOutcome => {
+/** What the caller has to know of the history of an execution, if it is not all there. */
+const historyOf = ({ keepsHistory }: EngineParts, { recorder }: LiveExecution) => {
+  if (!keepsHistory) return { historyProblem: historyProblem.notKept }
+  return recorder.kept() ? undefined : { historyProblem: historyProblem.incomplete }
+}
+
+const pausedNow = (parts: EngineParts, live: LiveExecution): ExecutionOutcome => {
   const { id, interactions, journal } = live
   const pending = interactions.pending()
   const [interaction] = pending
@@ -374,7 +380,8 @@ const pausedNow = (live: LiveExecution): ExecutionOutcome => {
       interaction,
       interactions: pending,
       toolCallCount: journal.count(),
-      survives: survives(live)
+      survives: survives(live),
+      ...historyOf(parts, live)
     }
   }
 }

@@ -47,6 +47,8 @@ export interface EngineParts {
   readonly inDoubt: InDoubtPolicy
   /** What becomes of executions when the process that ran them ends. */
   readonly recovery: "resume" | "end"
+  /** Whether the history outlives the process. */
+  readonly keepsHistory: boolean
   readonly onDrop: () => void
   readonly runInBackground: (effect: Effect.Effect<unknown>) => void
 }

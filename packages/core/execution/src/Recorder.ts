@@ -84,6 +84,8 @@ export interface Recorder {
   ) => Effect.Effect<ExecutionInteraction | undefined>
   /** Whether all of the journal is in the store. */
   readonly complete: () => boolean
+  /** Whether the store has all that was told so far, with the end if it was told. */
+  readonly kept: () => boolean
   readonly status: (status: "running" | "waiting_for_interaction") => Effect.Effect<void>
   /** Waits until no write of this execution is under way. */
   readonly drained: Effect.Effect<void>
@@ -127,6 +129,7 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
   let marked = false
   let marking = false
   let ended = false
+  let endWritten = false
   let created = !isNew
   let lost = false
   let waitingForDrain: Array<() => void> = []
@@ -247,7 +250,10 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
     })
 
   const tryEnd = (changes: UpdateExecution, onEnd: (result: WriteResult) => void) =>
-    attempt(finalWrite(changes), endWaitMs, onEnd)
+    attempt(finalWrite(changes), endWaitMs, (result) => {
+      if (result._tag === "Written") endWritten = true
+      onEnd(result)
+    })
 
   /** Tries again until the end is written, or the execution is known to be somebody else's. */
   const retryEnd = (changes: UpdateExecution): Effect.Effect<void> => {
@@ -310,6 +316,7 @@ export const make = (options: RecorderOptions, { epoch, execution, isNew }: Reco
         store.update(scopeId, executionId, complete ? { status } : { status, journalComplete: false }, epoch)
       ),
     complete: () => complete && created,
+    kept: () => complete && (ended ? endWritten : created),
     drained: Effect.callback<void>((resume) => {
       if (underWay === 0) return resume(Effect.void)
       waitingForDrain.push(() => resume(Effect.void))

@@ -216,6 +216,12 @@ export class DBAdapter extends Context.Service<
      */
     readonly answeredWrites?: (() => number) | undefined
     /**
+     * Why the database takes no writes now, as far as is known, and then each change: `undefined` while it takes them. A fault is told
+     * as soon as a write meets it. While somebody listens, the adapter also looks by itself, so that a fault and its end are
+     * told within 5 s without any write. Absent where no storage can fail.
+     */
+    readonly faults?: Stream.Stream<DBError | undefined> | undefined
+    /**
      * Rings when an execution may have been given up, by this process or another that uses the database. The first ring only says
      * that it listens. Several rings may come as one, and a ring may come for nothing or be lost: so look now and then as well.
      * It costs something only while somebody listens. Closing the adapter interrupts its listeners. A `Doorbell` makes it.
@@ -224,10 +230,10 @@ export class DBAdapter extends Context.Service<
   }
 >()("@executor/sdk/DBAdapter") {}
 
-/** The database refused or could not be reached. */
+/** The database refused or could not be reached. `moved`: its file is no longer the one at its path, so that nothing would be kept. */
 export class DBError extends Schema.TaggedError<DBError>()("DBError", {
   message: Schema.String,
-  reason: Schema.Literals(["unique", "foreignKey", "unavailable", "readOnly", "full", "other"]),
+  reason: Schema.Literals(["unique", "foreignKey", "unavailable", "readOnly", "full", "moved", "other"]),
   cause: Schema.optional(Schema.Defect())
 }) {}
 

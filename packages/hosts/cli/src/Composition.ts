@@ -7,6 +7,7 @@ import type { Admission } from "@executor/execution"
 import { Context, type Effect, type Scope } from "effect"
 import type { Durability } from "./Durability.ts"
 import type { Failure } from "./Failure.ts"
+import type { OnFault } from "./HistoryFaults.ts"
 import type { LocalParts } from "./LocalBackend.ts"
 import type { Retention } from "./Retention.ts"
 import type { LimitChanges } from "./Settings.ts"
@@ -77,6 +78,7 @@ export class Composition extends Context.Service<
       readonly port: number
       readonly auth: boolean
       readonly withoutHistory: WithoutHistory
+      readonly onFault: OnFault
       readonly onListening: (url: string, ownToken: string | undefined) => Effect.Effect<void>
     }) => Effect.Effect<void, Failure>
     /** Serves MCP over stdin and stdout until the client goes away. */
@@ -85,6 +87,7 @@ export class Composition extends Context.Service<
       readonly limits: LimitChanges
       readonly admission: Admission.AdmissionOptions
       readonly withoutHistory: WithoutHistory
+      readonly onFault: OnFault
     }) => Effect.Effect<void, Failure>
     /** The build of the sandbox, which journals are written and run with. No sandbox is started for it. */
     readonly sandboxBuild: Effect.Effect<string>

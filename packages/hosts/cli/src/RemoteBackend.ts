@@ -83,8 +83,11 @@ const toFailure =
 
 const toOutcome = (record: ExecutionOutcomeRecord): Outcome => {
   if (record.status === "waiting_for_interaction") {
-    const { executionId: id, interaction, interactions, toolCallCount } = record
-    return { _tag: "Paused", execution: { id, interaction, interactions, toolCallCount, survives: true } }
+    const { executionId: id, historyProblem, interaction, interactions, toolCallCount } = record
+    return {
+      _tag: "Paused",
+      execution: { id, interaction, interactions, toolCallCount, historyProblem, survives: true }
+    }
   }
   const { resultJson } = record
   return {

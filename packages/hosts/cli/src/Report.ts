@@ -17,6 +17,8 @@ export const exitCodeOf = (outcome: Outcome): number => {
   return outcome.execution.status === "completed" ? exitCodes.completed : exitCodes.failed
 }
 
+const historyOf = ({ historyProblem }: Outcome["execution"]) => (historyProblem === undefined ? {} : { historyProblem })
+
 /**
  * The outcome as one JSON object. The result is spliced in as the program wrote it, so that nothing is lost by parsing it;
  * `waitedMs` stands in for the duration of an execution that has not ended.
@@ -30,6 +32,7 @@ export const outcomeJson = (outcome: Outcome, waitedMs: number, more: object = {
       logs: [],
       toolCallCount: execution.toolCallCount,
       durationMs: Math.round(waitedMs),
+      ...historyOf(execution),
       interaction: execution.interaction,
       ...more
     })
@@ -40,6 +43,7 @@ export const outcomeJson = (outcome: Outcome, waitedMs: number, more: object = {
     logs: execution.logs,
     toolCallCount: execution.toolCallCount,
     durationMs: execution.durationMs,
+    ...historyOf(execution),
     ...more
   })
   const head = JSON.stringify({ executionId: execution.executionId, status: execution.status })

@@ -7,6 +7,7 @@
 import { Effect } from "effect"
 import type { MemoryReport } from "./Composition.ts"
 import { ensure } from "./DataFolder.ts"
+import type { OnFault } from "./HistoryFaults.ts"
 import { notice, Output } from "./Output.ts"
 
 /** A data folder that may be of no use. */
@@ -15,6 +16,8 @@ export interface Prepared {
   readonly settings: string | undefined
   /** Tells the person that the history is not kept. */
   readonly withoutHistory: (report: MemoryReport) => Effect.Effect<void>
+  /** Tells the person that the history is not kept any more, and that it is again. */
+  readonly onFault: OnFault
 }
 
 /** Makes the folder, if that is possible. `subject` is what is not kept, as in "This execution is". */
@@ -27,14 +30,21 @@ export const prepare = Effect.fnUntraced(function* (
     onSuccess: () => undefined,
     onFailure: ({ message }) => message
   })
+  const say = (text: string) => notice(text).pipe(Effect.provideService(Output, output))
   return {
     settings: problem === undefined ? dataFolder : undefined,
     withoutHistory: ({ hasSources, why }) =>
-      notice(
+      say(
         // What is wrong with the folder is also what is wrong with the file in it.
         `warning: ${problem ?? why}\n${subject} not kept: it works in memory, without the history, and ${sourcesText(hasSources)}. ` +
           "Look for more with: executor doctor"
-      ).pipe(Effect.provideService(Output, output))
+      ),
+    onFault: (fault) =>
+      say(
+        fault === undefined
+          ? "The history is kept again. What was executed meanwhile may be missing in it, or not whole."
+          : `warning: ${fault.message}\n${subject} not kept now: it goes on without the history, and looks each second whether that can be kept again.`
+      )
   }
 })
 

@@ -8,6 +8,7 @@ export { Composition, type DatabaseReport, type WithoutHistory } from "./Composi
 export { dataFiles } from "./DataFolder.ts"
 export { type Durability, recoverForever } from "./Durability.ts"
 export * from "./Failure.ts"
+export { follow as followFaults } from "./HistoryFaults.ts"
 export { isKeyValue, parseKeyValues } from "./KeyValue.ts"
 export type { LocalParts } from "./LocalBackend.ts"
 export { main } from "./Main.ts"

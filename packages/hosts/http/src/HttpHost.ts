@@ -8,7 +8,7 @@
  * Closing lets requests finish for {@link defaultCloseGraceMs}, ends the live streams at once, and then cuts off what is left.
  */
 import type { ExecutionEngine } from "@executor/execution"
-import type { Executor } from "@executor/sdk"
+import type { DBError, Executor } from "@executor/sdk"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ByteSize, Context, Deferred, Effect, Layer, type Redacted, Schema, type Scope } from "effect"
 import type * as FindMyWay from "effect/http/FindMyWay"
@@ -55,6 +55,8 @@ export interface HttpHostOptions {
   readonly executor: Executor
   /** Whether what runs is still known when the server ends, which its health tells; `true` if absent. */
   readonly keepsHistory?: boolean | undefined
+  /** Why the database takes no writes now, which its health tells; as if there were never a fault if absent. */
+  readonly fault?: Effect.Effect<DBError | undefined> | undefined
   /** The bearer token that callers must give, or `"none"`: then anybody who can reach the port may call. */
   readonly token: Redacted.Redacted<string> | "none"
   /** The address to listen on; {@link defaultHost} if absent. */
@@ -106,7 +108,10 @@ const handlers = (options: HttpHostOptions, closing: Effect.Effect<void>) =>
     layerJournalHandlers(options.engine, options.executor),
     layerToolHandlers(options.executor),
     layerSourceHandlers(options.executor, { hasToken: options.token !== "none" }),
-    layerSystemHandlers(options.engine, options.keepsHistory ?? true),
+    layerSystemHandlers(options.engine, {
+      keepsHistory: options.keepsHistory ?? true,
+      fault: options.fault ?? Effect.undefined
+    }),
     layerEventHandlers(options.engine, closing)
   )
 

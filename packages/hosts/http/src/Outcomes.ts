@@ -51,7 +51,8 @@ export const finished = (execution: FinishedExecution): FinishedOutcome => ({
   ...(execution.error === undefined ? {} : { error: withoutUndefined(execution.error) }),
   logs: execution.logs,
   toolCallCount: execution.toolCallCount,
-  durationMs: execution.durationMs
+  durationMs: execution.durationMs,
+  ...(execution.historyProblem !== undefined && { historyProblem: execution.historyProblem })
 })
 
 /** A question as JSON has it: what a tool asks with may hold what JSON leaves out. */
@@ -61,12 +62,13 @@ export const pending = (interaction: PendingInteraction): PendingInteraction => 
 })
 
 /** Questions show the arguments of their calls: many at once may be as large as a result, and go out one by one. */
-const paused = ({ id, interaction, interactions, toolCallCount }: PausedExecution) => {
+const paused = ({ historyProblem, id, interaction, interactions, toolCallCount }: PausedExecution) => {
   const rest = {
     executionId: id,
     status: "waiting_for_interaction" as const,
     interaction: pending(interaction),
-    toolCallCount
+    toolCallCount,
+    ...(historyProblem !== undefined && { historyProblem })
   }
   const read = (index: number): Effect.Effect<Slice<PendingInteraction, never>> =>
     Effect.sync(() => ({

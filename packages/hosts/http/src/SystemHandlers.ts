@@ -3,6 +3,7 @@
  */
 import { type ExecutionEventRecord, ExecutorApi } from "@executor/api"
 import type { ExecutionEngine } from "@executor/execution"
+import type { DBError } from "@executor/sdk"
 import { Effect, Layer, Stream } from "effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as OpenApi from "effect/http-api/OpenApi"
@@ -16,8 +17,19 @@ export const heartbeatInterval = "15 seconds"
 const docsPolicy =
   "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
 
+/** What a server knows of its history. */
+export interface HistoryState {
+  /** Whether its database outlives it. */
+  readonly keepsHistory: boolean
+  /** Why the database takes no writes now, if so. */
+  readonly fault: Effect.Effect<DBError | undefined>
+}
+
+/** A reason of errors that are not the storage's says nothing to callers. */
+const faultOf = ({ reason }: DBError) => (reason === "unique" || reason === "foreignKey" ? "other" : reason)
+
 /** The handlers of the group `system`. */
-export const layerSystemHandlers = (engine: ExecutionEngine, keepsHistory: boolean) =>
+export const layerSystemHandlers = (engine: ExecutionEngine, history: HistoryState) =>
   HttpApiBuilder.group(
     ExecutorApi,
     "system",
@@ -43,8 +55,14 @@ export const layerSystemHandlers = (engine: ExecutionEngine, keepsHistory: boole
       return handlers.handleAll({
         health: () =>
           Effect.map(
-            Effect.all({ droppedWrites: engine.droppedWrites, executions: engine.load }),
-            ({ droppedWrites, executions }) => ({ status: "ok" as const, keepsHistory, droppedWrites, executions })
+            Effect.all({ droppedWrites: engine.droppedWrites, executions: engine.load, fault: history.fault }),
+            ({ droppedWrites, executions, fault }) => ({
+              status: "ok" as const,
+              keepsHistory: history.keepsHistory && fault === undefined,
+              ...(fault !== undefined && { fault: faultOf(fault) }),
+              droppedWrites,
+              executions
+            })
           ),
         openapi: () => document,
         docs: () =>

@@ -56,7 +56,7 @@ const countOf = (count: number, noun: string): string => `${count} ${noun}${coun
 
 /** A finished execution. One that failed or was cancelled is an error to the client. */
 export const finished = (execution: FinishedExecution): CallToolResult => {
-  const { executionId, status, resultJson, error, toolCallCount, durationMs } = execution
+  const { executionId, status, resultJson, error, toolCallCount, durationMs, historyProblem } = execution
   const isTooLarge = resultJson !== undefined && resultJson.length > maxResultCharacters
   const preview = isTooLarge ? cut(resultJson, maxPreviewCharacters) : undefined
   const logs = newestLogs(execution.logs)
@@ -71,6 +71,7 @@ export const finished = (execution: FinishedExecution): CallToolResult => {
     logs,
     toolCallCount,
     durationMs,
+    ...(historyProblem !== undefined && { historyProblem }),
     ...(preview === undefined && logLines === 0
       ? {}
       : {
@@ -103,6 +104,7 @@ export const finished = (execution: FinishedExecution): CallToolResult => {
   parts.push(
     `Execution ${executionId} ${status}: ${countOf(toolCallCount, "tool call")}, ${Math.round(durationMs)} ms.`
   )
+  if (historyProblem !== undefined) parts.push(historyProblem)
 
   return {
     content: [{ type: "text", text: parts.join("\n\n") }],
@@ -148,14 +150,15 @@ export const paused = (
   execution: PausedExecution,
   refusals: ReadonlyMap<ExecutionInteractionId, string> = new Map()
 ): CallToolResult => {
-  const { id, interaction, interactions, toolCallCount } = execution
+  const { historyProblem, id, interaction, interactions, toolCallCount } = execution
   const outcome: Outcome = {
     executionId: id,
     status: "waiting_for_interaction",
     logs: [],
     toolCallCount,
     interaction: questionRecord(interaction),
-    interactions: interactions.map(questionRecord)
+    interactions: interactions.map(questionRecord),
+    ...(historyProblem !== undefined && { historyProblem })
   }
   const isForm = interactions.some(({ request }) => request.kind === "form")
   const answer = JSON.stringify({
@@ -169,7 +172,8 @@ export const paused = (
     ...interactions.map((entry) => questionText(entry, refusals.get(entry.id))),
     `Put ${interactions.length === 1 ? "it" : "each"} to the user, do not answer yourself. Then call \`resume\` with ` +
       `${answer}, or with the action "decline" (the user said no) or "cancel" (the user walked away).` +
-      (isForm ? " `content` is what the user entered in the form." : "")
+      (isForm ? " `content` is what the user entered in the form." : ""),
+    ...(historyProblem === undefined ? [] : [historyProblem])
   ]
   return { content: [{ type: "text", text: text.join("\n\n") }], structuredContent: { ...outcome } }
 }

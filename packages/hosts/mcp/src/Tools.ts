@@ -76,6 +76,9 @@ export const Outcome = Schema.Struct({
   durationMs: Schema.optionalKey(Schema.Finite.annotate({ description: "Absent while the execution waits." })),
   interaction: Schema.optionalKey(Question.annotate({ description: "The oldest question that waits." })),
   interactions: Schema.optionalKey(Schema.Array(Question).annotate({ description: "All questions that wait." })),
+  historyProblem: Schema.optionalKey(
+    Schema.String.annotate({ description: "Why the history may not have all of this execution. Absent where it has." })
+  ),
   omitted: Schema.optionalKey(
     Schema.Struct({
       result: Schema.optionalKey(

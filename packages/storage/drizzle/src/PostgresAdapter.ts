@@ -21,11 +21,13 @@ import {
 } from "@executor/sdk"
 import { Effect, Layer, type Scope } from "effect"
 import { type Dialect, startSql } from "./internal/dialect.ts"
+import { makeFaults } from "./internal/faults.ts"
 import { makeConnections } from "./internal/postgresConnections.ts"
 import { changesCounters, makeCounters } from "./internal/postgresCounters.ts"
 import { postgresDialect } from "./internal/postgresDialect.ts"
 import { toDBError } from "./internal/postgresErrors.ts"
-import { migrateDatabase } from "./internal/postgresOpen.ts"
+import { tryWrite } from "./internal/postgresInspection.ts"
+import { marker, migrateDatabase } from "./internal/postgresOpen.ts"
 import { searchOf } from "./internal/postgresSearch.ts"
 import { makeWriter } from "./internal/postgresWriter.ts"
 import { findPart, groupOf, hasParts, type Part, type Select, selectCount, selectCountBy } from "./internal/selects.ts"
@@ -87,6 +89,13 @@ export const make = Effect.fnUntraced(function* (
       }
     )
 
+  const faults = makeFaults({
+    // Refused wherever a write is, and changes nothing.
+    look: connections
+      .useWriter((client) => client.query(`UPDATE ${marker} SET version = version WHERE false`))
+      .pipe(Effect.asVoid),
+    tryWrite: tryWrite(url)
+  })
   const freed = yield* sharedRings(Doorbell.make((ring) => connections.listen(freedChannel, ring)))
   return DBAdapter.of({
     schema: coreSchema,
@@ -112,11 +121,12 @@ export const make = Effect.fnUntraced(function* (
         (dialect) => selectCountBy(dialect, tables, options),
         (rows, select) => rows.map((row) => groupOf(select, row, (_, value) => (value ?? null) as Value))
       ),
-    write: (operations, options) => {
+    write: faults.watch((operations, options) => {
       const written = writer.write(operations, options)
       return operations.some(changesCounters) ? Effect.tap(written, counters.applySoon) : written
-    },
+    }),
     answeredWrites: writer.answered,
+    faults: faults.changes,
     freed
   })
 })

@@ -8,21 +8,28 @@
  *
  * Writes and reads of single rows run on the thread that asks for them, which is quicker than any other. Lists and counts
  * run on reader threads, and so do checkpoints and giving space back: however long a query takes, the event loop is free.
+ *
+ * A file that is deleted, moved or replaced while it is open takes no more writes: they fail as `moved`, and work again once the file
+ * is back. Reads go on in the open file, so that what it holds can still be taken out.
  */
 import { AdapterSchema, coreSchema, DBAdapter, type DBError, Doorbell, type Group, type Row } from "@executor/sdk"
 import { Effect, Layer, type Scope } from "effect"
 import { resolve } from "node:path"
 import { type Checkpoints, makeCheckpoints } from "./internal/checkpoints.ts"
 import { toDBError } from "./internal/errors.ts"
+import { makeFaults } from "./internal/faults.ts"
+import { identify, watchFiles } from "./internal/fileIdentity.ts"
 import { openDatabase } from "./internal/open.ts"
 import { otherCommits } from "./internal/otherCommits.ts"
 import { hasPacked, registerPackedText, unpackRows } from "./internal/packedText.ts"
 import { isPointRead } from "./internal/pointRead.ts"
 import { makeReaders } from "./internal/readers.ts"
 import { type ReadItem, type ReadRequest, runRead } from "./internal/reads.ts"
-import { defaultLockWaitMillis, retryBusy } from "./internal/retry.ts"
+import { blockingWaitMillis, defaultLockWaitMillis, retryBusy } from "./internal/retry.ts"
 import { sharedRings } from "./internal/sharedRings.ts"
+import { tryWriteNow } from "./internal/sqliteInspection.ts"
 import { makeStatements } from "./internal/statements.ts"
+import { connectFile } from "./internal/useFile.ts"
 import { makeWriter } from "./internal/writer.ts"
 
 /** Where the database is. */
@@ -58,6 +65,8 @@ export const make = Effect.fnUntraced(function* (
   const { file, lockWaitMillis = defaultLockWaitMillis, reads = "worker" } = options
   const database = yield* openDatabase(file, lockWaitMillis)
   registerPackedText(database)
+  const files = file === ":memory:" ? [] : identify(resolve(file))
+  const moved = watchFiles(files)
   const tables = AdapterSchema.compile(coreSchema)
   const statements = makeStatements(database, tables)
   const readNow = (request: ReadRequest) =>
@@ -71,6 +80,7 @@ export const make = Effect.fnUntraced(function* (
         makeReaders({
           url: options.readerUrl ?? defaultReaderUrl(),
           file: resolve(file),
+          files,
           lockWaitMillis,
           inline: readNow,
           onAvailable: (available) => checkpoints?.setAvailable(available)
@@ -88,6 +98,7 @@ export const make = Effect.fnUntraced(function* (
         statements,
         () => database.inTransaction,
         lockWaitMillis,
+        moved,
         (deleted) => {
           checkpoints?.committed()
           if (deleted) tidy?.()
@@ -96,6 +107,20 @@ export const make = Effect.fnUntraced(function* (
     ),
     (writer) => Effect.sync(writer.close)
   )
+  const faults = makeFaults({
+    look: Effect.suspend(() => {
+      const fault = moved()
+      return fault === undefined ? Effect.void : Effect.fail(fault)
+    }),
+    tryWrite:
+      file === ":memory:"
+        ? Effect.void
+        : Effect.scoped(
+            Effect.flatMap(connectFile(file, blockingWaitMillis), (connection) =>
+              retryBusy(lockWaitMillis, () => tryWriteNow(connection))
+            )
+          )
+  })
   const bell = Doorbell.make((ring) => otherCommits(database, ring))
   const freed = yield* sharedRings(bell)
   return DBAdapter.of({
@@ -107,8 +132,9 @@ export const make = Effect.fnUntraced(function* (
       ),
     count: (options) => Effect.map(read({ op: "count", options }), ([count]) => Number(count)),
     countBy: (options) => Effect.map(read({ op: "countBy", options }), (items) => items as ReadonlyArray<Group>),
-    write: bell.watch(writer.write),
+    write: faults.watch(bell.watch(writer.write)),
     answeredWrites: writer.answered,
+    faults: faults.changes,
     freed
   })
 })

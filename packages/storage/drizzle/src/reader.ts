@@ -12,6 +12,7 @@ import Database from "better-sqlite3"
 import { parentPort, workerData } from "node:worker_threads"
 import { hasSearch } from "./internal/candidates.ts"
 import { toDBError } from "./internal/errors.ts"
+import { movedFrom } from "./internal/fileIdentity.ts"
 import { makeFreePages } from "./internal/freePages.ts"
 import type { FromReader, ReaderData, ToReader } from "./internal/readerMessages.ts"
 import { registerPackedText } from "./internal/packedText.ts"
@@ -44,7 +45,7 @@ const restRatio = 3
 
 const port = parentPort
 if (port === null) throw new Error("This module is the entry of a worker thread")
-const { cancelled, file, lockWaitMillis } = workerData as ReaderData
+const { cancelled, file, files, lockWaitMillis } = workerData as ReaderData
 
 const post = (message: FromReader): void => port.postMessage(message)
 
@@ -54,8 +55,27 @@ const goOn = (): 1 => {
   return 1
 }
 
+/** Opens what the adapter has open, or throws where that is no longer there: a new log beside an old index would damage the database. */
+const open = (options: Database.Options): Database.Database => {
+  refuseOther()
+  const database = new Database(file, { fileMustExist: true, ...options })
+  try {
+    refuseOther()
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+const refuseOther = (): void => {
+  const fault = movedFrom(files)
+  // What ends a thread crosses to another, which only plain errors do whole.
+  if (fault !== undefined) throw new Error(fault.message)
+}
+
 const openReader = (): Database.Database => {
-  const database = new Database(file, { readonly: true, fileMustExist: true, timeout: lockWaitMillis })
+  const database = open({ readonly: true, timeout: lockWaitMillis })
   database.pragma("temp_store = MEMORY")
   database.function("executor_go_on", goOn)
   registerPackedText(database, goOn)
@@ -115,7 +135,7 @@ let writing: Writing | undefined
 /** What only a connection that may write can do; it writes nothing else. */
 const openWriter = (): Writing => {
   if (writing !== undefined) return writing
-  const database = new Database(file, { fileMustExist: true, timeout: restartWaitMillis })
+  const database = open({ timeout: restartWaitMillis })
   database.pragma("synchronous = NORMAL")
   return (writing = { database, index: makeSearchIndex(database), giveBack: makeFreePages(database) })
 }

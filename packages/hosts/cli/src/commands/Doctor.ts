@@ -20,7 +20,7 @@ import { dataFolderOf, serverOf } from "../Target.ts"
 import { neutraliseLine, plural } from "../Text.ts"
 import { formatSize } from "../Units.ts"
 import { type Check, note, ok, problem } from "./Check.ts"
-import { checkDropped, checkHistory } from "./HistoryChecks.ts"
+import { checkDropped, checkHistory, checkServers, findFaulty } from "./HistoryChecks.ts"
 
 /** The oldest Node that the database driver works on. */
 const oldestNode = [22, 19] as const
@@ -233,14 +233,18 @@ export const doctor = Command.make(
       })
     }
     const folder = dataFolderOf(target, env)
+    const faulty = yield* findFaulty(folder)
     const checks: ReadonlyArray<Check> = [
       checkNode(),
       yield* checkFolder(folder),
       yield* checkSettings(folder, env),
       yield* checkRetention(folder, env),
-      ...(yield* checkDatabase(folder, env, input).pipe(
-        Effect.catch((error) => Effect.succeed([problem("database", error.message)]))
-      ))
+      ...checkServers(faulty),
+      ...(faulty.some(({ reason }) => reason === "moved")
+        ? [note("database", "not looked at: to open it beside a server that has lost its files could damage it")]
+        : yield* checkDatabase(folder, env, input).pipe(
+            Effect.catch((error) => Effect.succeed([problem("database", error.message)]))
+          ))
     ]
     const healthy = checks.every((check) => check.status !== "problem")
     yield* (yield* ExitStatus).set(healthy ? exitCodes.completed : exitCodes.failed)

@@ -15,10 +15,14 @@ import { Process } from "../Process.ts"
 import { report } from "../Report.ts"
 import type { LimitChanges } from "../Settings.ts"
 import { type Opened, open } from "../Target.ts"
+import { neutralise } from "../Text.ts"
 import * as ToolArguments from "../ToolArguments.ts"
 
 /** Tells of a record that is not whole, once the outcome is told: it is the smaller news. */
-const reportDropped = Effect.fnUntraced(function* ({ backend, logFile }: Opened) {
+const reportDropped = Effect.fnUntraced(function* ({ backend, logFile, server }: Opened, { execution }: Outcome) {
+  if (server !== undefined && execution.historyProblem !== undefined) {
+    return yield* Output.notice(`warning: ${neutralise(execution.historyProblem)}`)
+  }
   const dropped = yield* backend.droppedWrites
   if (dropped === 0) return
   yield* Output.notice(
@@ -51,7 +55,7 @@ export const execute = Effect.fn("Execute.execute")(function* (
     keepsHistory,
     more: more()
   })
-  yield* reportDropped(opened)
+  yield* reportDropped(opened, outcome)
 }, Effect.scoped)
 
 export const submitOptions = (input: {

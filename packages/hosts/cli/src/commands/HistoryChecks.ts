@@ -5,6 +5,7 @@ import type { ExecutionId, ExecutionStatus, ExecutionSummary, Where } from "@exe
 import { Clock, Effect } from "effect"
 import { readFile } from "node:fs/promises"
 import { dataFiles } from "../DataFolder.ts"
+import * as HistoryFaults from "../HistoryFaults.ts"
 import type { LocalParts } from "../LocalBackend.ts"
 import { isGone } from "../Owner.ts"
 import { plural } from "../Text.ts"
@@ -127,15 +128,31 @@ const checkWaiting = Effect.fnUntraced(function* ({ adapter, executor }: LocalPa
   ]
 })
 
-/** What the log tells of executions whose history could not be written, perhaps not even their row. */
-const incompleteInLog = Effect.fnUntraced(function* (folder: string) {
+/** What was logged, oldest first. */
+const readLog = (folder: string): Effect.Effect<string> => {
   const log = dataFiles.log(folder)
-  const texts = yield* Effect.promise(() =>
-    Promise.all([log, `${log}.old`].map((file) => readFile(file, "utf8").catch(() => "")))
+  return Effect.promise(async () =>
+    (await Promise.all([`${log}.old`, log].map((file) => readFile(file, "utf8").catch(() => "")))).join("\n")
   )
-  const ids = texts.join("\n").matchAll(/History of execution (\S+) is incomplete/g)
-  return new Set([...ids].map(([, id]) => id)).size
-})
+}
+
+/** What the log tells of executions whose history could not be written, perhaps not even their row. */
+const incompleteInLog = (folder: string) =>
+  Effect.map(readLog(folder), (log) => {
+    const ids = log.matchAll(/History of execution (\S+) is incomplete/g)
+    return new Set([...ids].map(([, id]) => id)).size
+  })
+
+/** Servers that live, and whose database takes no writes: what is wrong with a file that is gone, only they can tell. */
+export const findFaulty = (folder: string): Effect.Effect<ReadonlyArray<HistoryFaults.FaultyProcess>> =>
+  Effect.map(readLog(folder), HistoryFaults.inLog)
+
+export const checkServers = (faulty: ReadonlyArray<HistoryFaults.FaultyProcess>) =>
+  faulty.length === 0
+    ? [ok("servers", "none says that it cannot keep its history")]
+    : faulty.map(({ message, owner }) =>
+        problem("servers", `process ${owner.split("/")[0]} executes, and keeps no history. ${message}`)
+      )
 
 /** Writes of the history that failed. */
 export const checkDropped = Effect.fnUntraced(function* ({ adapter, executor }: LocalParts, folder: string) {

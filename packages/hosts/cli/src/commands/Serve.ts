@@ -83,7 +83,7 @@ export const serve = Command.make(
     const composition = yield* Composition
     const port = yield* parsePort(input.port)
     const dataFolder = yield* folder
-    const { settings, withoutHistory } = yield* prepare(dataFolder, "What this server executes is")
+    const { onFault, settings, withoutHistory } = yield* prepare(dataFolder, "What this server executes is")
     const places = { env, dataFolder: settings }
     const limits = yield* resolveLimits({ ...places, flags: Flags.limitFlagsOf(input) })
     const database = yield* locateDatabase(env, dataFolder)
@@ -108,6 +108,7 @@ export const serve = Command.make(
         port,
         auth: !input.noAuth,
         withoutHistory,
+        onFault,
         onListening: say
       })
     )
@@ -135,12 +136,12 @@ export const mcp = Command.make(
     const { env } = yield* Process
     const composition = yield* Composition
     const dataFolder = yield* folder
-    const { settings, withoutHistory } = yield* prepare(dataFolder, "What this server executes is")
+    const { onFault, settings, withoutHistory } = yield* prepare(dataFolder, "What this server executes is")
     const places = { env, dataFolder: settings }
     const limits = yield* resolveLimits({ ...places, flags: Flags.limitFlagsOf(input) })
     const admission = yield* resolveAdmission({ ...places, flags: Flags.admissionFlagsOf(input) })
     const database = yield* locateDatabase(env, dataFolder)
-    yield* untilStopped(composition.mcp({ database, limits, admission, withoutHistory }))
+    yield* untilStopped(composition.mcp({ database, limits, admission, withoutHistory, onFault }))
   })
 ).pipe(
   Command.withDescription(

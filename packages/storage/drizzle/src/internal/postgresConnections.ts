@@ -13,8 +13,9 @@ import type { DBError } from "@executor/sdk"
 import { Effect, type Scope, Semaphore } from "effect"
 import type { Client as PgClient, CustomTypesConfig, Pool, PoolClient, PoolConfig, QueryConfig } from "pg"
 import type { Parameter } from "./dialect.ts"
-import { connectError, databaseClosed, isLost, toDBError } from "./postgresErrors.ts"
+import { connectError, databaseClosed, isLost, isOfSession, toDBError } from "./postgresErrors.ts"
 import { decodeText } from "./postgresText.ts"
+import { sleep } from "./realTime.ts"
 
 /** A connection in use. */
 export type Client = PoolClient
@@ -28,6 +29,8 @@ export interface Connections {
   readonly read: <A>(use: (client: Client) => Promise<A>) => Effect.Effect<A, DBError>
   /** The writing connection, which sends statements without waiting for the outcome of earlier ones. */
   readonly acquireWriter: () => Promise<Client>
+  /** Uses the writing connection once, between two groups of units; not tried again. */
+  readonly useWriter: <A>(use: (client: Client) => Promise<A>) => Effect.Effect<A, DBError>
   /** Cancels in the server what a connection runs, until that has ended. */
   readonly cancel: Cancel
   /**
@@ -152,7 +155,11 @@ export const makeConnections = (options: ConnectionOptions): Effect.Effect<Conne
         delay = Math.min(2 * delay, longestListenDelayMillis)
       }
     })
-    return { read, acquireWriter: () => connect(writers), cancel, listen, statement: makeStatements() }
+    const useWriter = <A>(use: (client: Client) => Promise<A>): Effect.Effect<A, DBError> =>
+      withClient(writers, cancel, use).pipe(
+        Effect.catch((error) => Effect.suspend(() => Effect.fail(toDBError(error))))
+      )
+    return { read, acquireWriter: () => connect(writers), useWriter, cancel, listen, statement: makeStatements() }
   })
 
 /** A connection keeps what it has prepared, so that there is an end to it: more shapes than the stores have. */
@@ -230,7 +237,7 @@ const withClient = <A>(pool: Pool, cancel: Cancel, use: (client: Client) => Prom
       } catch (error) {
         running = undefined
         // A connection in the middle of a transaction is of no use to others.
-        if (!interrupted) client.release(isLost(error) || client.getTransactionStatus() !== "I")
+        if (!interrupted) client.release(isLost(error) || isOfSession(error) || client.getTransactionStatus() !== "I")
         throw error
       }
     }
@@ -262,10 +269,3 @@ const hear = async (client: Client, channel: string, ring: () => void): Promise<
     client.off("notification", ring).off("end", end)
   }
 }
-
-/** Waits in real time. */
-export const sleep = (millis: number): Effect.Effect<void> =>
-  Effect.callback<void>((resume) => {
-    const timer = setTimeout(() => resume(Effect.void), millis)
-    return Effect.sync(() => clearTimeout(timer))
-  })

@@ -12,7 +12,8 @@
  */
 import type { DBError, WriteOperation } from "@executor/sdk"
 import { Cause, Effect, Latch, type Scope, Semaphore } from "effect"
-import { type Connections, sleep } from "./postgresConnections.ts"
+import type { Connections } from "./postgresConnections.ts"
+import { sleep } from "./realTime.ts"
 
 /**
  * How long a step should take, in milliseconds; the next one applies fewer changes if it took longer, or more if it took half of that.

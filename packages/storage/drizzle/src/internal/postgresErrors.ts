@@ -43,6 +43,15 @@ export const isLost = (error: unknown): boolean => {
   return error instanceof Error && (/^E[A-Z]+$/.test(codeOf(error)) || /connection|not queryable/i.test(error.message))
 }
 
+/**
+ * Whether the settings of the connection are at fault, perhaps: it may only read, or has too little time. They are set when it is
+ * made, so another one may have better ones by now, and may lead to another server.
+ */
+export const isOfSession = (error: unknown): boolean => isServerError(error) && /^(25006|57014)$/.test(codeOf(error))
+
+/** Whether the server takes no writes from this connection, whatever they are. Nothing was written. */
+export const isReadOnly = (error: unknown): boolean => codeOf(error) === "25006"
+
 /** Whether a transaction was undone because of another, so that it may work when it is run again. */
 export const isContended = (error: unknown): boolean => codeOf(error) === "40P01" || codeOf(error) === "40001"
 
@@ -67,7 +76,7 @@ export const toDBError = (error: unknown): DBError => {
     case "23001":
       return new DBError({ message: foreignKeyMessage(error), reason: "foreignKey", cause: error })
     case "25006":
-      return new DBError({ message: "The database is read-only.", reason: "readOnly", cause: error })
+      return new DBError({ message: readOnly, reason: "readOnly", cause: error })
     case "42501":
       return new DBError({
         message: `The database user may not do this: ${error.message}.`,
@@ -82,6 +91,12 @@ export const toDBError = (error: unknown): DBError => {
       })
     case "55P03":
     case "40P01":
+    case "57014":
+      return new DBError({
+        message: `The server ended a statement: ${error.message}. Look at its load, and at statement_timeout.`,
+        reason: "unavailable",
+        cause: error
+      })
     case "40001":
       return new DBError({
         message: "Others kept the rows locked. Try again.",
@@ -96,6 +111,9 @@ export const toDBError = (error: unknown): DBError => {
     }
   }
 }
+
+const readOnly =
+  "The database is read-only. It is a standby, or its default_transaction_read_only is on: connect to the primary, or turn that off."
 
 const foreignKeyMessage = (error: DatabaseError): string =>
   /still referenced/.test(error.detail ?? "")

@@ -10,7 +10,7 @@
  * status) is never fulfilled twice. A row that is only looked at, to see whether another may be written, is locked for that. A deadlock is undone by the server and run again.
  *
  * A unit that cannot be sent waits for the server for a while, which begins when the server last answered: time in a queue that moves
- * does not count. When the connection is lost after it was sent, it may have been committed: it fails, and is not sent again.
+ * does not count. Units that meet a connection which may only read are tried once more on a new one. When the connection is lost after it was sent, it may have been committed: it fails, and is not sent again.
  *
  * A unit that is interrupted while it is queued is not written; when every unit of a group is interrupted, the server is
  * told to cancel it. One that has been written stays written.
@@ -20,7 +20,15 @@ import { Effect } from "effect"
 import type { QueryConfig } from "pg"
 import { enqueue } from "./enqueue.ts"
 import type { Client, Connections } from "./postgresConnections.ts"
-import { databaseClosed, isContended, isLost, toDBError, unknownOutcome } from "./postgresErrors.ts"
+import {
+  databaseClosed,
+  isContended,
+  isLost,
+  isOfSession,
+  isReadOnly,
+  toDBError,
+  unknownOutcome
+} from "./postgresErrors.ts"
 import { type Step, stepsOf } from "./postgresUnits.ts"
 
 /** A group is at most this many units, so that what fails together is not much. */
@@ -132,8 +140,8 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
     return isLost(error) || isContended(error) ? undefined : error
   }
 
-  /** Runs units until each has its outcome. */
-  const run = async (waiting: ReadonlyArray<Unit>): Promise<void> => {
+  /** Runs units until each has its outcome; `isAgain` after a connection that could only read, as a new one may lead elsewhere. */
+  const run = async (waiting: ReadonlyArray<Unit>, isAgain = false): Promise<void> => {
     let client: Client
     try {
       client = await connections.acquireWriter()
@@ -143,7 +151,7 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
       const others = waiting.filter((unit) => !late.includes(unit) && !unit.interrupted)
       if (others.length === 0) return
       await sleep(retryDelayMillis())
-      return run(others)
+      return run(others, isAgain)
     }
     const units = waiting.filter((unit) => !unit.interrupted)
     const current: Group = {
@@ -155,7 +163,7 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
     const failure = await current.sent
     group = undefined
     await current.cancelled
-    client.release(failure?.isConnectionLost === true || current.cancelled !== undefined)
+    client.release(failure?.isConnectionLost === true || isOfSession(failure?.error) || current.cancelled !== undefined)
     if (failure === undefined) return
 
     const { error, step } = failure
@@ -163,6 +171,11 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
     if (isContended(error) && !units.some(isLate)) {
       await sleep(retryDelayMillis())
       return run(units)
+    }
+    if (isReadOnly(error)) {
+      if (!isAgain) return run(units, true)
+      noteAnswered(units)
+      return fail(units, () => toDBError(error))
     }
     if (units.length > 1) {
       for (const unit of units) await run([unit])

@@ -7,6 +7,7 @@
  * since a thread inside a query receives no messages.
  */
 import type { DBError } from "@executor/sdk"
+import type { FileIdentity } from "./fileIdentity.ts"
 import type { ReadItem, ReadRequest } from "./reads.ts"
 
 export type ToReader =
@@ -26,6 +27,8 @@ export type FromReader =
 
 export interface ReaderData {
   readonly file: string
+  /** What the adapter has open. */
+  readonly files: FileIdentity
   readonly lockWaitMillis: number
   /** Holds the id of the request that is cancelled. Ids begin with 1. */
   readonly cancelled: Int32Array<SharedArrayBuffer>

@@ -3,6 +3,7 @@
  */
 import type { DBError } from "@executor/sdk"
 import { Worker } from "node:worker_threads"
+import type { FileIdentity } from "./fileIdentity.ts"
 import type { FromReader, ReaderData, ToReader } from "./readerMessages.ts"
 import type { ReadItem, ReadRequest } from "./reads.ts"
 
@@ -14,6 +15,7 @@ export type ReadAnswer =
 export interface ReaderThreadOptions {
   readonly url: URL
   readonly file: string
+  readonly files: FileIdentity
   readonly lockWaitMillis: number
   /** It has started. */
   readonly onReady: () => void
@@ -36,8 +38,8 @@ export class ReaderThread {
 
   constructor(options: ReaderThreadOptions) {
     this.options = options
-    const { file, lockWaitMillis, onExit, url } = options
-    const data: ReaderData = { file, lockWaitMillis, cancelled: this.cancelled }
+    const { file, files, lockWaitMillis, onExit, url } = options
+    const data: ReaderData = { file, files, lockWaitMillis, cancelled: this.cancelled }
     this.worker = new Worker(url, {
       workerData: data,
       env: {},

@@ -12,6 +12,7 @@
 import { DBError } from "@executor/sdk"
 import { Effect } from "effect"
 import { databaseClosed } from "./errors.ts"
+import type { FileIdentity } from "./fileIdentity.ts"
 import { type ReadAnswer, ReaderThread } from "./readerThread.ts"
 import type { ReadItem, ReadRequest } from "./reads.ts"
 
@@ -41,6 +42,8 @@ interface Read {
 export interface ReadersOptions {
   readonly url: URL
   readonly file: string
+  /** What is open: where the path leads elsewhere by now, a thread does not start. */
+  readonly files: FileIdentity
   readonly lockWaitMillis: number
   /** Runs a read on this thread. */
   readonly inline: (request: ReadRequest) => Outcome
@@ -108,8 +111,8 @@ export const makeReaders = (options: ReadersOptions): Readers => {
 
   const start = (): void => {
     if (threads.size >= maxThreads) return
-    const { file, lockWaitMillis, url } = options
-    threads.set(new ReaderThread({ url, file, lockWaitMillis, onReady, onFree: pump, onExit }), undefined)
+    const { file, files, lockWaitMillis, url } = options
+    threads.set(new ReaderThread({ url, file, files, lockWaitMillis, onReady, onFree: pump, onExit }), undefined)
     updateKeepAlive()
   }
 

@@ -48,15 +48,17 @@ const triedBytes = 256 * 1024
 /** The pages that a connection may keep back: SQLite's least. */
 const fewPages = 10
 
-export const tryWrite = (file: string): Effect.Effect<void, DBError> =>
-  useFile(file, (database) => {
-    database.pragma(`cache_size = ${fewPages}`)
-    database.exec("BEGIN IMMEDIATE")
-    try {
-      database.exec("CREATE TABLE write_attempt (value)")
-      database.prepare("INSERT INTO write_attempt VALUES (zeroblob(?))").run(triedBytes)
-    } finally {
-      // A full disk, for one, makes SQLite undo the transaction by itself.
-      if (database.inTransaction) database.exec("ROLLBACK")
-    }
-  })
+/** Writes through a connection that is for this only, and takes it back. */
+export const tryWriteNow = (database: Database.Database): void => {
+  database.pragma(`cache_size = ${fewPages}`)
+  database.exec("BEGIN IMMEDIATE")
+  try {
+    database.exec("CREATE TABLE write_attempt (value)")
+    database.prepare("INSERT INTO write_attempt VALUES (zeroblob(?))").run(triedBytes)
+  } finally {
+    // A full disk, for one, makes SQLite undo the transaction by itself.
+    if (database.inTransaction) database.exec("ROLLBACK")
+  }
+}
+
+export const tryWrite = (file: string): Effect.Effect<void, DBError> => useFile(file, tryWriteNow)

@@ -12,6 +12,8 @@
  *
  * Long texts are packed before, one after the other. The units behind them wait, so that the order stays.
  *
+ * Before each group it is asked whether the file is still the one at its path. Where it is not, nothing is written.
+ *
  * A unit that is interrupted while it is queued is not written. One that has been written stays written.
  */
 import { type DBError, WriteConflict, type WriteOperation, type WriteOptions } from "@executor/sdk"
@@ -59,13 +61,14 @@ type GroupResult = ReadonlyArray<readonly [unit: Unit, outcome: Outcome]> | "bus
 const deletes = ({ operations }: Unit): boolean => operations.some(({ op }) => op === "delete")
 
 /**
- * `waitMillis` is how long a unit may wait for a lock; `onCommit` is called after each commit, with whether it may have deleted
+ * `waitMillis` is how long a unit may wait for a lock; `refusal` is why nothing can be kept now, if so; `onCommit` is called after each commit, with whether it may have deleted
  * rows.
  */
 export const makeWriter = (
   statements: Statements,
   inTransaction: () => boolean,
   waitMillis: number,
+  refusal: () => DBError | undefined,
   onCommit: (deleted: boolean) => void
 ): Writer => {
   let queue: Array<Unit> = []
@@ -134,10 +137,13 @@ export const makeWriter = (
     const units = unready === -1 ? queue : queue.slice(0, unready)
     const [first] = units
     if (first === undefined) return
+    const refused = refusal()
     const result =
-      units.length === 1 && isOneStatement(statements.tables, first.operations)
-        ? runAlone(first)
-        : runGroup(units, false)
+      refused !== undefined
+        ? units.map((unit) => [unit, Effect.fail(refused)] as const)
+        : units.length === 1 && isOneStatement(statements.tables, first.operations)
+          ? runAlone(first)
+          : runGroup(units, false)
     if (result === "busy") {
       waitForLock()
       return
