@@ -15,6 +15,7 @@ import type {
   InputResponses
 } from "@modelcontextprotocol/client"
 import { Effect, Option, Schema } from "effect"
+import { Delivery } from "./Delivery.ts"
 import type { Call } from "./Questions.ts"
 
 /** The key of `_meta` that carries the idempotency key of a call. */
@@ -30,7 +31,10 @@ export const noTimeout = 2_147_483_647
 const urlElicitationRequired = -32_042
 
 /** A call with MCP's questions and answers. */
-export type AnyCall = Call<ElicitRequestParams, ElicitResult>
+export interface AnyCall extends Call<ElicitRequestParams, ElicitResult> {
+  /** The request under way. The server has answered all that it was sent if absent. */
+  delivery: Delivery | undefined
+}
 
 type Answerer = (question: ElicitRequestParams) => Effect.Effect<ElicitResult>
 
@@ -47,10 +51,16 @@ export const callTool = Effect.fnUntraced(function* (
 ): Effect.fn.Return<CallToolResult, unknown> {
   let answers: { readonly inputResponses?: InputResponses; readonly requestState?: string } = {}
   for (let round = 0; round < maxQuestionRounds; round++) {
-    const sent = { ...params, ...answers }
+    const delivery = new Delivery()
+    const sent = delivery.attach({ ...params, ...answers })
+    call.delivery = delivery
     const result = yield* request<CallToolResult | InputRequiredResult>((signal) =>
       client.request({ method: "tools/call", params: sent }, { signal, timeout: noTimeout, allowInputRequired: true })
-    ).pipe(Effect.catch((error) => visitPages(call, answerer, error)))
+    ).pipe(
+      Effect.onInterrupt(() => Effect.sync(() => delivery.withdraw())),
+      Effect.catch((error) => visitPages(call, answerer, error))
+    )
+    call.delivery = undefined
     if (result === "visited") continue
     if (!isInputRequired(result)) return result
     answers = {
@@ -69,6 +79,7 @@ const visitPages = Effect.fnUntraced(function* (
 ): Effect.fn.Return<"visited", unknown> {
   const pages = decodePages(error)
   if (Option.isNone(pages)) return yield* Effect.fail(error)
+  call.delivery = undefined
   for (const page of pages.value.data.elicitations) {
     const { action } = yield* askFor(call, answerer({ ...page, mode: "url" }))
     if (action !== "accept") return yield* Effect.fail(new Error(`wants a page to be visited first: ${page.message}`))

@@ -5,11 +5,12 @@
  * connection and goes on with `initialize` where the server does not know that; a server that ends over the unknown request is
  * started a second time and greeted in the old way only.
  */
-import { type SourceConnection, SourceUnavailable, type ToolContext, ToolFailed } from "@executor/sdk"
+import type { SourceConnection, SourceUnavailable, ToolContext, ToolError } from "@executor/sdk"
 import type { CallToolResult, Client, ElicitRequestParams, ElicitResult, Tool } from "@modelcontextprotocol/client"
 import { Effect, FiberSet, type Scope } from "effect"
 import { type AnyCall, ask, callTool, idempotencyMetaKey, noTimeout, request } from "./Calls.ts"
 import { serverEnvironment } from "./Environment.ts"
+import { callFailure, unavailable, untilEnded } from "./Failures.ts"
 import { defaultCallTimeoutMillis, defaultStartTimeoutMillis, type McpSourceConfig } from "./McpSourceConfig.ts"
 import { putBack } from "./LargeMessages.ts"
 import { makeQuestions } from "./Questions.ts"
@@ -56,10 +57,16 @@ export const open = Effect.fn("McpPlugin.open")(function* (
     name: string,
     args: unknown,
     context: ToolContext
-  ): Effect.fn.Return<CallToolResult, ToolFailed | SourceUnavailable, Scope.Scope> {
+  ): Effect.fn.Return<CallToolResult, ToolError, Scope.Scope> {
     const answerer = (question: ElicitRequestParams) => ask(context, question)
     const run = yield* FiberSet.makeRuntimePromise<never, ElicitResult, never>()
-    const call: AnyCall = { tool: name, ask: (question) => run(answerer(question)), started: false, pending: 0 }
+    const call: AnyCall = {
+      tool: name,
+      ask: (question) => run(answerer(question)),
+      started: false,
+      pending: 0,
+      delivery: undefined
+    }
     const params = {
       name,
       arguments: args as Record<string, unknown>,
@@ -67,14 +74,14 @@ export const open = Effect.fn("McpPlugin.open")(function* (
     }
     const outcome = questions.during(call, callTool(client, call, answerer, params)).pipe(
       Effect.map(putBack),
-      Effect.catch((error) => callFailure({ namespace, path: context.path, server, error }))
+      Effect.catch((error) => callFailure({ namespace, path: context.path, server, call, error }))
     )
     return yield* withinCallTime(outcome, {
       call,
       path: context.path,
-      namespace,
       millis: callTimeout,
-      isAlive: isAlive(client, callTimeout)
+      isAlive: isAlive(client, callTimeout),
+      end: Effect.promise(() => server.close("did not answer any more and was ended"))
     })
   })
 
@@ -125,13 +132,6 @@ const start = Effect.fnUntraced(function* (
   )
 })
 
-/** A write that failed tells nothing; how the process ends does. */
-const untilEnded = (server: StdioProcess, error: unknown): Effect.Effect<void> =>
-  isBrokenPipe(error) ? Effect.promise(() => server.afterBrokenPipe()) : Effect.void
-
-const isBrokenPipe = (error: unknown): boolean =>
-  ["EPIPE", "ECONNRESET", "ERR_STREAM_DESTROYED", "ERR_STREAM_WRITE_AFTER_END"].includes(String(codeOf(error)))
-
 /** Whether questions of this server come without saying for which call. */
 const asksUnattributed = (client: Client): boolean =>
   client.getProtocolEra() !== "modern" &&
@@ -161,59 +161,3 @@ const isAlive = (client: Client, callTimeout: number): Effect.Effect<boolean> =>
     Effect.as(true),
     Effect.catch(() => Effect.succeed(false))
   )
-
-const callFailure = (options: {
-  readonly namespace: string
-  readonly path: string
-  readonly server: StdioProcess
-  readonly error: unknown
-}): Effect.Effect<never, ToolFailed | SourceUnavailable> => {
-  const { namespace, path, server, error } = options
-  return Effect.andThen(
-    untilEnded(server, error),
-    Effect.suspend((): Effect.Effect<never, ToolFailed | SourceUnavailable> => {
-      const isGone = codeOf(error) === "CONNECTION_CLOSED" || codeOf(error) === "NOT_CONNECTED"
-      return server.ended !== undefined || isGone
-        ? unavailable(namespace, server, error, "tools/call")
-        : Effect.fail(new ToolFailed({ path, message: inWords(error, "tools/call") }))
-    })
-  )
-}
-
-/** The error says how the server ended and nothing that it wrote; that is for the host's debug log. */
-const unavailable = (
-  namespace: string,
-  server: StdioProcess,
-  error: unknown,
-  method: string
-): Effect.Effect<never, SourceUnavailable> =>
-  Effect.andThen(
-    Effect.logDebug("An MCP server is not available.", { namespace, ended: server.ended, stderr: server.stderrTail }),
-    Effect.fail(
-      new SourceUnavailable({
-        namespace,
-        message:
-          server.ended === undefined
-            ? `${namespace}: its server failed: ${inWords(error, method)}`
-            : `${namespace}: its server ${server.ended}${method === "tools/call" ? ". The next call starts it again" : ""}`
-      })
-    )
-  )
-
-/** The protocol's error code for a method that a server does not know. */
-const methodNotFound = -32_601
-
-/** What servers and streams say in a word or two, said so that a reader can act on it. */
-const inWords = (error: unknown, method: string): string =>
-  codeOf(error) === methodNotFound
-    ? `it does not know the method \`${method}\` (it answers "${messageOf(error)}"). ${
-        method === "tools/call"
-          ? "Refresh the source, in case its tools have changed"
-          : "Check that the command of the source is an MCP server, and one that offers tools"
-      }`
-    : messageOf(error)
-
-const codeOf = (error: unknown): unknown =>
-  typeof error === "object" && error !== null && "code" in error ? error.code : undefined
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

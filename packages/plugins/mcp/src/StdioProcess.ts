@@ -15,6 +15,7 @@ import { StringDecoder } from "node:string_decoder"
 import { encodeJson, parseJson } from "@executor/kernel"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import { Cause, Effect, Exit } from "effect"
+import { type Delivery, deliveryOf } from "./Delivery.ts"
 import { largeMessageLength, takeOut } from "./LargeMessages.ts"
 
 /** How long a process may take to end by itself after each step of being closed. */
@@ -144,6 +145,9 @@ export class StdioProcess implements Transport {
       child.stdout.on("error", (error) => this.onerror?.(error))
       child.stderr.on("error", (error) => this.onerror?.(error))
       child.stdout.on("data", (chunk: Buffer) => this.#read(chunk))
+      child.stdout.once("end", () => {
+        void this.#afterClosing("closed its standard output, so that it could answer nothing, and was ended")
+      })
       child.stderr.on("data", (chunk: Buffer) => {
         this.#stderr = Buffer.concat([this.#stderr, chunk]).subarray(-stderrTailBytes)
       })
@@ -152,26 +156,37 @@ export class StdioProcess implements Transport {
 
   /** Messages are written one after the other, since a large one takes a while. */
   send(message: JSONRPCMessage): Promise<void> {
-    const sent = this.#sent.then(() => this.#write(message))
+    const sent = this.#sent.then(() => this.#write(message, deliveryOf(message)))
     this.#sent = sent.catch(() => undefined)
     return sent
   }
 
-  async #write(message: JSONRPCMessage): Promise<void> {
+  async #write(message: JSONRPCMessage, delivery: Delivery | undefined): Promise<void> {
     const json = await Effect.runPromise(encodeJson(message, { root: "message" }))
     const child = this.#child
     if (child === undefined || this.ended !== undefined || this.#closing) throw new Error("the server is closed")
+    if (delivery?.begin() === false) return
     await new Promise<void>((resolve, reject) => {
-      child.stdin.write(`${json}\n`, (error) => (error == null ? resolve() : reject(error)))
+      child.stdin.write(`${json}\n`, (error) => {
+        if (error == null) {
+          resolve()
+        } else {
+          // A part of it is missing, the newline at least, so it is no message.
+          delivery?.fail()
+          reject(error)
+        }
+      })
     })
   }
 
-  async close(): Promise<void> {
+  /** `why` is how it ended, for people. */
+  async close(why = "was closed by its host"): Promise<void> {
     const first = !this.#closing
     this.#closing = true
     const child = this.#child
     if (child === undefined || this.ended !== undefined) return
     if (first) {
+      this.#fate ??= why
       child.stdin.end()
       if (!(await this.#endsWithin(closeGraceMillis))) {
         signalGroup(child, "SIGTERM")
@@ -182,10 +197,14 @@ export class StdioProcess implements Transport {
   }
 
   /** After a write has failed: it is about to end, or has closed its input and is ended. Then {@link ended} says how it was. */
-  async afterBrokenPipe(): Promise<void> {
+  afterBrokenPipe(): Promise<void> {
+    return this.#afterClosing("closed its standard input, so that nothing could be told it, and was ended")
+  }
+
+  async #afterClosing(what: string): Promise<void> {
     const child = this.#child
     if (child === undefined || (await this.#endsWithin(closeGraceMillis))) return
-    this.#fate ??= "closed its standard input, so that nothing could be told it, and was ended"
+    this.#fate ??= what
     signalGroup(child, "SIGKILL")
     await this.#exit
   }
@@ -208,7 +227,12 @@ export class StdioProcess implements Transport {
     child.stderr.destroy()
     running.delete(child)
     if (running.size === 0) process.off("exit", killAll)
-    if (this.#backlog === undefined) this.onclose?.()
+    if (this.#backlog === undefined) this.#tellClosed()
+  }
+
+  /** After the writes that were under way have failed, so that each of their requests is known not to be sent. */
+  #tellClosed(): void {
+    void this.#sent.then(() => this.onclose?.())
   }
 
   #read(chunk: Buffer): void {
@@ -253,7 +277,7 @@ export class StdioProcess implements Transport {
     }
     this.#backlog = undefined
     if (this.ended === undefined) this.#child?.stdout.resume()
-    else this.onclose?.()
+    else this.#tellClosed()
   }
 
   #deliver(read: () => JSONRPCMessage): void {

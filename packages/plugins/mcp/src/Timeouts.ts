@@ -1,9 +1,10 @@
 /**
  * The time that starting and a call may take.
  */
-import { SourceUnavailable, ToolFailed } from "@executor/sdk"
+import { type OutcomeUnknown, SourceUnavailable, ToolFailed } from "@executor/sdk"
 import { Effect } from "effect"
-import type { Call } from "./Questions.ts"
+import type { AnyCall } from "./Calls.ts"
+import { outcomeUnknown } from "./Failures.ts"
 
 /** A server that did not answer a call in time must answer a simple request in this time (or that of a call), or it hangs. */
 export const answerTimeoutMillis = 5000
@@ -28,20 +29,20 @@ const steps = 20
 const longestStepMillis = 1000
 
 /**
- * Ends a call that takes longer than `millis`, without the time a person thinks about its questions. The tool has failed if
- * the server still answers otherwise; if not, the server is not available and will be started anew.
+ * Ends a call that takes longer than `millis`, without the time a person thinks about its questions. What it did is not known if
+ * the server has its request. If the server does not answer otherwise either, it is ended, and will be started anew.
  */
 export const withinCallTime = <A, E>(
   outcome: Effect.Effect<A, E>,
   options: {
-    readonly call: Call<never, unknown>
+    readonly call: AnyCall
     readonly path: string
-    readonly namespace: string
     readonly millis: number
     readonly isAlive: Effect.Effect<boolean>
+    readonly end: Effect.Effect<void>
   }
-): Effect.Effect<A, E | ToolFailed | SourceUnavailable> => {
-  const { call, millis, namespace, path } = options
+): Effect.Effect<A, E | ToolFailed | OutcomeUnknown> => {
+  const { call, end, isAlive, millis, path } = options
   const late = Effect.gen(function* () {
     const step = Math.min(longestStepMillis, Math.max(1, Math.ceil(millis / steps)))
     for (let left = millis; left > 0;) {
@@ -55,7 +56,7 @@ export const withinCallTime = <A, E>(
       Effect.map(outcome, (value) => ({ value })),
       late
     ),
-    (result): Effect.Effect<A, ToolFailed | SourceUnavailable> => {
+    (result): Effect.Effect<A, ToolFailed | OutcomeUnknown> => {
       if (result !== "late") return Effect.succeed(result.value)
       if (!call.started) {
         return Effect.fail(
@@ -65,13 +66,19 @@ export const withinCallTime = <A, E>(
           })
         )
       }
-      return Effect.flatMap(options.isAlive, (alive) =>
-        Effect.fail(
-          alive
-            ? new ToolFailed({ path, message: `did not answer within ${millis} ms (the setting callTimeoutMillis)` })
-            : new SourceUnavailable({ namespace, message: `${namespace}: its server does not answer any more` })
-        )
-      )
+      const limit = `within ${millis} ms (the setting callTimeoutMillis)`
+      const sentAt = call.delivery?.sentAt
+      return Effect.flatMap(isAlive, (alive) => {
+        const failure: Effect.Effect<never, ToolFailed | OutcomeUnknown> =
+          sentAt === undefined
+            ? Effect.fail(new ToolFailed({ path, message: `could not be sent ${limit}: its server does not read it` }))
+            : outcomeUnknown(
+                path,
+                sentAt,
+                `its server did not answer ${limit}${alive ? "" : ", and does not answer any more"}`
+              )
+        return alive ? failure : Effect.andThen(end, failure)
+      })
     }
   )
 }
