@@ -29,6 +29,7 @@ export class Tool extends Schema.Class<Tool>("Tool")({
   namespace: Schema.String,
   /** The last segment of the path, or the title its source gives it. */
   name: Schema.String,
+  /** At most 4,096 characters in lists and searches, the last of them `…` where it is cut; a `ToolSchema` has it whole. */
   description: Schema.String,
   requiresApproval: Schema.Boolean,
   annotations: ToolAnnotations

@@ -149,26 +149,32 @@ describe("sources", () => {
     })
   )
 
-  it.effect("text from a source is cut and cleaned of what nobody sees", () =>
+  it.effect("text from a source is whole where it is described, cut in lists, and cleaned of what nobody sees", () =>
     Effect.gen(function* () {
       const { world, executor } = makeWorld()
       world.tools = [
         definition("echo", {
-          description: `Ec\u0000ho\u202E \u{E0041}${"x".repeat(10_000)}`,
+          description: `Ec\u0000ho\u202E \u{E0041}${"x".repeat(40_000)}`,
           inputSchema: {
             type: "object",
-            properties: { n: { description: "a\u200Bb", enum: ["a\u200Bb"] }, default: { title: "a\u200Bb" } }
+            properties: {
+              n: { description: `a\u200Bb${"y".repeat(40_000)}`, enum: ["a\u200Bb"] },
+              default: { title: "a\u200Bb" }
+            }
           }
         })
       ]
       const it = yield* executor(MemoryAdapter.make())
       yield* it.sources.add(source("earth"))
       const schema = yield* it.tools.schema("earth.echo")
-      assert.match(schema.description, /^Echo x+\u2026$/)
-      assert.lengthOf(schema.description, 4096)
+      assert.strictEqual(schema.description, `Echo ${"x".repeat(40_000)}`)
+      const [found] = yield* it.tools.search({ query: "echo" })
+      for (const tool of [found?.tool, ...(yield* it.tools.list())]) {
+        assert.strictEqual(tool?.description, `Echo ${"x".repeat(4090)}\u2026`)
+      }
       assert.deepStrictEqual(schema.inputSchema, {
         type: "object",
-        properties: { n: { description: "ab", enum: ["a\u200Bb"] }, default: { title: "ab" } }
+        properties: { n: { description: `ab${"y".repeat(40_000)}`, enum: ["a\u200Bb"] }, default: { title: "ab" } }
       })
     })
   )

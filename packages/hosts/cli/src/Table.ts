@@ -26,6 +26,8 @@ const gap = "  "
 /** Longer cells are cut first: nobody reads so much in a table, and measuring a megabyte by grapheme takes a second. */
 const maxCellLength = 500
 
+const shorten = (text: string): string => (text.length <= maxCellLength ? text : `${text.slice(0, maxCellLength - 1)}…`)
+
 /** A flexible column is not cut below this many cells: less says nothing. */
 const minimumFlexibleWidth = 12
 
@@ -83,7 +85,7 @@ export const renderTable = <A>(
   options?: { readonly width?: number | undefined }
 ): string => {
   const all = allColumns.map((column) => {
-    const cells = rows.map((row) => neutraliseLine(column.value(row).slice(0, maxCellLength)))
+    const cells = rows.map((row) => neutraliseLine(shorten(column.value(row))))
     const width = cells.reduce((width, cell) => Math.max(width, displayWidth(cell)), displayWidth(column.header))
     return { column, cells: [column.header, ...cells], width }
   })

@@ -16,13 +16,15 @@ import {
 } from "../Executor.ts"
 import { ScopeId } from "../Ids.ts"
 import type { Plugin } from "../Plugin.ts"
-import { type Tool, ToolNotFound, ToolSchema } from "../Tool.ts"
+import { Tool, ToolNotFound, ToolSchema } from "../Tool.ts"
 import { makeConnections } from "./connections.ts"
 import { type DynamicCatalog, makeDynamicSources } from "./dynamicSources.ts"
+import { shorten } from "./json.ts"
 import { printSignature } from "./printType.ts"
 import { makeSourceChanges } from "./sourceChanges.ts"
 import { makeSourceRows } from "./sourceRows.ts"
 import { collectStaticSources, type StaticSources } from "./staticSources.ts"
+import { maxListedDescriptionLength } from "./text.ts"
 import { type CatalogTool, callTool } from "./toolCall.ts"
 import { makeToolIndex, type ToolIndex } from "./toolSearch.ts"
 
@@ -71,7 +73,9 @@ export const createExecutor = Effect.fn("createExecutor")(function* (
   const notFound = Effect.fnUntraced(function* (path: string): Effect.fn.Return<never, ToolNotFound> {
     const known = yield* dynamic.readRecent.pipe(Effect.catch(() => Effect.succeed<DynamicCatalog>(new Map())))
     const suggestions = (yield* index(known)).near(path)
-    const hint = suggestions.length === 0 ? "search for it, or list the tools" : `near it: ${suggestions.join(", ")}`
+    const near = suggestions.length === 0 ? [] : [`near it: ${suggestions.join(", ")}`]
+    const hints = [...missingNamespace(path, statics, known), ...near]
+    const hint = hints.length === 0 ? "search for it, or list the tools" : hints.join("; ")
     return yield* new ToolNotFound({ path, suggestions, message: `there is no tool ${JSON.stringify(path)}; ${hint}` })
   })
 
@@ -149,9 +153,30 @@ const namespaceOf = (path: string): string => path.split(".", 1)[0] ?? path
 const visible = (statics: StaticSources, catalog: DynamicCatalog) =>
   [...catalog.values()].filter((each) => !statics.sources.has(each.row.namespace))
 
+/** Namespaces that are named to whoever took another. */
+const maxNamedNamespaces = 20
+
+/** What to say of a path whose first segment is no namespace. */
+const missingNamespace = (path: string, statics: StaticSources, catalog: DynamicCatalog): ReadonlyArray<string> => {
+  const namespaces = [...new Set([...statics.sources.keys(), ...catalog.keys()])].toSorted()
+  const namespace = namespaceOf(path)
+  if (namespaces.includes(namespace)) return []
+  const named = namespaces.slice(0, maxNamedNamespaces).join(", ")
+  const more = namespaces.length > maxNamedNamespaces ? ` and ${namespaces.length - maxNamedNamespaces} more` : ""
+  return [
+    `${JSON.stringify(namespace)} is no namespace; ${namespaces.length === 0 ? "there are no sources" : `these are: ${named}${more}`}`
+  ]
+}
+
+/** A tool as lists and searches show it. The cut is seen by its last character; describing the tool shows the rest. */
+const listed = (tool: Tool): Tool =>
+  tool.description.length <= maxListedDescriptionLength
+    ? tool
+    : new Tool({ ...tool, description: shorten(tool.description, maxListedDescriptionLength) })
+
 const allTools = (statics: StaticSources, catalog: DynamicCatalog): ReadonlyArray<Tool> =>
   [statics.tools, ...visible(statics, catalog).map((each) => each.tools)]
-    .flatMap((tools) => [...tools.values()].map((entry) => entry.tool))
+    .flatMap((tools) => [...tools.values()].map((entry) => listed(entry.tool)))
     .toSorted((a, b) => (a.path < b.path ? -1 : 1))
 
 /** The search index of the newest catalog; a catalog is a new object whenever something in it changed. */

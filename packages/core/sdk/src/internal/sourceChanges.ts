@@ -10,7 +10,14 @@ import { type Connections, type Open } from "./connections.ts"
 import { cleanUnavailable, connectionKey, type DynamicSource, type DynamicSources } from "./dynamicSources.ts"
 import { copyJson } from "./json.ts"
 import type { SourceRow, SourceRows } from "./sourceRows.ts"
-import { cleanSchema, cleanText, maxDescriptionLength, maxSchemaLength, maxTitleLength } from "./text.ts"
+import {
+  cleanSchema,
+  cleanText,
+  maxDescriptionLength,
+  maxListedDescriptionLength,
+  maxSchemaLength,
+  maxTitleLength
+} from "./text.ts"
 import { namespaceProblem, toolNameProblem } from "../ToolPath.ts"
 
 /** A source with more tools is refused: nobody finds anything among them, and its plugin can narrow what it offers. */
@@ -83,7 +90,7 @@ export const makeSourceChanges = (options: {
       scopeId: scope,
       namespace,
       pluginId,
-      description: cleanText(configured.description, maxDescriptionLength),
+      description: cleanText(configured.description, maxListedDescriptionLength),
       configJson: JSON.stringify(configured.encoded)
     }
     const tools = yield* learn(row, configured.open({ namespace })).pipe(
@@ -105,7 +112,7 @@ export const makeSourceChanges = (options: {
     const tools = yield* learn(row, configured.open({ namespace }))
     const changed: Omit<SourceRow, "createdAt" | "updatedAt"> = {
       ...row,
-      description: cleanText(configured.description, maxDescriptionLength)
+      description: cleanText(configured.description, maxListedDescriptionLength)
     }
     yield* Effect.catchTag(rows.save(changed, tools, row), "WriteConflict", () => changedMeanwhile(namespace))
     return yield* saved(namespace)

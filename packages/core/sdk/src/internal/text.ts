@@ -7,8 +7,11 @@
 import { shorten } from "./json.ts"
 import { rebuildSchema } from "./rebuildSchema.ts"
 
-/** Long enough for real documentation of one operation; a model reads several of these at once. */
-export const maxDescriptionLength = 4096
+/** Far longer than any real documentation of one operation, which is shown whole where the tool is described. */
+export const maxDescriptionLength = 262_144
+
+/** Descriptions in lists and searches, where many are read at once. Only these are searched, too. */
+export const maxListedDescriptionLength = 4096
 
 /** A title is a line. */
 export const maxTitleLength = 200
