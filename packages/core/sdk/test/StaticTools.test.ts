@@ -358,10 +358,10 @@ describe("definitions", () => {
 
   it.effect("bad and reserved namespaces and names are refused", () =>
     Effect.gen(function* () {
-      for (const namespace of ["executor", "search", "describe", "then", "1a", "a.b", "", "a b"]) {
+      for (const namespace of ["executor", "search", "describe", "1a", "a.b", "", "a b"]) {
         assert.include(yield* refused(source(namespace)), "namespace")
       }
-      for (const name of ["", "a..b", "a b", "then", "a.__proto__", "x".repeat(300)]) {
+      for (const name of ["", "a..b", "a b", "x".repeat(300)]) {
         assert.include(yield* refused(source("ok", named(name))), 'plugin "p"')
       }
       assert.include(yield* refused(source("ok", named("a"), named("a"))), "ok.a is given twice")

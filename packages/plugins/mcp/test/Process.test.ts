@@ -40,8 +40,8 @@ describe("tools of a server", () => {
         "raw.a_b": "a_b",
         "raw.a_b_2": "a.b",
         "raw.a_b_c": "a/b c",
-        "raw.__proto___": "__proto__",
-        "raw.then_": "then",
+        "raw.__proto__": "__proto__",
+        "raw.then": "then",
         "raw._": "\u00fc"
       }
       assert.includeMembers(
