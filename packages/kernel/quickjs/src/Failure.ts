@@ -47,8 +47,32 @@ export const failureOf = (
   if (isStackOverflow(error)) {
     return { _tag: "Limit", limit: "stackBytes", at: { ...at, ...stack } }
   }
-  const failure: ExecutionFailure = { name: cut(error.name), message: cut(error.message), ...at, ...stack }
+  const message = cut(error.message) + (error.name === "ReferenceError" ? hintOf(error.message, source) : "")
+  const failure: ExecutionFailure = { name: cut(error.name), message, ...at, ...stack }
   return { _tag: "Failed", failure }
+}
+
+const undeclared = /^([\p{ID_Start}$_][\p{ID_Continue}$]*) is not defined$/u
+
+const ofTheHost: { readonly [name: string]: string } = {
+  fetch: "There is no network here",
+  XMLHttpRequest: "There is no network here",
+  WebSocket: "There is no network here",
+  require: "There are no modules here",
+  process: "There is no process and no environment here",
+  Buffer: "Buffer is not here: use Uint8Array, atob and btoa",
+  setInterval: "setInterval is not here: use setTimeout in a loop"
+}
+
+/** What to write instead of a name that nobody has declared. */
+const hintOf = (message: string, source: string): string => {
+  const name = undeclared.exec(message)?.[1]
+  if (name === undefined) return ""
+  if (Object.hasOwn(ofTheHost, name)) return `. ${ofTheHost[name]}; the outside is reached by calling tools`
+  const isReachedInto = [".", "[", "?."].some((access) => source.includes(name + access))
+  return isReachedInto || name === "search" || name === "describe"
+    ? `. If it is a namespace of tools, write tools.${name}, and see await tools.executor.sources.list()`
+    : ""
 }
 
 const isStackOverflow = (error: { readonly name: string; readonly message: string }): boolean =>

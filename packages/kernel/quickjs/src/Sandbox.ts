@@ -27,7 +27,10 @@ const maxKeptGrowth = 8 * 1024 * 1024
 export interface GuestHost {
   /** Numbers and posts a call. */
   readonly call: (path: string, argsJson: string | undefined) => number
+  /** Nothing follows the outcome of this call any more: it is a timer that was cleared. */
+  readonly forget: (seq: number) => void
   readonly log: (level: string, message: string) => void
+  /** The program has returned, or come to its end. */
   readonly done: (json: string | undefined) => void
   readonly fail: (name: string, message: string, stack: string) => void
   /** The program has passed a limit: it is stopped. */
@@ -46,6 +49,7 @@ interface Outside {
 
 const noHost: GuestHost = {
   call: () => -1,
+  forget: () => undefined,
   log: () => undefined,
   done: () => undefined,
   fail: () => undefined,
@@ -127,21 +131,24 @@ const takeSnapshot = (internals: Internals): Snapshot => {
   return snapshot
 }
 
+/** The functions of the prelude. */
+interface Handles {
+  readonly run: JSValueHandle
+  readonly deliver: JSValueHandle
+  readonly rejected: JSValueHandle
+  readonly finish: JSValueHandle
+}
+
 /** An instance ready for one execution, and after {@link Sandbox.restore} for another. */
 export class Sandbox {
   readonly vm: QuickJS
-  private readonly handles: { readonly run: JSValueHandle; readonly deliver: JSValueHandle }
+  private readonly handles: Handles
   private readonly outside: Outside
   private readonly internals: Internals | undefined
   private readonly snapshot: Snapshot | undefined
   private limits: PlainLimits
 
-  private constructor(
-    vm: QuickJS,
-    handles: { readonly run: JSValueHandle; readonly deliver: JSValueHandle },
-    outside: Outside,
-    limits: PlainLimits
-  ) {
+  private constructor(vm: QuickJS, handles: Handles, outside: Outside, limits: PlainLimits) {
     this.vm = vm
     this.handles = handles
     this.outside = outside
@@ -153,6 +160,7 @@ export class Sandbox {
   /** A new instance. `limits` are what it enforces until {@link Sandbox.begin} changes them. */
   static async make(modules: CompiledModules, constants: GuestConstants, limits: PlainLimits): Promise<Sandbox> {
     const outside: Outside = { now: 0, host: noHost }
+    let handles: Handles | undefined
     const vm = await QuickJS.create({
       wasm: modules.quickjs,
       extensions: [
@@ -165,6 +173,15 @@ export class Sandbox {
       memoryLimit: limits.heapBytes,
       maxStackSize: limits.stackBytes,
       interruptHandler: () => outside.host.interrupted(),
+      onUnhandledRejection: (promise, reason, isHandled) => {
+        try {
+          if (handles === undefined) return
+          vm.callFunction(handles.rejected, vm.undefined, promise, reason, isHandled ? vm.true : vm.false).dispose()
+        } catch (error) {
+          // The program has used up its stack or its memory, or is being stopped: that is how it ends.
+          if (error instanceof JSException) error.dispose()
+        }
+      },
       moduleLoader: { load: refuseImport },
       wasi: (memory) => ({
         clock_time_get: (_id: number, _precision: bigint, result: number) => {
@@ -178,7 +195,7 @@ export class Sandbox {
         fd_write: () => 8
       })
     })
-    const handles = installPrelude(vm, outside, constants)
+    handles = installPrelude(vm, outside, constants)
     return new Sandbox(vm, handles, outside, limits)
   }
 
@@ -233,6 +250,12 @@ export class Sandbox {
     seqHandle.dispose()
   }
 
+  /** Lets a program that came to its end without a value fail if something that it did not wait for has failed. */
+  finish(): void {
+    const { vm } = this
+    vm.callFunction(this.handles.finish, vm.undefined).dispose()
+  }
+
   /** Runs microtasks until there are none, or the execution has ended. */
   drain(ended: () => boolean): void {
     if (this.internals === undefined) {
@@ -283,16 +306,13 @@ const refuseImport = (): string => {
   throw "import is not available here: reach the outside through `tools`"
 }
 
-const installPrelude = (
-  vm: QuickJS,
-  outside: Outside,
-  constants: GuestConstants
-): { readonly run: JSValueHandle; readonly deliver: JSValueHandle } => {
+const installPrelude = (vm: QuickJS, outside: Outside, constants: GuestConstants): Handles => {
   const text = (handle: JSValueHandle | undefined): string => handle?.toString() ?? ""
   const optional = (handle: JSValueHandle | undefined): string | undefined =>
     handle === undefined || handle.isUndefined ? undefined : handle.toString()
   const functions: Record<string, (...args: ReadonlyArray<JSValueHandle>) => JSValueHandle> = {
     call: (path, args) => vm.newNumber(outside.host.call(text(path), optional(args))),
+    forget: (seq) => (outside.host.forget(seq?.toNumber() ?? -1), vm.undefined),
     log: (level, message) => (outside.host.log(text(level), text(message)), vm.undefined),
     done: (json) => (outside.host.done(optional(json)), vm.undefined),
     fail: (name, message, stack) => (outside.host.fail(text(name), text(message), text(stack)), vm.undefined),
@@ -323,7 +343,12 @@ const installPrelude = (
   const api = vm.callFunction(prelude, vm.undefined, hostObject)
   prelude.dispose()
   hostObject.dispose()
-  const handles = { run: api.getProp("run"), deliver: api.getProp("deliver") }
+  const handles: Handles = {
+    run: api.getProp("run"),
+    deliver: api.getProp("deliver"),
+    rejected: api.getProp("rejected"),
+    finish: api.getProp("finish")
+  }
   api.dispose()
   return handles
 }

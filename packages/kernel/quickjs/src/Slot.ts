@@ -2,7 +2,8 @@
  * One slot of a worker: runs one execution at a time in its sandbox, and tells the host what it does.
  *
  * Guest code only runs inside {@link Slot.enter}, which takes its time, and after which the state of the execution is looked at:
- * has it ended, was it stopped, or can it never end, because nothing is left to run and no call is open.
+ * has it ended, was it stopped, or can it never end, because nothing is left to run and no call is open. `Unawaited` says when a program is
+ * over that did not wait for its calls.
  *
  * A call is numbered when it is made. At most `toolCallsInFlight` of them are with the host at once; the others wait here, in
  * order, and go when an outcome comes in.
@@ -27,11 +28,14 @@ import {
 } from "./Protocol.ts"
 import type { GuestHost, Sandbox } from "./Sandbox.ts"
 import type { Sandboxes } from "./Sandboxes.ts"
+import { Unawaited } from "./Unawaited.ts"
 
 /** What a slot needs of its worker. */
 export interface SlotEnvironment {
   readonly sandboxes: Sandboxes
   readonly shared: SharedState
+  /** The path that timers call. */
+  readonly sleepPath: string
   /** Queues a message; it goes at the end of the turn, or at {@link SlotEnvironment.flush}. */
   readonly post: (message: FromWorker) => void
   readonly flush: () => void
@@ -51,6 +55,11 @@ interface Run {
   /** With how many of them the host was last told that it is idle. */
   toldIdle: number
   inFlight: number
+  readonly unawaited: Unawaited
+  /** The program has come to its end without a value. */
+  cameToEnd: boolean
+  /** It was told that it goes on nevertheless. */
+  toldOfEnd: boolean
   waiting: Array<CallMessage>
   /** Text of their arguments, in UTF-16 units. */
   waitingSize: number
@@ -96,6 +105,9 @@ export class Slot {
       received: 0,
       toldIdle: -1,
       inFlight: 0,
+      unawaited: new Unawaited(this.environment.sleepPath),
+      cameToEnd: false,
+      toldOfEnd: false,
       waiting: [],
       waitingSize: 0,
       early: [],
@@ -130,7 +142,7 @@ export class Slot {
           error.dispose()
           return
         }
-        sandbox.drain(() => run.ending !== undefined)
+        goOn(run, sandbox)
       },
       () => strip
     )
@@ -149,6 +161,7 @@ export class Slot {
     }
     run.received++
     run.inFlight--
+    run.unawaited.end(message.seq)
     const next = run.waiting.shift()
     if (next !== undefined) {
       run.waitingSize -= next.argsJson?.length ?? 0
@@ -157,7 +170,7 @@ export class Slot {
     sandbox.now = Math.max(sandbox.now, message.at)
     this.enter(run, () => {
       sandbox.deliver(message.seq, message.failed, message.json)
-      sandbox.drain(() => run.ending !== undefined)
+      goOn(run, sandbox)
     })
   }
 
@@ -200,7 +213,7 @@ export class Slot {
     if (this.run !== run) return
     this.enter(run, () => {
       sandbox.start(stripped, seed)
-      sandbox.drain(() => run.ending !== undefined)
+      goOn(run, sandbox)
     })
   }
 
@@ -227,8 +240,8 @@ export class Slot {
     if (this.sandbox?.outOfMemory === true && run.ending?._tag !== "Limit" && run.ending?._tag !== "Aborted") {
       run.ending = { _tag: "Limit", limit: "heapBytes" }
     }
-    if (run.ending === undefined && goesOn?.() !== true && run.inFlight === 0 && run.waiting.length === 0) {
-      run.ending = { _tag: "Failed", failure: unsettled }
+    if (run.ending === undefined && goesOn?.() !== true && run.unawaited.isEmpty) {
+      run.ending = run.cameToEnd ? { _tag: "Done", json: undefined } : { _tag: "Failed", failure: unsettled }
     }
     if (run.ending !== undefined) this.finish(run)
   }
@@ -271,6 +284,7 @@ export class Slot {
     const ended = (ending: Ending): void => {
       if (this.run !== undefined) this.run.ending ??= ending
     }
+    const now = (): number => this.sandbox?.now ?? 0
     return {
       call: (path, argsJson) => {
         const { run } = this
@@ -285,6 +299,7 @@ export class Slot {
           return -1
         }
         const message: CallMessage = { _tag: "call", slot: index, runId, seq: run.seq++, path, argsJson }
+        run.unawaited.begin(message.seq, path)
         if (run.inFlight < limits.toolCallsInFlight) {
           this.send(run, message)
         } else {
@@ -295,13 +310,17 @@ export class Slot {
         }
         return message.seq
       },
-      log: (level, message) => this.run?.logs.add(level, message, this.sandbox?.now ?? 0),
+      forget: (seq) => void this.run?.unawaited.end(seq),
+      log: (level, message) => this.run?.logs.add(level, message, now()),
       done: (json) => {
         const { run } = this
-        if (run === undefined) return
-        if (json !== undefined && Buffer.byteLength(json) > run.start.limits.resultBytes) {
+        if (run === undefined || run.ending !== undefined) return
+        if (json === undefined) {
+          run.cameToEnd = true
+        } else if (Buffer.byteLength(json) > run.start.limits.resultBytes) {
           ended({ _tag: "Limit", limit: "resultBytes" })
         } else {
+          if (!run.unawaited.isEmpty) warn(run, now(), run.unawaited.isLeft)
           ended({ _tag: "Done", json })
         }
       },
@@ -338,6 +357,18 @@ export class Slot {
     }
   }
 }
+
+/** Lets the program compute until it waits for an outcome, or is over. */
+const goOn = (run: Run, sandbox: Sandbox): void => {
+  sandbox.drain(() => run.ending !== undefined)
+  if (run.ending !== undefined) return
+  if (run.unawaited.isEmpty) return sandbox.finish()
+  if (!run.cameToEnd || run.toldOfEnd) return
+  run.toldOfEnd = true
+  warn(run, sandbox.now, run.unawaited.goesOn)
+}
+
+const warn = (run: Run, at: number, message: string): void => run.logs.add("warn", message, at)
 
 const isSyntaxError = (error: unknown): error is JSException =>
   error instanceof JSException && error.name === "SyntaxError"

@@ -61,6 +61,22 @@ const toolPaths = new WeakMap()
 const weakMapGet = WeakMap.prototype.get
 const weakMapSet = WeakMap.prototype.set
 const toolPathOf = (value) => reflectApply(weakMapGet, toolPaths, [value])
+const stringSplit = String.prototype.split
+// The expression that reaches a tool, or tools itself for the empty path.
+const accessTo = (path) => {
+  let text = "tools"
+  if (path === "") return text
+  const segments = reflectApply(stringSplit, path, ["."])
+  for (let i = 0; i < segments.length; i++) {
+    const segment = segments[i]
+    text += reflectApply(regExpTest, identifier, [segment]) !== null ? "." + segment : "[" + quote(segment) + "]"
+  }
+  return text
+}
+const howToFind = 'find tools with await tools.search({ query: "..." }), and sources with await tools.executor.sources.list()'
+const howToUse = (path) => path === "" ? howToFind : "call it, as in await " + accessTo(path) + "({ ... })"
+// What stands for a tool where only text can.
+const toolText = (path) => "[" + (path === "" ? "tools" : "tool " + path) + ": " + howToUse(path) + "]"
 
 const bare = () => { const list = []; setPrototypeOf(list, null); return list }
 
@@ -140,7 +156,7 @@ const encodeAny = (value, root, maxUnits, limitName) => {
         const path = toolPathOf(value)
         return path === undefined
           ? refuse(depth, "a function, which cannot leave the sandbox: call it and send what it returns")
-          : refuse(depth, "the tool " + path + " itself: call it, as in await tools." + path + "({ ... })")
+          : refuse(depth, "the tool " + (path === "" ? "tools" : path) + " itself: " + howToUse(path))
       }
     }
   }

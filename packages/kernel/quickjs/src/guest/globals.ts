@@ -20,7 +20,7 @@ const inspect = (value) => {
       case "symbol": return NativeString(value)
       case "function": {
         const path = toolPathOf(value)
-        return path === undefined ? "[Function" + (typeof value.name === "string" && value.name !== "" ? ": " + value.name : "") + "]" : "[Tool: " + path + "]"
+        return path === undefined ? "[Function" + (typeof value.name === "string" && value.name !== "" ? ": " + value.name : "") + "]" : toolText(path)
       }
       case "object": return value === null ? "null" : showObject(value, depth)
       default: return NativeString(value)

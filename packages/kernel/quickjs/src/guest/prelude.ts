@@ -8,5 +8,5 @@ import { encodeText } from "./encode.ts"
 import { globalsText } from "./globals.ts"
 import { programText } from "./program.ts"
 
-/** An expression: a function from the host's functions to `{ run, deliver }`. */
-export const preludeText = `(host) => {"use strict";\n${encodeText}\n${programText}\n${globalsText}\nreturn { run, deliver } }`
+/** An expression: a function from the host's functions to `{ run, deliver, rejected, finish }`. */
+export const preludeText = `(host) => {"use strict";\n${encodeText}\n${programText}\n${globalsText}\nreturn { run, deliver, rejected, finish } }`
