@@ -341,6 +341,48 @@ layer(QuickJsExecutor.layer(), live)("execute", (it) => {
       })
     )
 
+    it.effect("are made to the last where it gives no value, and again on its journal", () =>
+      Effect.gen(function* () {
+        const written: Array<unknown> = []
+        const write = tool({
+          name: "write",
+          description: "",
+          requiresApproval: true,
+          input: Schema.Struct({ n: Schema.Number }),
+          handler: (args) => Effect.sync(() => written.push(args))
+        })
+        const { engine, history } = yield* engineOf([write])
+        const main =
+          "async function main() { for (let n = 0; n < 3; n++) await tools.t.write({ n }); await tools.t.nope() }\n"
+        for (const [code, status] of [
+          ["main().catch(({ name }) => console.log(name))", "completed"],
+          ["main()", "failed"]
+        ] as const) {
+          let outcome = yield* engine.executeWithPause(main + code)
+          for (let asked = 0; outcome.status === "paused"; asked++) {
+            assert.isTrue(outcome.execution.survives)
+            assert.isBelow(asked, 3)
+            outcome = yield* engine.resume(outcome.execution.id, { action: "accept" })
+          }
+          assert.strictEqual(outcome.status, status)
+          assert.deepStrictEqual(written.splice(0), [{ n: 0 }, { n: 1 }, { n: 2 }])
+          assert.include(outcome.logs[0]?.message, "`return await main()`")
+          const { errorText, id } = yield* history.row(outcome.executionId)
+          if (status === "failed") assert.match(errorText ?? "", /^ToolNotFound: .*"t\.nope"/)
+          assert.deepStrictEqual(
+            (yield* history.calls(id)).map(({ settleSeq, status }) => [status, settleSeq]),
+            [
+              ["completed", 0],
+              ["completed", 1],
+              ["completed", 2],
+              ["failed", 3]
+            ]
+          )
+          assert.isTrue((yield* engine.replay(id)).same)
+        }
+      })
+    )
+
     it.effect("end in doubt if they had begun, as failed if they read only or had not", () =>
       Effect.gen(function* () {
         const write = tool({ name: "write", description: "", handler: () => Effect.never })

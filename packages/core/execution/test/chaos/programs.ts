@@ -43,7 +43,14 @@ export const programs: { readonly [name: string]: string } = {
     void tools.t.put({ n: 1 })
     const [a] = await Promise.all([tools.t.write({ n: 2 }), tools.t.keyed({ n: 3 })])
     console.log("logged", a)
-    return a`
+    return a`,
+  forgotten: `
+    async function main() {
+      for (let n = 0; n < 3; n++) await tools.t.write({ n })
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      console.log("wrote", await tools.t.put({ n: 3 }))
+    }
+    main()`
 }
 
 /** By what they try: code that comes to its end, and the code of a fork of it, which is what is killed. */
