@@ -6,11 +6,9 @@ import { ExecutionId } from "@executor/sdk"
 import { freshDatabase } from "@executor/storage-drizzle/testing"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { fork } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Children from "./chaos/children.ts"
 import { makeEngine, openDatabase } from "./chaos/parts.ts"
 import { programs } from "./chaos/programs.ts"
@@ -37,9 +35,7 @@ const runRacer = (race: Race) =>
     () =>
       new Promise<ReadonlyArray<ExecutionId>>((resolve, reject) => {
         let ended: ReadonlyArray<ExecutionId> = []
-        const child = fork(fileURLToPath(new URL("./chaos/racer.ts", import.meta.url)), {
-          execArgv: ["--conditions=@executor/source"]
-        })
+        const child = Children.start("racer")
         child.once("message", () => {
           child.on("message", (ids) => (ended = ids as typeof ended))
           child.send(race)
@@ -52,107 +48,101 @@ const isStopped = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").spl
 
 for (const [name, database] of Object.entries(databases)) {
   describe(`on ${name}`, () => {
-    it.live(
-      `${racers} processes resume, recover and cancel ${count} executions: each effect once, each end once`,
-      () =>
-        Effect.gen(function* () {
-          const scratch = yield* folder
-          const url = yield* database
-          const effects = join(scratch, "effects")
-          const adapter = yield* openDatabase(url)
-          const sandbox = yield* QuickJsExecutor.make({ workers: 2 })
-          const tools = makeTools(effects, () => {})
-          const { engine, scopeId, store } = yield* makeEngine("race", adapter, sandbox, tools, { recovery: "resume" })
-          const ids: Array<ExecutionId> = []
-          for (let n = 0; n < count / 2; n++) {
-            const code = `const { guarded } = await tools.t.guarded({ n: ${n} }); return await tools.t.write({ n: guarded })`
-            const paused = yield* engine.executeWithPause(code)
-            if (paused.status === "paused") ids.push(paused.execution.id)
-            const id = ExecutionId.make(`abandoned-${n}`)
-            yield* store.create({
-              id,
-              scopeId,
-              status: "running",
-              code: `return await tools.t.write({ n: ${n} })`,
-              startedAt: 1,
-              sandboxBuild: sandbox.build
-            })
-            ids.push(id)
-          }
-          const ends = yield* Effect.forEach(
-            Array.from({ length: racers }, (_, number) => number),
-            (number) => runRacer({ database: url, scope: "race", effects, ids, number }),
-            { concurrency: "unbounded" }
+    it.live(`${racers} processes resume, recover and cancel ${count} executions: each effect once, each end once`, () =>
+      Effect.gen(function* () {
+        const scratch = yield* folder
+        const url = yield* database
+        const effects = join(scratch, "effects")
+        const adapter = yield* openDatabase(url)
+        const sandbox = yield* QuickJsExecutor.make({ workers: 2 })
+        const tools = makeTools(effects, () => {})
+        const { engine, scopeId, store } = yield* makeEngine("race", adapter, sandbox, tools, { recovery: "resume" })
+        const ids: Array<ExecutionId> = []
+        for (let n = 0; n < count / 2; n++) {
+          const code = `const { guarded } = await tools.t.guarded({ n: ${n} }); return await tools.t.write({ n: guarded })`
+          const paused = yield* engine.executeWithPause(code)
+          if (paused.status === "paused") ids.push(paused.execution.id)
+          const id = ExecutionId.make(`abandoned-${n}`)
+          yield* store.create({
+            id,
+            scopeId,
+            status: "running",
+            code: `return await tools.t.write({ n: ${n} })`,
+            startedAt: 1,
+            sandboxBuild: sandbox.build
+          })
+          ids.push(id)
+        }
+        const ends = yield* Effect.forEach(
+          Array.from({ length: racers }, (_, number) => number),
+          (number) => runRacer({ database: url, scope: "race", effects, ids, number }),
+          { concurrency: "unbounded" }
+        )
+        const endedIds = ends.flat()
+        assert.isAbove(endedIds.length, count / 2)
+        assert.strictEqual(new Set(endedIds).size, endedIds.length)
+        // What a racer handed over as it ended.
+        yield* engine.recover
+        const ended = yield* Effect.repeat(
+          Effect.map(store.list(scopeId, { includeMeta: true, limit: 1 }), ({ meta }) => meta!),
+          { until: ({ statusCounts }) => statusCounts.running + statusCounts.pending === 0 }
+        )
+        const { cancelled, completed, failed } = ended.statusCounts
+        assert.strictEqual(cancelled + completed + failed, count)
+        const keys = readEffects(effects).map(({ key }) => key)
+        assert.strictEqual(new Set(keys).size, keys.length)
+        for (const id of ids) {
+          const { execution } = yield* store.get(scopeId, id)
+          if (execution.status !== "completed") continue
+          const calls = yield* store.listToolCalls(scopeId, id)
+          assert.deepStrictEqual(
+            calls.filter((call) => !keys.includes(call.id)),
+            [],
+            id
           )
-          const endedIds = ends.flat()
-          assert.isAbove(endedIds.length, count / 2)
-          assert.strictEqual(new Set(endedIds).size, endedIds.length)
-          // What a racer handed over as it ended.
-          yield* engine.recover
-          const ended = yield* Effect.repeat(
-            Effect.map(store.list(scopeId, { includeMeta: true, limit: 1 }), ({ meta }) => meta!),
-            { until: ({ statusCounts }) => statusCounts.running + statusCounts.pending === 0 }
-          )
-          const { cancelled, completed, failed } = ended.statusCounts
-          assert.strictEqual(cancelled + completed + failed, count)
-          const keys = readEffects(effects).map(({ key }) => key)
-          assert.strictEqual(new Set(keys).size, keys.length)
-          for (const id of ids) {
-            const { execution } = yield* store.get(scopeId, id)
-            if (execution.status !== "completed") continue
-            const calls = yield* store.listToolCalls(scopeId, id)
-            assert.deepStrictEqual(
-              calls.filter((call) => !keys.includes(call.id)),
-              [],
-              id
-            )
-          }
-          assert.deepStrictEqual((yield* store.inbox(scopeId)).interactions, [])
-        }),
-      180_000
+        }
+        assert.deepStrictEqual((yield* store.inbox(scopeId)).interactions, [])
+      })
     )
 
-    it.live(
-      "a process that was stopped past its lease and goes on writes nothing",
-      () =>
-        Effect.gen(function* () {
-          const scratch = yield* folder
-          const url = yield* database
-          const adapter = yield* openDatabase(url)
-          const sandbox = yield* QuickJsExecutor.make({ workers: 1 })
-          const children = yield* Children.make(1, join(scratch, "compiled"))
-          for (const killAt of [8, 9, 11]) {
-            const scope = `stopped-${killAt}`
-            const effects = join(scratch, scope)
-            const code = programs["dependent"]!
-            const pid = Promise.withResolvers<number>()
-            const child = children.run({ database: url, scope, effects, code, killAt, signal: "SIGSTOP" }, pid.resolve)
-            const stopped = yield* Effect.promise(() => pid.promise)
-            yield* Effect.repeat(
-              Effect.andThen(
-                Effect.sleep(5),
-                Effect.sync(() => isStopped(stopped))
-              ),
-              { until: (is) => is }
-            )
-            const { engine, scopeId, store } = yield* makeEngine(
-              scope,
-              adapter,
-              sandbox,
-              makeTools(effects, () => {}),
-              { recovery: "resume" }
-            )
-            const left = yield* recoverAll({ engine, scopeId, store }, effects)
-            if (left === undefined) return assert.fail("nothing was recorded")
-            assert.strictEqual(left.execution.status, "completed")
-            const before = yield* store.readJournal(scopeId, left.execution.id)
-            process.kill(stopped, "SIGCONT")
-            const ended = yield* Effect.promise(() => child)
-            assert.strictEqual(ended?.interrupted, "lease_lost", String(killAt))
-            assert.deepStrictEqual(yield* store.readJournal(scopeId, left.execution.id), before)
-          }
-        }),
-      60_000
+    it.live("a process that was stopped past its lease and goes on writes nothing", () =>
+      Effect.gen(function* () {
+        const scratch = yield* folder
+        const url = yield* database
+        const adapter = yield* openDatabase(url)
+        const sandbox = yield* QuickJsExecutor.make({ workers: 1 })
+        const children = yield* Children.make(1)
+        for (const killAt of [8, 9, 11]) {
+          const scope = `stopped-${killAt}`
+          const effects = join(scratch, scope)
+          const code = programs["dependent"]!
+          const pid = Promise.withResolvers<number>()
+          const child = children.run({ database: url, scope, effects, code, killAt, signal: "SIGSTOP" }, pid.resolve)
+          const stopped = yield* Effect.promise(() => pid.promise)
+          yield* Effect.repeat(
+            Effect.andThen(
+              Effect.sleep(5),
+              Effect.sync(() => isStopped(stopped))
+            ),
+            { until: (is) => is }
+          )
+          const { engine, scopeId, store } = yield* makeEngine(
+            scope,
+            adapter,
+            sandbox,
+            makeTools(effects, () => {}),
+            { recovery: "resume" }
+          )
+          const left = yield* recoverAll({ engine, scopeId, store }, effects)
+          if (left === undefined) return assert.fail("nothing was recorded")
+          assert.strictEqual(left.execution.status, "completed")
+          const before = yield* store.readJournal(scopeId, left.execution.id)
+          process.kill(stopped, "SIGCONT")
+          const ended = yield* Effect.promise(() => child)
+          assert.strictEqual(ended?.interrupted, "lease_lost", String(killAt))
+          assert.deepStrictEqual(yield* store.readJournal(scopeId, left.execution.id), before)
+        }
+      })
     )
   })
 }

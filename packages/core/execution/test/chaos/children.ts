@@ -3,10 +3,12 @@
  */
 import { Effect, type Scope } from "effect"
 import { type ChildProcess, fork } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { join } from "node:path"
 import type { Done, Job } from "./child.ts"
 
-const file = fileURLToPath(new URL("./child.ts", import.meta.url))
+/** Starts a program of this folder from its bundle (see `scripts/bundle-programs.ts`). */
+export const start = (name: "child" | "racer"): ChildProcess =>
+  fork(join(process.env["EXECUTOR_TEST_PROGRAMS"] ?? "", `chaos-${name}.js`))
 
 /** Runs jobs. */
 export interface Children {
@@ -15,7 +17,7 @@ export interface Children {
 }
 
 /** Keeps so many processes waiting. */
-export const make = (waiting: number, compileCache: string): Effect.Effect<Children, never, Scope.Scope> =>
+export const make = (waiting: number): Effect.Effect<Children, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => new Set<ChildProcess>()),
@@ -26,21 +28,18 @@ export const make = (waiting: number, compileCache: string): Effect.Effect<Child
     ),
     (alive) => {
       const ready: Array<Promise<ChildProcess>> = []
-      const start = () =>
+      const next = () =>
         new Promise<ChildProcess>((resolve) => {
-          const child = fork(file, {
-            execArgv: ["--conditions=@executor/source"],
-            env: { ...process.env, NODE_COMPILE_CACHE: compileCache }
-          })
+          const child = start("child")
           alive.add(child)
           child.once("exit", () => alive.delete(child))
           child.once("message", () => resolve(child))
         })
-      while (ready.length < waiting) ready.push(start())
+      while (ready.length < waiting) ready.push(next())
       return {
         run: async (job, onStart) => {
-          const child = await (ready.shift() ?? start())
-          ready.push(start())
+          const child = await (ready.shift() ?? next())
+          ready.push(next())
           return new Promise<Done | undefined>((resolve, reject) => {
             let done: Done | undefined
             child.once("message", (message) => (done = message as Done))

@@ -24,9 +24,6 @@ export const readEffects = (file: string): ReadonlyArray<Effects> =>
 
 const Input = Schema.Struct({ n: Schema.Number })
 
-/** How long the loser of a race takes: far longer than the winner, also after a crash. */
-const slowMs = 500
-
 /** The tools; `tick` is called right before and right after each effect. */
 export const makeTools = (file: string, tick: () => void): ReadonlyArray<StaticTool> => {
   const effect = (name: string, n: number, key: string | undefined) => {
@@ -67,10 +64,10 @@ export const makeTools = (file: string, tick: () => void): ReadonlyArray<StaticT
     }),
     tool({
       name: "slow",
-      description: "Loses every race.",
+      description: "Loses every race: it never ends.",
       annotations: { readOnly: true },
       input: Input,
-      handler: ({ n }) => Effect.as(Effect.sleep(slowMs), { slow: n })
+      handler: () => Effect.never
     })
   ]
 }

@@ -8,23 +8,18 @@ import { Client as OlderClient } from "@modelcontextprotocol/sdk/client/index.js
 import { StdioClientTransport as OlderTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js"
 import { Context, Effect, Layer, Schema } from "effect"
+import { join } from "node:path"
 import process from "node:process"
-import { fileURLToPath } from "node:url"
 import * as History from "./History.ts"
 
 /** The clients. */
 export const kinds = ["modern", "legacy", "older-sdk"] as const
 export type Kind = (typeof kinds)[number]
 
-/** How to start the server of the fixture. */
+/** How to start the server of the fixture, from its bundle (see `scripts/bundle-programs.ts`). */
 export const serverCommand = (file: string, ...rest: ReadonlyArray<string>) => ({
   command: process.execPath,
-  args: [
-    "--conditions=@executor/source",
-    fileURLToPath(new URL("../fixtures/server.ts", import.meta.url)),
-    file,
-    ...rest
-  ]
+  args: [join(process.env["EXECUTOR_TEST_PROGRAMS"] ?? "", "mcp-server.js"), file, ...rest]
 })
 
 const Question = Schema.Struct({
@@ -133,7 +128,9 @@ export const make = Effect.fnUntraced(function* (
   const history = yield* History.open(file)
   let person: Person = () => Promise.reject(new Error("nobody was expected to be asked"))
   const capabilities = elicitation === undefined ? {} : { elicitation }
-  const parameters = { ...serverCommand(file, ...rest), stderr: "ignore" as const }
+  // A transport passes on few variables: what the server compiled is kept for the next.
+  const env = { NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? "" }
+  const parameters = { ...serverCommand(file, ...rest), env, stderr: "ignore" as const }
 
   const client = yield* Effect.acquireRelease(
     Effect.promise(async (): Promise<AnyClient> => {
