@@ -6,7 +6,7 @@ import { promisify } from "node:util"
 /** Runs an example as a reader would: on the built packages, in a process of its own. */
 const output = async (name: string): Promise<string> => {
   const file = fileURLToPath(new URL(`../${name}.ts`, import.meta.url))
-  const { stderr, stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 30_000 })
+  const { stderr, stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 300_000 })
   expect(stderr).toBe("")
   return stdout
 }

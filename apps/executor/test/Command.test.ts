@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { chmod, readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { everythingServer, history, makeCli, start, startWaiting } from "./support.ts"
+import { bin, everythingServer, history, makeCli, start, startWaiting } from "./support.ts"
 
 const mode = (path: string) => Effect.promise(async () => (await stat(path)).mode & 0o777)
 
@@ -111,11 +111,11 @@ describe("executor", () => {
   it.live("writes a defect down and shows its id only", () =>
     Effect.gen(function* () {
       const cli = yield* makeCli()
-      yield* cli.run(["executions", "list"])
-      const crash = `data:text/javascript,setTimeout(() => { throw new Error("inside") }, 200)`
-      const ended = yield* cli.run(["run", "-e", "await new Promise((done) => setTimeout(done, 600_000))"], {
-        env: { NODE_OPTIONS: `--import=${encodeURI(crash)}` }
-      })
+      const crash = `data:text/javascript,process.on("SIGUSR2", () => { throw new Error("inside") })`
+      const env = { ...cli.env, NODE_OPTIONS: `--import=${encodeURI(crash)}` }
+      const running = yield* startWaiting(cli, (args) => start(process.execPath, [bin, ...args], { env }))
+      running.child.kill("SIGUSR2")
+      const ended = yield* running.ended
       assert.deepStrictEqual([ended.code, ended.stdout], [1, ""])
       assert.notInclude(ended.stderr, "inside.")
       assert.notInclude(ended.stderr, "Error: inside")

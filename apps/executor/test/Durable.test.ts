@@ -91,55 +91,47 @@ const databases: ReadonlyArray<
 const only = (cli: Cli) => Effect.map(statuses(cli), ([execution]) => execution)
 
 describe("executions", () => {
-  it.live(
-    "go on in the next server when one is told to end",
-    () =>
-      Effect.gen(function* () {
-        const cli = yield* makeCli()
-        const first = yield* serve(cli)
-        const code = `
+  it.live("go on in the next server when one is told to end", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      const first = yield* serve(cli)
+      const code = `
           const { length } = await tools.search({ query: "anything" })
           await new Promise((resolve) => setTimeout(resolve, 6000))
           return [length, Math.random() < 1]`
-        const caller = yield* Effect.forkChild(first.run(["run", "-e", code]), { startImmediately: true })
-        yield* until(only(cli), (execution) => execution?.status === "running")
-        first.server.child.kill("SIGTERM")
-        assert.strictEqual((yield* first.server.ended).code, 0)
-        const told = yield* Fiber.join(caller)
-        assert.strictEqual(told.code, 1)
-        assert.include(told.stderr, "The server is closing")
+      const caller = yield* Effect.forkChild(first.run(["run", "-e", code]), { startImmediately: true })
+      yield* until(only(cli), (execution) => execution?.status === "running")
+      first.server.child.kill("SIGTERM")
+      assert.strictEqual((yield* first.server.ended).code, 0)
+      const told = yield* Fiber.join(caller)
+      assert.strictEqual(told.code, 1)
+      assert.include(told.stderr, "The server is closing")
 
-        yield* serve(cli)
-        const ended = yield* until(only(cli), (execution) => execution?.status !== "running")
-        assert.strictEqual(ended?.status, "completed")
-        const got = yield* cli.run(["executions", "get", ended?.id ?? "", "--json"])
-        assert.strictEqual(JSON.parse(got.stdout).execution.resultJson, "[0,true]")
-      }),
-    60_000
+      yield* serve(cli)
+      const ended = yield* until(only(cli), (execution) => execution?.status !== "running")
+      assert.strictEqual(ended?.status, "completed")
+      const got = yield* cli.run(["executions", "get", ended?.id ?? "", "--json"])
+      assert.strictEqual(JSON.parse(got.stdout).execution.resultJson, "[0,true]")
+    })
   )
 
   for (const [name, database] of databases) {
-    it.live(
-      `go on in another server that runs when one is told to end: ${name}`,
-      () =>
-        Effect.gen(function* () {
-          const cli = yield* makeCli(yield* database)
-          yield* cli.run(["sources", "add", "mcp", "raw", "--", process.execPath, rawServer])
-          const first = yield* serve(cli)
-          yield* cli.start(["run", "--approve", "raw.*", "-e", "await tools.raw.hang({})", "--server", first.url])
-          yield* until(only(cli), (execution) => execution?.status === "running")
-          const id = (yield* only(cli))?.id ?? ""
-          yield* until(cli.run(["executions", "tool-calls", id, "--json"]), ({ stdout }) =>
-            stdout.includes('"running"')
-          )
+    it.live(`go on in another server that runs when one is told to end: ${name}`, () =>
+      Effect.gen(function* () {
+        const cli = yield* makeCli(yield* database)
+        yield* cli.run(["sources", "add", "mcp", "raw", "--", process.execPath, rawServer])
+        const first = yield* serve(cli)
+        yield* cli.start(["run", "--approve", "raw.*", "-e", "await tools.raw.hang({})", "--server", first.url])
+        yield* until(only(cli), (execution) => execution?.status === "running")
+        const id = (yield* only(cli))?.id ?? ""
+        yield* until(cli.run(["executions", "tool-calls", id, "--json"]), ({ stdout }) => stdout.includes('"running"'))
 
-          const other = yield* serve(cli)
-          first.server.child.kill("SIGTERM")
-          assert.strictEqual((yield* first.server.ended).code, 0)
-          const [asked] = yield* until(inbox(other.run), ({ length }) => length > 0)
-          assert.strictEqual(asked?.execution.id, id)
-        }),
-      120_000
+        const other = yield* serve(cli)
+        first.server.child.kill("SIGTERM")
+        assert.strictEqual((yield* first.server.ended).code, 0)
+        const [asked] = yield* until(inbox(other.run), ({ length }) => length > 0)
+        assert.strictEqual(asked?.execution.id, id)
+      })
     )
   }
 
@@ -193,38 +185,35 @@ describe("executions", () => {
     })
   )
 
-  it.live(
-    "whose process was killed in a call are stuck until a server asks a person about the call",
-    () =>
-      Effect.gen(function* () {
-        const cli = yield* makeCli()
-        yield* cli.run(["sources", "add", "mcp", "raw", "--", process.execPath, rawServer])
-        const killed = yield* cli.start(["run", "--approve", "raw.*", "-e", "await tools.raw.hang({})"])
-        yield* until(only(cli), (execution) => execution?.status === "running")
-        const id = (yield* only(cli))?.id ?? ""
-        yield* until(cli.run(["executions", "tool-calls", id, "--json"]), ({ stdout }) => stdout.includes('"running"'))
-        killed.child.kill("SIGKILL")
-        yield* killed.ended
-        yield* endLeases(cli)
-        assert.include((yield* checks(cli))["abandoned executions"], "executor serve goes on with them")
+  it.live("whose process was killed in a call are stuck until a server asks a person about the call", () =>
+    Effect.gen(function* () {
+      const cli = yield* makeCli()
+      yield* cli.run(["sources", "add", "mcp", "raw", "--", process.execPath, rawServer])
+      const killed = yield* cli.start(["run", "--approve", "raw.*", "-e", "await tools.raw.hang({})"])
+      yield* until(only(cli), (execution) => execution?.status === "running")
+      const id = (yield* only(cli))?.id ?? ""
+      yield* until(cli.run(["executions", "tool-calls", id, "--json"]), ({ stdout }) => stdout.includes('"running"'))
+      killed.child.kill("SIGKILL")
+      yield* killed.ended
+      yield* endLeases(cli)
+      assert.include((yield* checks(cli))["abandoned executions"], "executor serve goes on with them")
 
-        const server = yield* serve(cli)
-        const asked = yield* until(inbox(server.run), ({ length }) => length > 0)
-        assert.deepStrictEqual(
-          asked.map(({ execution }) => execution.id),
-          [id]
-        )
-        const found = yield* checks(cli)
-        assert.strictEqual(found["abandoned executions"], "none")
-        assert.match(found["waiting"] ?? "", /^1 question waits for a person, the oldest since 20/)
-        assert.include(found["in doubt"], "of 1 call nobody knows the effect")
+      const server = yield* serve(cli)
+      const asked = yield* until(inbox(server.run), ({ length }) => length > 0)
+      assert.deepStrictEqual(
+        asked.map(({ execution }) => execution.id),
+        [id]
+      )
+      const found = yield* checks(cli)
+      assert.strictEqual(found["abandoned executions"], "none")
+      assert.match(found["waiting"] ?? "", /^1 question waits for a person, the oldest since 20/)
+      assert.include(found["in doubt"], "of 1 call nobody knows the effect")
 
-        const ended = yield* server.run(["resume", id, "--interaction", asked[0]?.interaction.id ?? "", "--cancel"])
-        assert.strictEqual(ended.code, 1)
-        assert.deepStrictEqual(yield* inbox(cli.run), [])
-        assert.deepInclude(yield* checks(cli), { waiting: "nothing waits for a person", "in doubt": "none" })
-      }),
-    60_000
+      const ended = yield* server.run(["resume", id, "--interaction", asked[0]?.interaction.id ?? "", "--cancel"])
+      assert.strictEqual(ended.code, 1)
+      assert.deepStrictEqual(yield* inbox(cli.run), [])
+      assert.deepInclude(yield* checks(cli), { waiting: "nothing waits for a person", "in doubt": "none" })
+    })
   )
 
   it.live("that began in another build of the sandbox wait for it, and doctor says what to do", () =>

@@ -81,47 +81,44 @@ describe("executor serve", () => {
     })
   )
 
-  it.live(
-    "tells whom it refuses, as too much is under way, when to come again and what to raise",
-    () =>
-      Effect.gen(function* () {
-        const cli = yield* withSource()
-        const { run, url } = yield* serve(cli, "--concurrent-executions", "1", "--queued-executions", "1")
-        const idOf = (code: string) =>
-          Effect.map(run(["run", "--json", "-e", code]), ({ stdout }) => String(JSON.parse(stdout).executionId))
-        const ended = yield* idOf("return 1")
-        const [first, second] = [yield* idOf(toggle), yield* idOf(toggle)]
-        const load = Effect.promise(async () => (await fetch(`${url}/health`)).text())
-        const untilLoad = (underWay: number, queued: number) =>
-          Effect.repeat(load, {
-            until: (text) => text.includes(JSON.stringify({ underWay, queued }))
-          })
-        const fill = (...args: ReadonlyArray<string>) => cli.start([...args, "--server", url])
-        yield* fill("run", "-e", "await new Promise((done) => setTimeout(done, 600_000))")
-        yield* untilLoad(1, 0)
-        yield* fill("run", "-e", "return 2")
-        yield* untilLoad(1, 1)
-        yield* fill("resume", first, "--accept")
-        yield* untilLoad(1, 2)
+  it.live("tells whom it refuses, as too much is under way, when to come again and what to raise", () =>
+    Effect.gen(function* () {
+      const cli = yield* withSource()
+      const { run, url } = yield* serve(cli, "--concurrent-executions", "1", "--queued-executions", "1")
+      const idOf = (code: string) =>
+        Effect.map(run(["run", "--json", "-e", code]), ({ stdout }) => String(JSON.parse(stdout).executionId))
+      const ended = yield* idOf("return 1")
+      const [first, second] = [yield* idOf(toggle), yield* idOf(toggle)]
+      const load = Effect.promise(async () => (await fetch(`${url}/health`)).text())
+      const untilLoad = (underWay: number, queued: number) =>
+        Effect.repeat(load, {
+          until: (text) => text.includes(JSON.stringify({ underWay, queued }))
+        })
+      const fill = (...args: ReadonlyArray<string>) => cli.start([...args, "--server", url])
+      yield* fill("run", "-e", "await new Promise((done) => setTimeout(done, 600_000))")
+      yield* untilLoad(1, 0)
+      yield* fill("run", "-e", "return 2")
+      yield* untilLoad(1, 1)
+      yield* fill("resume", first, "--accept")
+      yield* untilLoad(1, 2)
 
-        const refused = [
-          ["run", "-e", "return 3"],
-          ["call", "everything.get-sum", "a=2", "b=40"],
-          ["resume", second, "--accept"],
-          ["fork", ended, "--code", "-"],
-          ["fork", ended, "--code", "-", "--dry-run"],
-          ["replay", ended]
-        ]
-        for (const args of refused) {
-          const { code, stderr, stdout } = yield* run(args, { stdin: "return 4" })
-          assert.deepStrictEqual([code, stdout], [1, ""], args.join(" "))
-          assert.match(stderr, /try again in \d+ s/, args.join(" "))
-          assert.include(stderr, "executor serve --concurrent-executions <count> --queued-executions <count>")
-        }
-        const [newest] = yield* history(cli, "--limit", "1")
-        assert.strictEqual(newest?.codePreview, "await new Promise((done) => setTimeout(done, 600_000))")
-      }),
-    120_000
+      const refused = [
+        ["run", "-e", "return 3"],
+        ["call", "everything.get-sum", "a=2", "b=40"],
+        ["resume", second, "--accept"],
+        ["fork", ended, "--code", "-"],
+        ["fork", ended, "--code", "-", "--dry-run"],
+        ["replay", ended]
+      ]
+      for (const args of refused) {
+        const { code, stderr, stdout } = yield* run(args, { stdin: "return 4" })
+        assert.deepStrictEqual([code, stdout], [1, ""], args.join(" "))
+        assert.match(stderr, /try again in \d+ s/, args.join(" "))
+        assert.include(stderr, "executor serve --concurrent-executions <count> --queued-executions <count>")
+      }
+      const [newest] = yield* history(cli, "--limit", "1")
+      assert.strictEqual(newest?.codePreview, "await new Promise((done) => setTimeout(done, 600_000))")
+    })
   )
 
   it.live("ends an execution whose client is interrupted", () =>

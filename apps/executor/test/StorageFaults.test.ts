@@ -226,8 +226,7 @@ describe.each([smallDisk, fileLimit])("a server that meets $name", ({ isPossible
         assert.match(of("dropped writes")?.detail ?? "", /^2 executions have an incomplete record/)
         assert.deepInclude(of("writing"), { status: "ok" })
         assert.deepInclude(of("counters"), { status: "ok" })
-      }),
-    60_000
+      })
   )
 })
 

@@ -89,17 +89,14 @@ const holdsFor = Effect.fnUntraced(function* ({ events, limit }: Scenario) {
 const chosen = <A>(all: ReadonlyArray<A>, at: number): A | undefined => all[at % Math.max(1, all.length)]
 
 layer(QuickJsExecutor.layer(), { excludeTestServices: true })("whatever happens in which order", (it) => {
-  it.effect(
-    "no more is under way than may be, each submission runs at most once, and no place is lost",
-    () =>
-      Effect.flatMap(Effect.context<CodeExecutor>(), (context) =>
-        Effect.promise(() =>
-          fc.assert(
-            fc.asyncProperty(scenario, (given) => Effect.runPromiseWith(context)(Effect.scoped(holdsFor(given)))),
-            { numRuns: 60 }
-          )
+  it.effect("no more is under way than may be, each submission runs at most once, and no place is lost", () =>
+    Effect.flatMap(Effect.context<CodeExecutor>(), (context) =>
+      Effect.promise(() =>
+        fc.assert(
+          fc.asyncProperty(scenario, (given) => Effect.runPromiseWith(context)(Effect.scoped(holdsFor(given)))),
+          { numRuns: 60 }
         )
-      ),
-    120_000
+      )
+    )
   )
 })

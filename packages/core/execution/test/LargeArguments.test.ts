@@ -66,7 +66,7 @@ const shapes = {
 }
 
 describe("the host's loop keeps turning", () => {
-  it.layer(QuickJsExecutor.layer({ workers: 2 }), { excludeTestServices: true, timeout: 60_000 })((it) => {
+  it.layer(QuickJsExecutor.layer({ workers: 2 }), { excludeTestServices: true })((it) => {
     const check = Effect.fnUntraced(function* (code: string, expected: unknown) {
       const { engine } = yield* engineOf(tools)
       let outcome: FinishedExecution | undefined

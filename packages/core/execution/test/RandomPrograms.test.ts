@@ -67,67 +67,64 @@ const cases = (count: number) =>
   )
 
 layer(QuickJsExecutor.layer(), { excludeTestServices: true })("random programs", (it) => {
-  it.effect(
-    "taken over at a random point do not leave their journal",
-    () =>
-      Effect.gen(function* () {
-        let taken = 0
-        for (const { lanes, takeovers, turns } of cases(programs)) {
-          const code = codeOf(lanes)
-          yield* Effect.scoped(
-            Effect.gen(function* () {
-              let turn = 0
-              const nextTurns = () => turns[turn++ % turns.length] ?? 0
-              const work = makeWork(nextTurns)
-              const memory = MemoryAdapter.make()
-              const last = yield* engineOf([work], { adapter: memory, recovery: "resume" })
-              let { engine } = last
-              // Nobody goes on with what was lost before a call was noted.
-              let isNoted = false
-              const notesCall = (operation: WriteOperation) =>
-                operation.op === "insert" && operation.table === "execution_tool_call"
-              for (const { atWrite, isWritten } of takeovers) {
-                const next = engine
-                let writes = 0
-                // As every adapter does, it applies units in the order in which they come.
-                const inOrder = Semaphore.makeUnsafe(1)
-                const adapter = DBAdapter.of({
-                  ...memory,
-                  write: Effect.fnUntraced(function* (operations) {
-                    const isLast = isNoted && ++writes === atWrite
-                    isNoted ||= operations.some(notesCall)
-                    const written = Effect.gen(function* () {
-                      if (isLast && !isWritten) yield* takeOver(next)
-                      yield* rest(nextTurns())
-                      return yield* memory.write(operations)
-                    })
-                    const rows = yield* inOrder.withPermits(1)(written)
-                    if (isLast && isWritten) yield* takeOver(next)
+  it.effect("taken over at a random point do not leave their journal", () =>
+    Effect.gen(function* () {
+      let taken = 0
+      for (const { lanes, takeovers, turns } of cases(programs)) {
+        const code = codeOf(lanes)
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            let turn = 0
+            const nextTurns = () => turns[turn++ % turns.length] ?? 0
+            const work = makeWork(nextTurns)
+            const memory = MemoryAdapter.make()
+            const last = yield* engineOf([work], { adapter: memory, recovery: "resume" })
+            let { engine } = last
+            // Nobody goes on with what was lost before a call was noted.
+            let isNoted = false
+            const notesCall = (operation: WriteOperation) =>
+              operation.op === "insert" && operation.table === "execution_tool_call"
+            for (const { atWrite, isWritten } of takeovers) {
+              const next = engine
+              let writes = 0
+              // As every adapter does, it applies units in the order in which they come.
+              const inOrder = Semaphore.makeUnsafe(1)
+              const adapter = DBAdapter.of({
+                ...memory,
+                write: Effect.fnUntraced(function* (operations) {
+                  const isLast = isNoted && ++writes === atWrite
+                  isNoted ||= operations.some(notesCall)
+                  const written = Effect.gen(function* () {
+                    if (isLast && !isWritten) yield* takeOver(next)
                     yield* rest(nextTurns())
-                    return rows
+                    return yield* memory.write(operations)
                   })
+                  const rows = yield* inOrder.withPermits(1)(written)
+                  if (isLast && isWritten) yield* takeOver(next)
+                  yield* rest(nextTurns())
+                  return rows
                 })
-                engine = (yield* engineOf([work], { adapter, recovery: "resume", leaseMs: -60_000 })).engine
-              }
-              const takeOver = (next: ExecutionEngine) =>
-                Effect.andThen(
-                  Effect.sync(() => taken++),
-                  Effect.uninterruptible(Effect.orDie(next.recover))
-                )
-              yield* Effect.exit(engine.executeWithPause(code))
-              const look = Effect.andThen(nextTurn, last.history.rows)
-              const [row] = yield* Effect.repeat(look, { until: ([row]) => row?.status !== "running" })
-              if (row === undefined) return assert.fail("it is not recorded")
-              assert.strictEqual(row.errorText, null, `${JSON.stringify({ takeovers, turns })}: ${code}`)
-              assert.strictEqual(row.status, "completed")
-              const replayed = yield* last.engine.replay(row.id)
-              assert.isTrue(replayed.same, code)
-            })
-          )
-        }
-        assert.isAbove(taken, programs / 2)
-      }),
-    300_000
+              })
+              engine = (yield* engineOf([work], { adapter, recovery: "resume", leaseMs: -60_000 })).engine
+            }
+            const takeOver = (next: ExecutionEngine) =>
+              Effect.andThen(
+                Effect.sync(() => taken++),
+                Effect.uninterruptible(Effect.orDie(next.recover))
+              )
+            yield* Effect.exit(engine.executeWithPause(code))
+            const look = Effect.andThen(nextTurn, last.history.rows)
+            const [row] = yield* Effect.repeat(look, { until: ([row]) => row?.status !== "running" })
+            if (row === undefined) return assert.fail("it is not recorded")
+            assert.strictEqual(row.errorText, null, `${JSON.stringify({ takeovers, turns })}: ${code}`)
+            assert.strictEqual(row.status, "completed")
+            const replayed = yield* last.engine.replay(row.id)
+            assert.isTrue(replayed.same, code)
+          })
+        )
+      }
+      assert.isAbove(taken, programs / 2)
+    })
   )
 
   it.effect("do leave it where a recorded outcome is told as soon as its call is made: the order is needed", () =>

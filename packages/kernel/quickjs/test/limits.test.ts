@@ -58,8 +58,9 @@ describe("limits", () => {
     )
 
     it.effect.each<readonly [limit: LimitName, value: number, code: string]>([
-      ["wallTimeMs", 50, "await tools.never()"],
-      ["wallTimeMs", 50, "for (;;) {}"],
+      // Long enough that it has logged by then, also where a worker must be started first.
+      ["wallTimeMs", 2_000, "await tools.never()"],
+      ["wallTimeMs", 2_000, "for (;;) {}"],
       ["cpuTimeMs", 50, "for (;;) {}"],
       ["toolResultBytes", 100, "await tools.echo('x'.repeat(99))"]
     ])("what was logged comes with the error of %s (%i: %s)", ([limit, amount, code]) =>

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { ElicitationHandler, ElicitationRequest, Executor } from "@executor/sdk"
 import { Deferred, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { add, call, fixture, makeExecutor } from "./Support.ts"
 
 const eras = [
@@ -68,11 +69,14 @@ for (const [era, args] of eras) {
       })
     )
 
-    it.live("a person's thinking time is no part of the call's time", () =>
+    it.effect("a person's thinking time is no part of the call's time", () =>
       Effect.gen(function* () {
         const executor = yield* makeExecutor()
         yield* add(executor, "asking", { ...fixture("asking-server", ...args), callTimeoutMillis: 300 })
-        const result = yield* ask(executor, "slow", (request) => Effect.delay(answering(request), 700))
+        const context = yield* Effect.context()
+        const result = yield* ask(executor, "slow", (request) =>
+          Effect.provideContext(Effect.andThen(TestClock.adjust("1 minute"), answering(request)), context)
+        )
         assert.strictEqual(result, "slow: I am slow")
       })
     )

@@ -14,6 +14,5 @@ it.effect(
       yield* contend(file, { writers: 4, readers: 4 }, async (fighters) => {
         await Promise.all(fighters.map(({ reached, role }) => reached(enough[role])))
       })
-    }),
-  120_000
+    })
 )

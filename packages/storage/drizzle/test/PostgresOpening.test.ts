@@ -27,30 +27,27 @@ it.effect("keeps what was written when it is opened again", () =>
   })
 )
 
-it.effect(
-  "several processes open a fresh database at once and write to it without loss",
-  () =>
-    Effect.gen(function* () {
-      const url = yield* freshDatabase
-      const names = ["p0", "p1", "p2", "p3"]
-      const writers = yield* Effect.all(names.map((name) => startWriter(url, name, "20")))
-      for (const writer of writers) {
-        assert.deepStrictEqual(yield* Effect.promise(() => writer.ended), { errors: "", code: 0 })
-      }
-      const adapter = yield* PostgresAdapter.make({ url })
-      const rows = yield* adapter.find({
-        table: "execution",
-        select: ["id", "status"],
-        orderBy: [{ column: "id", direction: "asc" }]
-      })
-      const expected = names.flatMap((name) => Array.from({ length: 20 }, (_, i) => `${name}-${i}`))
-      assert.deepStrictEqual(
-        rows,
-        expected.toSorted().map((id) => ({ id, status: "completed" }))
-      )
-      assert.strictEqual(yield* adapter.count({ table: "execution_tool_call" }), 160)
-    }),
-  60_000
+it.effect("several processes open a fresh database at once and write to it without loss", () =>
+  Effect.gen(function* () {
+    const url = yield* freshDatabase
+    const names = ["p0", "p1", "p2", "p3"]
+    const writers = yield* Effect.all(names.map((name) => startWriter(url, name, "20")))
+    for (const writer of writers) {
+      assert.deepStrictEqual(yield* Effect.promise(() => writer.ended), { errors: "", code: 0 })
+    }
+    const adapter = yield* PostgresAdapter.make({ url })
+    const rows = yield* adapter.find({
+      table: "execution",
+      select: ["id", "status"],
+      orderBy: [{ column: "id", direction: "asc" }]
+    })
+    const expected = names.flatMap((name) => Array.from({ length: 20 }, (_, i) => `${name}-${i}`))
+    assert.deepStrictEqual(
+      rows,
+      expected.toSorted().map((id) => ({ id, status: "completed" }))
+    )
+    assert.strictEqual(yield* adapter.count({ table: "execution_tool_call" }), 160)
+  })
 )
 
 it.effect("refuses a database of a newer version, and one whose tables are of another program", () =>

@@ -161,47 +161,44 @@ it.effect("keeps and finds text with U+0000 and the characters that stand for it
   })
 )
 
-it.effect(
-  "fails as unavailable while the server is away, and works again when it is back",
-  () =>
-    Effect.gen(function* () {
-      const server = yield* Effect.acquireRelease(Effect.promise(startPostgres), ({ end }) => Effect.promise(end))
-      const { url } = server
-      const adapter = yield* PostgresAdapter.make({ url, waitMillis: 1000 })
-      const patient = yield* PostgresAdapter.make({ url, waitMillis: 30_000 })
-      yield* adapter.write([insert("one")])
-      yield* patient.count({ table: "source" })
+it.effect("fails as unavailable while the server is away, and works again when it is back", () =>
+  Effect.gen(function* () {
+    const server = yield* Effect.acquireRelease(Effect.promise(startPostgres), ({ end }) => Effect.promise(end))
+    const { url } = server
+    const adapter = yield* PostgresAdapter.make({ url, waitMillis: 1000 })
+    const patient = yield* PostgresAdapter.make({ url, waitMillis: 30_000 })
+    yield* adapter.write([insert("one")])
+    yield* patient.count({ table: "source" })
 
-      // One is being written when the server goes: it may have been committed, so it is not sent again.
-      const other = yield* connected(url)
-      yield* Effect.promise(() => other.query("BEGIN; LOCK TABLE source IN SHARE MODE"))
-      const writing = yield* Effect.forkChild(Effect.flip(patient.write([insert("two")])), { startImmediately: true })
-      yield* until(yield* connected(url), isWaiting)
-      yield* Effect.promise(server.stop)
-      const lost = yield* Fiber.join(writing)
-      assert.deepInclude(lost, { _tag: "DBError", reason: "unavailable" })
-      assert.match(lost.message, /may or may not have been committed/)
+    // One is being written when the server goes: it may have been committed, so it is not sent again.
+    const other = yield* connected(url)
+    yield* Effect.promise(() => other.query("BEGIN; LOCK TABLE source IN SHARE MODE"))
+    const writing = yield* Effect.forkChild(Effect.flip(patient.write([insert("two")])), { startImmediately: true })
+    yield* until(yield* connected(url), isWaiting)
+    yield* Effect.promise(server.stop)
+    const lost = yield* Fiber.join(writing)
+    assert.deepInclude(lost, { _tag: "DBError", reason: "unavailable" })
+    assert.match(lost.message, /may or may not have been committed/)
 
-      const away = { _tag: "DBError", reason: "unavailable" } as const
-      assert.deepInclude(yield* Effect.flip(adapter.find({ table: "source" })), away)
-      assert.deepInclude(yield* Effect.flip(adapter.write([insert("three")])), away)
-      assert.match((yield* Effect.flip(adapter.count({ table: "source" }))).message, /cannot be reached.*ECONNREFUSED/)
+    const away = { _tag: "DBError", reason: "unavailable" } as const
+    assert.deepInclude(yield* Effect.flip(adapter.find({ table: "source" })), away)
+    assert.deepInclude(yield* Effect.flip(adapter.write([insert("three")])), away)
+    assert.match((yield* Effect.flip(adapter.count({ table: "source" }))).message, /cannot be reached.*ECONNREFUSED/)
 
-      // These wait for it.
-      const reading = yield* Effect.forkChild(patient.find({ table: "source", select: ["namespace"] }), {
-        startImmediately: true
-      })
-      const waiting = yield* Effect.forkChild(patient.write([insert("four")]), { startImmediately: true })
-      yield* Effect.promise(server.start)
-      yield* Fiber.join(waiting)
-      assert.include(JSON.stringify(yield* Fiber.join(reading)), "one")
-      yield* adapter.write([insert("five")])
-      const names = yield* adapter.find({
-        table: "source",
-        select: ["namespace"],
-        orderBy: [{ column: "created_at", direction: "asc" }]
-      })
-      assert.deepStrictEqual(new Set(names.map((found) => found["namespace"])), new Set(["one", "four", "five"]))
-    }),
-  60_000
+    // These wait for it.
+    const reading = yield* Effect.forkChild(patient.find({ table: "source", select: ["namespace"] }), {
+      startImmediately: true
+    })
+    const waiting = yield* Effect.forkChild(patient.write([insert("four")]), { startImmediately: true })
+    yield* Effect.promise(server.start)
+    yield* Fiber.join(waiting)
+    assert.include(JSON.stringify(yield* Fiber.join(reading)), "one")
+    yield* adapter.write([insert("five")])
+    const names = yield* adapter.find({
+      table: "source",
+      select: ["namespace"],
+      orderBy: [{ column: "created_at", direction: "asc" }]
+    })
+    assert.deepStrictEqual(new Set(names.map((found) => found["namespace"])), new Set(["one", "four", "five"]))
+  })
 )

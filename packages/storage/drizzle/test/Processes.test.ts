@@ -26,66 +26,60 @@ const checkIntegrity = (file: string): unknown => {
   }
 }
 
-it.effect(
-  "several processes open a fresh file at once and write to it without loss",
-  () =>
-    Effect.gen(function* () {
-      const file = `${yield* temporaryFolder}/executor.db`
-      const names = ["p0", "p1", "p2", "p3"]
-      const writers = yield* Effect.all(names.map((name) => startWriter(file, name, "60")))
-      for (const writer of writers) {
-        assert.deepStrictEqual(yield* Effect.promise(() => writer.ended), { errors: "", code: 0 })
-      }
-      const expected = names.flatMap((name) => Array.from({ length: 60 }, (_, i) => `${name}-${i}`))
-      const rows = yield* allExecutions(file)
-      assert.deepStrictEqual(
-        rows.map((row) => row["id"]),
-        expected.toSorted()
-      )
-      assert.deepStrictEqual(
-        new Set(rows.map((row) => `${row["status"]} ${row["tool_call_count"]}`)),
-        new Set(["completed 2"])
-      )
-      assert.deepStrictEqual(checkIntegrity(file), ["ok", []])
-    }),
-  60_000
+it.effect("several processes open a fresh file at once and write to it without loss", () =>
+  Effect.gen(function* () {
+    const file = `${yield* temporaryFolder}/executor.db`
+    const names = ["p0", "p1", "p2", "p3"]
+    const writers = yield* Effect.all(names.map((name) => startWriter(file, name, "60")))
+    for (const writer of writers) {
+      assert.deepStrictEqual(yield* Effect.promise(() => writer.ended), { errors: "", code: 0 })
+    }
+    const expected = names.flatMap((name) => Array.from({ length: 60 }, (_, i) => `${name}-${i}`))
+    const rows = yield* allExecutions(file)
+    assert.deepStrictEqual(
+      rows.map((row) => row["id"]),
+      expected.toSorted()
+    )
+    assert.deepStrictEqual(
+      new Set(rows.map((row) => `${row["status"]} ${row["tool_call_count"]}`)),
+      new Set(["completed 2"])
+    )
+    assert.deepStrictEqual(checkIntegrity(file), ["ok", []])
+  })
 )
 
-it.effect(
-  "a killed writer leaves a readable file with all that it had reported",
-  () =>
-    Effect.gen(function* () {
-      const file = `${yield* temporaryFolder}/executor.db`
-      const writer = yield* startWriter(file, "p")
-      yield* Effect.promise(
-        () =>
-          new Promise<void>((resolve) => {
-            const lines = createInterface(writer.process.stdout)
-            lines.on("line", (line) => {
-              if (line === "p-40") resolve()
-            })
+it.effect("a killed writer leaves a readable file with all that it had reported", () =>
+  Effect.gen(function* () {
+    const file = `${yield* temporaryFolder}/executor.db`
+    const writer = yield* startWriter(file, "p")
+    yield* Effect.promise(
+      () =>
+        new Promise<void>((resolve) => {
+          const lines = createInterface(writer.process.stdout)
+          lines.on("line", (line) => {
+            if (line === "p-40") resolve()
           })
-      )
-      writer.process.kill("SIGKILL")
-      yield* Effect.promise(() => writer.ended)
+        })
+    )
+    writer.process.kill("SIGKILL")
+    yield* Effect.promise(() => writer.ended)
 
-      const store = DBExecutionStore.make(yield* SqliteAdapter.make({ file }))
-      const reported = writer.lines.filter((line) => line.startsWith("p-"))
-      assert.isAbove(reported.length, 40)
-      for (const id of reported) {
-        const { execution } = yield* store.get(scopeId, ExecutionId.make(id))
-        assert.deepInclude(execution, { status: "completed", toolCallCount: 2 })
-      }
-      // The one that was being written is there in whole units: its count is the number of its calls.
-      const last = ExecutionId.make(`p-${reported.length}`)
-      const rows = (yield* allExecutions(file)).filter((row) => row["id"] === last)
-      if (rows.length > 0) {
-        assert.lengthOf(yield* store.listToolCalls(scopeId, last), Number(rows[0]?.["tool_call_count"]))
-      }
-      assert.deepStrictEqual(checkIntegrity(file), ["ok", []])
-      assert.deepStrictEqual(yield* Rollups.check({ database: file }), [])
-    }),
-  60_000
+    const store = DBExecutionStore.make(yield* SqliteAdapter.make({ file }))
+    const reported = writer.lines.filter((line) => line.startsWith("p-"))
+    assert.isAbove(reported.length, 40)
+    for (const id of reported) {
+      const { execution } = yield* store.get(scopeId, ExecutionId.make(id))
+      assert.deepInclude(execution, { status: "completed", toolCallCount: 2 })
+    }
+    // The one that was being written is there in whole units: its count is the number of its calls.
+    const last = ExecutionId.make(`p-${reported.length}`)
+    const rows = (yield* allExecutions(file)).filter((row) => row["id"] === last)
+    if (rows.length > 0) {
+      assert.lengthOf(yield* store.listToolCalls(scopeId, last), Number(rows[0]?.["tool_call_count"]))
+    }
+    assert.deepStrictEqual(checkIntegrity(file), ["ok", []])
+    assert.deepStrictEqual(yield* Rollups.check({ database: file }), [])
+  })
 )
 
 it.effect("waits for a lock that another connection holds, with the event loop free", () =>

@@ -130,16 +130,13 @@ const writeMany = Effect.fnUntraced(function* (file: string, adapter: DBAdapter[
 
 const megabyte = 1024 * 1024
 
-it.effect(
-  "keeps the log short through many writes, without any read",
-  () =>
-    Effect.gen(function* () {
-      const file = yield* filledFile
-      const adapter = yield* SqliteAdapter.make({ file })
-      // Unbounded, it would have a page of 4 KB for each, 80 MB.
-      assert.isBelow(yield* writeMany(file, adapter, 20_000), 40 * megabyte)
-    }),
-  60_000
+it.effect("keeps the log short through many writes, without any read", () =>
+  Effect.gen(function* () {
+    const file = yield* filledFile
+    const adapter = yield* SqliteAdapter.make({ file })
+    // Unbounded, it would have a page of 4 KB for each, 80 MB.
+    assert.isBelow(yield* writeMany(file, adapter, 20_000), 40 * megabyte)
+  })
 )
 
 it.effect("keeps the log short where no thread can be started, and reads all the same", () =>
@@ -152,28 +149,25 @@ it.effect("keeps the log short where no thread can be started, and reads all the
   })
 )
 
-it.effect(
-  "writes the log back when a long query no longer needs it",
-  () =>
-    Effect.gen(function* () {
-      const file = yield* filledFile
-      const adapter = yield* SqliteAdapter.make({ file })
-      const other = new Database(file)
-      yield* Effect.addFinalizer(() => Effect.sync(() => other.close()))
-      assert.strictEqual(yield* adapter.count(sources), manySources)
-      const query = yield* Effect.forkChild(adapter.count(endless), { startImmediately: true })
-      // The query has begun when the thread that is free, the second one, has answered.
-      assert.strictEqual(yield* adapter.count(sources), manySources)
-      assert.isAbove(yield* writeMany(file, adapter, 6_000), 20 * megabyte)
-      yield* Fiber.interrupt(query)
-      // Never ends if it is not written back.
-      const isWaiting = (): boolean => {
-        const [state] = other.pragma("wal_checkpoint(NOOP)") as ReadonlyArray<{ log: number; checkpointed: number }>
-        return state === undefined || state.log - state.checkpointed > 3_000
-      }
-      while (isWaiting()) yield* writeMany(file, adapter, 100)
-    }),
-  60_000
+it.effect("writes the log back when a long query no longer needs it", () =>
+  Effect.gen(function* () {
+    const file = yield* filledFile
+    const adapter = yield* SqliteAdapter.make({ file })
+    const other = new Database(file)
+    yield* Effect.addFinalizer(() => Effect.sync(() => other.close()))
+    assert.strictEqual(yield* adapter.count(sources), manySources)
+    const query = yield* Effect.forkChild(adapter.count(endless), { startImmediately: true })
+    // The query has begun when the thread that is free, the second one, has answered.
+    assert.strictEqual(yield* adapter.count(sources), manySources)
+    assert.isAbove(yield* writeMany(file, adapter, 6_000), 20 * megabyte)
+    yield* Fiber.interrupt(query)
+    // Never ends if it is not written back.
+    const isWaiting = (): boolean => {
+      const [state] = other.pragma("wal_checkpoint(NOOP)") as ReadonlyArray<{ log: number; checkpointed: number }>
+      return state === undefined || state.log - state.checkpointed > 3_000
+    }
+    while (isWaiting()) yield* writeMany(file, adapter, 100)
+  })
 )
 
 const runLister = (...args: ReadonlyArray<string>) =>

@@ -32,26 +32,23 @@ const checkpointed = (file: string): number => {
   return statSync(file).size
 }
 
-it.effect(
-  "gives the space of swept executions back to the disk, with what is left sound",
-  () =>
-    Effect.gen(function* () {
-      const file = yield* newFile
-      const adapter = yield* SqliteAdapter.make({ file })
-      const store = DBExecutionStore.make(adapter)
-      yield* fill(store)
-      const full = checkpointed(file)
-      assert.isAbove(full, 14 * megabyte)
-      yield* store.sweep(scopeId, { keepNewest: 10 })
-      // Never ends if nothing is given back. Nobody asks for anything meanwhile.
-      while (statSync(file).size > 3 * megabyte) yield* Effect.promise(() => new Promise(setImmediate))
-      const database = new Database(file, { readonly: true })
-      assert.strictEqual(database.pragma("integrity_check", { simple: true }), "ok")
-      database.close()
-      const { executions } = yield* store.list(scopeId, {})
-      assert.strictEqual(executions.length, 10)
-    }),
-  60_000
+it.effect("gives the space of swept executions back to the disk, with what is left sound", () =>
+  Effect.gen(function* () {
+    const file = yield* newFile
+    const adapter = yield* SqliteAdapter.make({ file })
+    const store = DBExecutionStore.make(adapter)
+    yield* fill(store)
+    const full = checkpointed(file)
+    assert.isAbove(full, 14 * megabyte)
+    yield* store.sweep(scopeId, { keepNewest: 10 })
+    // Never ends if nothing is given back. Nobody asks for anything meanwhile.
+    while (statSync(file).size > 3 * megabyte) yield* Effect.promise(() => new Promise(setImmediate))
+    const database = new Database(file, { readonly: true })
+    assert.strictEqual(database.pragma("integrity_check", { simple: true }), "ok")
+    database.close()
+    const { executions } = yield* store.list(scopeId, {})
+    assert.strictEqual(executions.length, 10)
+  })
 )
 
 /** A file as it was made before files could give space back, with most of it free. */
@@ -95,21 +92,17 @@ it.effect(
       assert.deepStrictEqual(rowids(file), before)
       assert.isFalse(yield* SqliteSpace.enable({ file }))
       assert.deepStrictEqual(yield* SqliteSpace.look({ file }), { freeBytes: 0, canGiveBack: true })
-    }),
-  60_000
+    })
 )
 
-it.effect(
-  "gives space back for a process that ends",
-  () =>
-    Effect.gen(function* () {
-      const file = yield* newFile
-      const store = DBExecutionStore.make(yield* SqliteAdapter.make({ file, reads: "inline" }))
-      yield* fill(store)
-      yield* store.sweep(scopeId, { keepNewest: 10 })
-      assert.isAbove(yield* SqliteSpace.giveBack({ file }), 12 * megabyte)
-      assert.isBelow(checkpointed(file), 3 * megabyte)
-      assert.strictEqual(yield* SqliteSpace.giveBack({ file }), 0)
-    }),
-  60_000
+it.effect("gives space back for a process that ends", () =>
+  Effect.gen(function* () {
+    const file = yield* newFile
+    const store = DBExecutionStore.make(yield* SqliteAdapter.make({ file, reads: "inline" }))
+    yield* fill(store)
+    yield* store.sweep(scopeId, { keepNewest: 10 })
+    assert.isAbove(yield* SqliteSpace.giveBack({ file }), 12 * megabyte)
+    assert.isBelow(checkpointed(file), 3 * megabyte)
+    assert.strictEqual(yield* SqliteSpace.giveBack({ file }), 0)
+  })
 )
