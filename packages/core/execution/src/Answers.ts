@@ -70,6 +70,10 @@ const answerProblem = Effect.fnUntraced(function* (
         : `a question of kind \`${request.kind}\` asks for none`
     return `The answer has a \`content\`, but ${why}: leave it out. The question still waits.`
   }
+  const changed = changedNumber(content)
+  if (changed !== undefined) {
+    return `\`content.${changed}\` is a number of more digits than an answer can carry unchanged: round it. The question still waits.`
+  }
   const limit = { name: "toolResultBytes", bytes: maxContentBytes } as const
   const unfit = yield* encodeJson(content, { root: "content", limit }).pipe(
     Effect.as(undefined),
@@ -79,6 +83,19 @@ const answerProblem = Effect.fnUntraced(function* (
   if (unfit !== undefined) return `The \`content\` of the answer cannot be kept: ${unfit}. The question still waits.`
   return yield* formProblem(request, response, purpose)
 })
+
+/** The field of a number that may have been changed on its way, or would be on the next. The content of a form is flat. */
+const changedNumber = (content: Readonly<Record<string, unknown>>): string | undefined =>
+  Object.keys(content).find((field) =>
+    [content[field]]
+      .flat()
+      .some(
+        (value) =>
+          typeof value === "bigint" ||
+          JSON.isRawJSON(value) ||
+          (typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value))
+      )
+  )
 
 const formProblem = Effect.fnUntraced(function* (
   { requestedSchema }: ElicitationRequest,

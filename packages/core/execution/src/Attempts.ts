@@ -5,7 +5,7 @@
  * it was sent and nobody knows what came of it (`make`). The second is found out live, so it is repeated by itself at most
  * {@link maxRepeats} times: a server that ends over a call may end over each.
  */
-import { type Limits, sleepPath } from "@executor/kernel"
+import { holdsExact, type Limits, sleepPath } from "@executor/kernel"
 import type { ElicitationRequest, ElicitationResponse, Executor, ToolAnnotations } from "@executor/sdk"
 import { Effect } from "effect"
 import type * as BuiltinTools from "./BuiltinTools.ts"
@@ -53,6 +53,7 @@ export const make = (options: AttemptsOptions): Attempts => {
     if (builtin !== undefined) return builtin(argsNow(call), call.argsJson?.length ?? 0)
     return executor.tools.invoke(call.path, call.args, {
       argsJsonLength: call.argsJson?.length,
+      argsHoldExact: holdsExact(call.args),
       idempotencyKey: call.id,
       requiresApproval: call.recorded !== undefined && interactions.gatesOf(call).approval,
       onElicitation: interactions.handlerFor(call),

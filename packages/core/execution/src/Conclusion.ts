@@ -1,7 +1,7 @@
 /**
  * How an execution ended: what its caller gets, what its row says, and what the row says of it later.
  */
-import { type ExecuteResult, type ExecutionFailure, LimitExceeded, type LogEntry } from "@executor/kernel"
+import { type ExecuteResult, type ExecutionFailure, LimitExceeded, type LogEntry, readJson } from "@executor/kernel"
 import type { CodeExecutionError } from "@executor/kernel"
 import type { Execution, ExecutionId, UpdateExecution } from "@executor/sdk"
 import { Cause, Effect, type Exit } from "effect"
@@ -117,7 +117,7 @@ export const finishedOf = (execution: Execution): ExecutionOutcome & FinishedExe
     status: status === "completed" || status === "cancelled" ? status : "failed",
     executionId: id,
     get result() {
-      return resultJson === null ? undefined : (JSON.parse(resultJson) as unknown)
+      return resultJson === null ? undefined : readJson(resultJson)
     },
     resultJson: resultJson ?? undefined,
     error,

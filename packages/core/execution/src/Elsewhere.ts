@@ -5,7 +5,7 @@
  * several processes that try, one does. What another holds is answered and cancelled through its row, which the holder looks at
  * from time to time (`Lease`), and waited for by looking at the row here.
  */
-import type { Limits } from "@executor/kernel"
+import { type Limits, readJson } from "@executor/kernel"
 import {
   type Claim,
   type DBError,
@@ -367,7 +367,7 @@ const endRows = Effect.fnUntraced(function* (
 
 /** The question of a record. */
 const requestOf = ({ payloadJson }: ExecutionInteraction): ElicitationRequest =>
-  Schema.decodeUnknownSync(ElicitationRequest)(JSON.parse(payloadJson))
+  Schema.decodeUnknownSync(ElicitationRequest)(readJson(payloadJson))
 
 const pendingOf = (interaction: ExecutionInteraction): PendingInteraction => ({
   id: interaction.id,

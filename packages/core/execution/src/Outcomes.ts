@@ -9,6 +9,7 @@ import {
   encodeJson,
   type LimitExceeded,
   type Limits,
+  readJson,
   type ToolRejection,
   type UnserializableValue
 } from "@executor/kernel"
@@ -44,7 +45,8 @@ export const attempt = Effect.fnUntraced(function* (
     hasReturned = true
     return encodeJson(value, {
       root: `the result of ${call.path}`,
-      limit: { name: "toolResultBytes", bytes: limits.toolResultBytes }
+      limit: { name: "toolResultBytes", bytes: limits.toolResultBytes },
+      wideIntegers: true
     })
   })
   const exit = yield* Effect.exit(written)
@@ -92,7 +94,7 @@ const failure = Effect.fnUntraced(function* (rejection: ToolRejection): Effect.f
     const why = data.failure._tag === "LimitExceeded" ? `larger than ${maxDataBytes} bytes` : "no JSON"
     return bare({ ...rest, message: `${message} (Its data is ${why} and was left out.)` })
   }
-  return bare({ ...rest, message, data: JSON.parse(data.success ?? "null") as unknown })
+  return bare({ ...rest, message, data: readJson(data.success ?? "null", { wideIntegers: true }) })
 })
 
 const bare = (error: ToolRejection): Outcome => ({ _tag: "Failure", error, errorText: JSON.stringify(error) })

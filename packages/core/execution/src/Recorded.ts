@@ -10,7 +10,7 @@
  * seen it: it is numbered anew. Its old number is taken from it before the code runs: another outcome gets that number, and should this
  * process be lost as well, the journal would have two of it.
  */
-import { Settlement, type ToolInvocation, type ToolRejection } from "@executor/kernel"
+import { readJson, Settlement, type ToolInvocation, type ToolRejection } from "@executor/kernel"
 import type { JournaledCall } from "@executor/sdk"
 import { sameJson } from "./CanonicalJson.ts"
 import type { CallShape, Divergence } from "./ExecutionEngine.ts"
@@ -75,7 +75,7 @@ export const outcomeOf = ({ call }: JournaledCall): Outcome | undefined => {
   if (status === "completed") return { _tag: "Success", json: resultJson ?? undefined }
   if (status === "running") return undefined
   const errorText = call.errorText ?? `{"name":"Error","message":"The call failed"}`
-  const error = JSON.parse(errorText) as ToolRejection
+  const error = readJson(errorText, { wideIntegers: true }) as ToolRejection
   // One in doubt has an outcome if the code was to be told that nobody knows it.
   return status === "failed" || error.outcome === "unknown" ? { _tag: "Failure", error, errorText } : undefined
 }

@@ -53,6 +53,8 @@ export interface InvokeOptions {
    * used as they are. Without it they are copied first.
    */
   readonly argsJsonLength?: number | undefined
+  /** Whether arguments that were read from JSON text hold a number that a number cannot hold, as a `JSON.rawJSON`. */
+  readonly argsHoldExact?: boolean | undefined
   /**
    * Called with the tool once everything is checked and approved, right before its plugin is invoked: until then the call has had no
    * effect, from then on it may have had one. An effect that it gives is run first. Must not throw.

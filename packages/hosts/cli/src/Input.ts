@@ -1,6 +1,7 @@
 /**
  * Text that a person names on the command line: a file, standard input, or JSON.
  */
+import { readJson } from "@executor/kernel"
 import { Effect, Schema } from "effect"
 import { open } from "node:fs/promises"
 import { UsageError } from "./Failure.ts"
@@ -41,7 +42,7 @@ export const readText = (path: string) =>
 /** Parses JSON; `name` says in the error where it came from. */
 export const parseJson = (name: string, text: string): Effect.Effect<unknown, UsageError> =>
   Effect.try({
-    try: (): unknown => JSON.parse(text),
+    try: () => readJson(text),
     catch: (cause) =>
       new UsageError({ message: `${name} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}` })
   })

@@ -14,6 +14,7 @@ import {
   userName
 } from "@executor/api"
 import type { Divergence, FinishedExecution, ForkReport } from "@executor/execution"
+import { readJson } from "@executor/kernel"
 import { ExecutionId, type ExportOptions } from "@executor/sdk"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Effect, Predicate, Schedule, Schema, Stream } from "effect"
@@ -97,7 +98,7 @@ const toOutcome = (record: ExecutionOutcomeRecord): Outcome => {
       error: record.error as FinishedExecution["error"],
       resultJson,
       get result(): unknown {
-        return resultJson === undefined ? undefined : JSON.parse(resultJson)
+        return resultJson === undefined ? undefined : readJson(resultJson)
       }
     }
   }

@@ -2,6 +2,7 @@
  * What `run`, `call` and `resume` say at the end: one JSON object for programs; the result, the program's console output and
  * what went wrong for people. The exit code follows from the same outcome.
  */
+import { readJson } from "@executor/kernel"
 import type { ElicitationRequest } from "@executor/sdk"
 import { Effect, Predicate } from "effect"
 import type { Outcome } from "./Backend.ts"
@@ -53,7 +54,7 @@ export const outcomeJson = (outcome: Outcome, waitedMs: number, more: object = {
 
 /** A value for people: text as it is, anything else as indented JSON. */
 export const valueText = (json: string): string => {
-  const value: unknown = JSON.parse(json)
+  const value = readJson(json)
   return typeof value === "string" ? value : JSON.stringify(value, null, 2)
 }
 

@@ -1,6 +1,7 @@
 /**
  * The arguments of `executor call`, in any of the ways they can be written, and the program that makes the call.
  */
+import { exactLiteral, readJson } from "@executor/kernel"
 import type { ToolSchema } from "@executor/sdk"
 import { Effect, Predicate, Result } from "effect"
 import { type Failure, UsageError } from "./Failure.ts"
@@ -52,16 +53,18 @@ const identifier = /^[A-Za-z_$][\w$]*$/
 
 /**
  * The program that calls one tool. The arguments become a literal of it: JSON is one, but for the key `__proto__`, which a
- * literal would take as the prototype.
+ * literal would take as the prototype, and numbers that a number cannot hold, which become BigInts or their text.
  */
 export const program = (path: string, argumentsJson: string | undefined): string => {
   const member = path
     .split(".")
     .map((segment) => (identifier.test(segment) ? `.${segment}` : `[${JSON.stringify(segment)}]`))
     .join("")
-  const literal =
-    argumentsJson === undefined || (!argumentsJson.includes("__proto__") && !argumentsJson.includes("\\u"))
-      ? (argumentsJson ?? "")
-      : JSON.stringify(JSON.parse(argumentsJson)).replace(/(?<!\\)"__proto__":/g, '["__proto__"]:')
+  if (argumentsJson === undefined) return `return await tools${member}()`
+  const exact = exactLiteral(argumentsJson)
+  const isLiteral = !exact.includes("__proto__") && !exact.includes("\\u")
+  const literal = isLiteral
+    ? exact
+    : exactLiteral(JSON.stringify(readJson(argumentsJson))).replace(/(?<!\\)"__proto__":/g, '["__proto__"]:')
   return `return await tools${member}(${literal})`
 }

@@ -55,10 +55,15 @@ export const finished = (execution: FinishedExecution): FinishedOutcome => ({
   ...(execution.historyProblem !== undefined && { historyProblem: execution.historyProblem })
 })
 
-/** A question as JSON has it: what a tool asks with may hold what JSON leaves out. */
+/**
+ * A question as JSON has it: what a tool asks with may hold what JSON leaves out. A number that most readers of JSON would change is its
+ * text: a person must be shown what they approve.
+ */
 export const pending = (interaction: PendingInteraction): PendingInteraction => ({
   ...interaction,
-  request: JSON.parse(JSON.stringify(interaction.request))
+  request: JSON.parse(
+    JSON.stringify(interaction.request, (_, value: unknown) => (JSON.isRawJSON(value) ? value.rawJSON : value))
+  )
 })
 
 /** Questions show the arguments of their calls: many at once may be as large as a result, and go out one by one. */

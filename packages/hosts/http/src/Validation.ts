@@ -9,6 +9,7 @@ import {
   splitList,
   UnsupportedMediaTypeProblem
 } from "@executor/api"
+import { holdsExact, mayHoldExact, readJson } from "@executor/kernel"
 import { Effect, Layer, type Schema, SchemaIssue } from "effect"
 import * as HttpApiError from "effect/http-api/HttpApiError"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
@@ -71,7 +72,20 @@ const checkBody = (limitBytes: number) =>
     if (!isUtf8(new Uint8Array(bytes))) return yield* badBody("expected UTF-8")
     const text = yield* Effect.orDie(request.text)
     if (isTooDeep(text)) return yield* badBody(`expected at most ${maxBodyDepth} levels of nesting`)
+    if (holdsWideNumber(text)) {
+      return yield* badBody("it has a number of more digits than a number can hold; send it as text, or round it")
+    }
   })
+
+/** The number would be changed without a word when the body is decoded, which tells what is wrong with text that is no JSON. */
+const holdsWideNumber = (text: string): boolean => {
+  if (!mayHoldExact(text)) return false
+  try {
+    return holdsExact(readJson(text))
+  } catch {
+    return false
+  }
+}
 
 const notJson = "Expected a valid JSON body"
 

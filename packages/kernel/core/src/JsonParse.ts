@@ -2,12 +2,14 @@
  * Values from JSON text without blocking.
  *
  * Use {@link parseJson} instead of `JSON.parse` for text that may be large: a megabyte with many different keys takes
- * `JSON.parse` 60 ms, in which the event loop stands still. Small text is parsed at once.
+ * `JSON.parse` 60 ms, in which the event loop stands still. Small text is parsed at once. Numbers that a number cannot hold keep
+ * their text: see `ExactNumbers.ts`.
  *
  * Large text is first scanned for where each bracket closes. Then containers are taken apart from the outside: members are
  * handed to `JSON.parse` in groups of some kilobytes, and others may run between two groups.
  */
 import { Effect } from "effect"
+import { holdsExact, markExact, type NumberOptions, readJson } from "./ExactNumbers.ts"
 import { inSlices } from "./Slices.ts"
 
 /** Text up to this length is small, whatever is in it. */
@@ -16,15 +18,15 @@ const small = 1024
 const atOnce = 32 * 1024
 
 /** The value of a JSON text. The text must be JSON: other text is a defect. */
-export const parseJson = (text: string): Effect.Effect<unknown> =>
+export const parseJson = (text: string, options: NumberOptions = {}): Effect.Effect<unknown> =>
   Effect.suspend(() =>
-    text.length <= small ? Effect.succeed(JSON.parse(text) as unknown) : inSlices(parseSteps(text))
+    text.length <= small ? Effect.succeed(readJson(text, options)) : inSlices(parseSteps(text, options))
   )
 
-function* parseSteps(text: string): Generator<void, unknown, void> {
-  if (text.length <= atOnce) return JSON.parse(text) as unknown
+function* parseSteps(text: string, options: NumberOptions): Generator<void, unknown, void> {
+  if (text.length <= atOnce) return readJson(text, options)
   const closings = yield* findClosings(text)
-  return yield* parseValue(text, skipSpace(text, 0), text.trimEnd().length, closings)
+  return yield* parseValue(text, skipSpace(text, 0), text.trimEnd().length, closings, options)
 }
 
 const quote = 0x22
@@ -75,21 +77,27 @@ function* findClosings(text: string): Generator<void, Int32Array, void> {
   return closings
 }
 
-function* parseValue(text: string, start: number, end: number, closings: Int32Array): Generator<void, unknown, void> {
+function* parseValue(
+  text: string,
+  start: number,
+  end: number,
+  closings: Int32Array,
+  options: NumberOptions
+): Generator<void, unknown, void> {
   const opening = text.charCodeAt(start)
   if (end - start <= atOnce || !isOpening(opening)) {
     yield
-    return JSON.parse(text.slice(start, end)) as unknown
+    return readJson(text.slice(start, end), options)
   }
   const isArray = opening === openBracket
   const array: Array<unknown> = []
   const object: Record<string, unknown> = {}
+  let exact = false
   const take = (members: string): void => {
-    if (isArray) {
-      for (const item of JSON.parse(`[${members}]`) as ReadonlyArray<unknown>) array.push(item)
-    } else {
-      for (const [key, value] of Object.entries(JSON.parse(`{${members}}`) as object)) assign(object, key, value)
-    }
+    const read = readJson(isArray ? `[${members}]` : `{${members}}`, options) as object
+    exact ||= holdsExact(read)
+    if (isArray) for (const item of read as ReadonlyArray<unknown>) array.push(item)
+    else for (const [key, value] of Object.entries(read)) assign(object, key, value)
   }
   const close = closings[start] ?? end
   let group = start + 1
@@ -105,7 +113,8 @@ function* parseValue(text: string, start: number, end: number, closings: Int32Ar
     if (valueEnd - valueStart > atOnce) {
       const before = text.slice(group, at).replace(/,\s*$/, "")
       if (before.trim() !== "") take(before)
-      const value = yield* parseValue(text, valueStart, valueEnd, closings)
+      const value = yield* parseValue(text, valueStart, valueEnd, closings, options)
+      exact ||= holdsExact(value)
       if (isArray) array.push(value)
       else assign(object, JSON.parse(text.slice(member, endOfString(text, member))) as string, value)
       at = skipSpace(text, valueEnd) + 1
@@ -119,7 +128,8 @@ function* parseValue(text: string, start: number, end: number, closings: Int32Ar
       }
     }
   }
-  return isArray ? array : object
+  const value = isArray ? array : object
+  return exact ? markExact(value) : value
 }
 
 /** Sets an own property, also one that is named `__proto__`. */

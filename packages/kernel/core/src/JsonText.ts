@@ -3,7 +3,7 @@
  *
  * Use {@link encodeJson} instead of `JSON.stringify` wherever a value may be large or is not known: it never blocks the
  * event loop for more than a few milliseconds, stops as soon as the text passes its limit, and refuses what JSON cannot
- * hold with the place of it in the value. The rules are those of this package's README, the same as inside a sandbox.
+ * hold with the place of it in the value. A BigInt is an integer, and a `JSON.rawJSON` is its text. The rules are those of this package's README, the same as inside a sandbox.
  */
 import { Effect, Schema } from "effect"
 import { types } from "node:util"
@@ -31,6 +31,11 @@ export interface EncodeJsonOptions {
   readonly root: string
   /** The limit on the text, in bytes of UTF-8, and the setting that it comes from. */
   readonly limit?: { readonly name: LimitName; readonly bytes: number } | undefined
+  /**
+   * Whether a reader must tell an integer beyond 2^53 from a number of that size: the number is written with an exponent then. For what
+   * goes into a sandbox, which reads such integers as BigInt.
+   */
+  readonly wideIntegers?: boolean | undefined
 }
 
 /** The value as JSON text, `undefined` for `undefined`. */
@@ -65,13 +70,11 @@ interface Frame {
   readonly value: object
   readonly close: "]" | "}"
   readonly keys: ReadonlyArray<string> | undefined
-  readonly items: ReadonlyArray<unknown> | Record<string, unknown> | TypedArray
+  readonly items: ReadonlyArray<unknown> | Record<string, unknown> | NodeJS.TypedArray
   readonly length: number
   index: number
   empty: boolean
 }
-
-type TypedArray = Exclude<NodeJS.TypedArray, BigInt64Array | BigUint64Array>
 
 class Encoder {
   private readonly value: unknown
@@ -148,7 +151,11 @@ class Encoder {
         return this.emit(JSON.stringify(value))
       case "number":
         if (!Number.isFinite(value)) this.refuse(`${value}, which JSON cannot hold: send null, or text`)
-        return this.emit(String(value))
+        return this.emit(
+          this.options.wideIntegers === true && Number.isInteger(value) && !Number.isSafeInteger(value)
+            ? value.toExponential()
+            : String(value)
+        )
       case "boolean":
         return this.emit(value ? "true" : "false")
       case "undefined":
@@ -156,7 +163,7 @@ class Encoder {
       case "object":
         return value === null ? this.emit("null") : this.writeObject(value)
       case "bigint":
-        return this.refuse("a BigInt, which JSON cannot hold: send it as text, or as a number if it is small")
+        return this.emit(String(value))
       case "symbol":
         return this.refuse("a symbol, which JSON cannot hold: send its description")
       default:
@@ -165,6 +172,7 @@ class Encoder {
   }
 
   private writeObject(value: object): void {
+    if (JSON.isRawJSON(value)) return this.emit(value.rawJSON)
     if (this.frames.length >= maxDepth) this.refuseDepth()
     if (Array.isArray(value)) return this.open(value, value)
     if (value instanceof Date) {
@@ -184,11 +192,7 @@ class Encoder {
       )
     }
     if (value instanceof Set) return this.open(value, [...value])
-    if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
-      if (value instanceof BigInt64Array || value instanceof BigUint64Array)
-        this.refuse("an array of BigInts: send them as text")
-      return this.open(value, value as TypedArray)
-    }
+    if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return this.open(value, value as NodeJS.TypedArray)
     if (value instanceof Error)
       return this.open(value, { name: value.name, message: value.message }, ["name", "message"])
     if (value instanceof Promise) this.refuse("a promise: await it first")

@@ -3,6 +3,7 @@
  */
 export * from "./CodeExecutionError.ts"
 export * from "./CodeExecutor.ts"
+export * from "./ExactNumbers.ts"
 export * from "./JsonParse.ts"
 export * from "./JsonText.ts"
 export * from "./LimitExceeded.ts"

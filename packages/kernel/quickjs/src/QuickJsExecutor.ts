@@ -17,6 +17,7 @@ import {
   type LogEntry,
   maxDepth,
   maxProperties,
+  readJson,
   type SandboxToolInvoker,
   sleepPath
 } from "@executor/kernel"
@@ -182,7 +183,7 @@ class Completed implements ExecuteResult {
   }
 
   get result(): unknown {
-    const result: unknown = this.resultJson === undefined ? undefined : JSON.parse(this.resultJson)
+    const result: unknown = this.resultJson === undefined ? undefined : readJson(this.resultJson)
     Object.defineProperty(this, "result", { value: result, enumerable: true })
     return result
   }

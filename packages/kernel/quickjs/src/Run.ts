@@ -17,6 +17,7 @@ import {
   type Limits,
   type LogEntry,
   parseJson,
+  readJson,
   type SandboxToolInvoker,
   Settlement,
   type ToolInvocation,
@@ -114,7 +115,7 @@ export class Run {
       this.backlog.push(message)
       if (this.backlog.length === 1) this.fork(backlogKey, this.startBacklog(), () => {})
     } else {
-      this.startCall(message, () => (message.argsJson === undefined ? undefined : JSON.parse(message.argsJson)))
+      this.startCall(message, () => (message.argsJson === undefined ? undefined : readJson(message.argsJson)))
     }
   }
 
@@ -214,7 +215,7 @@ export class Run {
     return Effect.flatMap(
       Effect.suspend(() => this.options.invoker.invoke(call)),
       (value): Effect.Effect<unknown, unknown> =>
-        value instanceof Settlement ? Effect.succeed(value) : encodeJson(value, { root: "the tool's result", limit })
+        value instanceof Settlement ? Effect.succeed(value) : encodeJson(value, { root: "the tool's result", limit, wideIntegers: true })
     )
   }
 

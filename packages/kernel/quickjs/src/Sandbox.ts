@@ -15,6 +15,7 @@
  * The clock stands still at the value the host sets, and the engine's own entropy is fixed: instances made from the same
  * modules are equal to the byte, so a worker keeps one copy for all its slots.
  */
+import { tagNumbers } from "@executor/kernel/numbers"
 import { Intrinsics, JSException, QuickJS, type JSValueHandle } from "quickjs-wasi"
 import { preludeText } from "./guest/prelude.ts"
 import { type HeapGuard, install as installGuard } from "./HeapGuard.ts"
@@ -244,8 +245,17 @@ export class Sandbox {
   deliver(seq: number, failed: boolean, json: string | undefined): void {
     const { vm } = this
     const seqHandle = vm.newNumber(seq)
-    const text = json === undefined ? vm.undefined : vm.newString(json)
-    vm.callFunction(this.handles.deliver, vm.undefined, seqHandle, failed ? vm.true : vm.false, text).dispose()
+    const tagged = json === undefined ? undefined : tagNumbers(json, { wideIntegers: true })
+    const text = json === undefined ? vm.undefined : vm.newString(tagged ?? json)
+    const flag = (value: boolean) => (value ? vm.true : vm.false)
+    vm.callFunction(
+      this.handles.deliver,
+      vm.undefined,
+      seqHandle,
+      flag(failed),
+      text,
+      flag(tagged !== undefined)
+    ).dispose()
     if (json !== undefined) text.dispose()
     seqHandle.dispose()
   }

@@ -12,11 +12,12 @@ import { type ChildProcessByStdio, spawn } from "node:child_process"
 import process from "node:process"
 import type { Readable, Writable } from "node:stream"
 import { StringDecoder } from "node:string_decoder"
-import { encodeJson, parseJson } from "@executor/kernel"
+import { encodeJson } from "@executor/kernel"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import { Cause, Effect, Exit } from "effect"
 import { type Delivery, deliveryOf } from "./Delivery.ts"
-import { largeMessageLength, takeOut } from "./LargeMessages.ts"
+import { readLargeMessage, readMessage } from "./ExactMessages.ts"
+import { largeMessageLength } from "./LargeMessages.ts"
 
 /** How long a process may take to end by itself after each step of being closed. */
 export const closeGraceMillis = 1500
@@ -264,7 +265,7 @@ export class StdioProcess implements Transport {
       this.#backlog = [line]
       void this.#readBacklog(this.#backlog)
     } else {
-      this.#deliver(() => JSON.parse(line) as JSONRPCMessage)
+      this.#deliver(() => readMessage(line))
     }
   }
 
@@ -272,8 +273,8 @@ export class StdioProcess implements Transport {
   async #readBacklog(backlog: Array<string>): Promise<void> {
     this.#child?.stdout.pause()
     for (let line = backlog.shift(); line !== undefined; line = backlog.shift()) {
-      const read = await Effect.runPromiseExit(parseJson(line) as Effect.Effect<JSONRPCMessage>)
-      this.#deliver(() => takeOut(valueOf(read)))
+      const read = await Effect.runPromiseExit(readLargeMessage(line))
+      this.#deliver(() => valueOf(read))
     }
     this.#backlog = undefined
     if (this.ended === undefined) this.#child?.stdout.resume()

@@ -3,8 +3,22 @@
  *
  * Arguments are copied before anything looks at them, so that what is validated, what is shown for approval and what is
  * executed cannot come apart through a caller that changes its object meanwhile.
+ *
+ * An integer or a decimal that a number cannot hold is a `JSON.rawJSON` of its text: `JSON.stringify` writes it as it is.
  */
 import { atOnce, type Steps } from "./slices.ts"
+
+/** A number by its text. */
+export interface RawJson {
+  readonly rawJSON: string
+}
+
+declare global {
+  interface JSON {
+    rawJSON(text: string): RawJson
+    isRawJSON(value: unknown): value is RawJson
+  }
+}
 
 /** Deeper values are refused: every reader of an argument recurses into it, and no real input nests like this. */
 export const maxJsonDepth = 200
@@ -22,6 +36,8 @@ export interface PlainJson {
   readonly value: unknown
   /** How much there is to look at, at most: its values, and its long strings by the kilobyte. */
   readonly size: number
+  /** Whether it holds numbers by their text. */
+  readonly exact: boolean
 }
 
 /** A copy, or why there is none. */
@@ -44,10 +60,11 @@ export const formatField = (path: ReadonlyArray<string | number>): string =>
 class NotJson extends Error {}
 
 /** Arguments that were just read from JSON text and are nobody else's. A value takes two characters of it, or more. */
-export const fromJsonText = (value: unknown, textLength: number): PlainJson => ({
+export const fromJsonText = (value: unknown, textLength: number, exact = false): PlainJson => ({
   ok: true,
   value,
-  size: Math.ceil(textLength / 2)
+  size: Math.ceil(textLength / 2),
+  exact
 })
 
 /** Values between two steps of a copy. */
@@ -55,11 +72,20 @@ const valuesPerStep = 256
 
 /**
  * Copies a value as JSON would carry it: `toJSON` is honoured, properties that are `undefined` are left out. What JSON
- * would lose or change without a word (`NaN`, `BigInt`, `Map`, functions, cycles) is refused.
+ * would lose or change without a word (`NaN`, `Map`, functions, cycles) is refused; a `BigInt` is an integer.
  */
 export function* copyJsonSteps(input: unknown): Steps<JsonCopy> {
   const path: Array<string | number> = []
   let size = 1
+  let exact = false
+
+  /** A number by its text, where it is one. */
+  const copyRaw = (raw: RawJson): unknown => {
+    const value: unknown = JSON.parse(raw.rawJSON)
+    if (typeof value !== "number" || String(value) === raw.rawJSON) return value
+    exact = true
+    return raw
+  }
 
   const copyScalar = (value: unknown): unknown => {
     switch (typeof value) {
@@ -74,7 +100,7 @@ export function* copyJsonSteps(input: unknown): Steps<JsonCopy> {
       case "object":
         return value
       case "bigint":
-        throw new NotJson("a BigInt has no form in JSON: pass a number or a string")
+        return copyRaw(JSON.rawJSON(String(value)))
       default:
         throw new NotJson(`${typeof value === "undefined" ? "undefined" : `a ${typeof value}`} has no form in JSON`)
     }
@@ -100,6 +126,7 @@ export function* copyJsonSteps(input: unknown): Steps<JsonCopy> {
     }
     const tag = Object.prototype.toString.call(value)
     if (tag !== "[object Object]") throw new NotJson(`a ${tag.slice(8, -1)} has no form in JSON`)
+    if (JSON.isRawJSON(value)) return copyRaw(value)
     const out: Record<string, unknown> = {}
     const keys = Object.keys(value)
     // They are listed at once, however many.
@@ -116,7 +143,7 @@ export function* copyJsonSteps(input: unknown): Steps<JsonCopy> {
   }
 
   try {
-    return { ok: true, value: isObject(input) ? yield* copyObject(input) : copyScalar(input), size }
+    return { ok: true, value: isObject(input) ? yield* copyObject(input) : copyScalar(input), size, exact }
   } catch (error) {
     const message = error instanceof NotJson ? error.message : "cannot be read"
     return { ok: false, issue: { field: formatField(path), message } }
@@ -129,7 +156,7 @@ export const copyJson = (input: unknown): JsonCopy => atOnce(copyJsonSteps(input
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
 
 /** Sets an own property, also one called `__proto__`, which an assignment would not. */
-const setKey = (target: Record<string, unknown>, key: string, value: unknown): void => {
+export const setKey = (target: Record<string, unknown>, key: string, value: unknown): void => {
   if (key === "__proto__") {
     Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
   } else {
@@ -141,6 +168,7 @@ const setKey = (target: Record<string, unknown>, key: string, value: unknown): v
 export const describeValue = (value: unknown): string => {
   if (value === null) return "null"
   if (Array.isArray(value)) return `an array of ${value.length}`
+  if (JSON.isRawJSON(value)) return value.rawJSON
   if (typeof value === "object") return "an object"
   if (typeof value === "string") return previewJson(value, 60)
   return String(value)
@@ -152,7 +180,7 @@ export const previewJson = (value: unknown, length: number): string => {
   const write = (item: unknown): void => {
     if (typeof item === "string") {
       text += JSON.stringify(item.length > length ? item.slice(0, length) : item)
-    } else if (!isObject(item)) {
+    } else if (!isObject(item) || JSON.isRawJSON(item)) {
       text += JSON.stringify(item)
     } else {
       const isArray = Array.isArray(item)

@@ -25,9 +25,6 @@ export const maxChecks = 4_000_000
 /** Wrong members of one array or object that are looked for. */
 const maxWrongMembers = 20
 
-/** A longer string is not checked against a `format`: only URIs can be that long, and to check one takes too long. */
-const maxFormatLength = 64 * 1024
-
 /** `uniqueItems` compares every pair of items. */
 export const maxUniqueItems = 1000
 
@@ -84,24 +81,18 @@ class Check {
     }
     if (schema === true) return true
     if (schema === false) return this.found.wrong("false", "Nothing is allowed.")
-    const isContainer = typeof value === "object" && value !== null
-    const isLong = typeof value === "string" && value.length > maxFormatLength
-    if (!isContainer && !isLong) return this.#byLibrary(value, schema, outer)
+    if (typeof value !== "object" || value === null) return this.#byLibrary(value, schema, outer)
 
     const anchor = outer ?? (schema.$recursiveAnchor === true ? schema : null)
     const seen: Seen = this.#schema.asksForRest ? new Set() : undefined
     let valid = yield* this.#references(value, schema, anchor, seen)
     if (schema.$ref === undefined || this.#schema.draft === "2020-12") {
       if (!(yield* this.#combinations(value, schema, anchor, seen))) valid = false
-      if (isLong) {
-        if (!this.#byLibrary(value, keywordsOfStrings(schema), anchor)) valid = false
-      } else {
-        if (!this.#kind(value, schema)) valid = false
-        const members = Array.isArray(value)
-          ? this.#array(value, schema, anchor, seen)
-          : this.#object(value as Record<Key, unknown>, schema, anchor, seen)
-        if (!(yield* members)) valid = false
-      }
+      if (!this.#kind(value, schema)) valid = false
+      const members = Array.isArray(value)
+        ? this.#array(value, schema, anchor, seen)
+        : this.#object(value as Record<Key, unknown>, schema, anchor, seen)
+      if (!(yield* members)) valid = false
     }
     if (valid && seen !== undefined && seenOutside !== undefined) {
       for (const key of seen) seenOutside.add(key)
@@ -369,15 +360,6 @@ class Check {
     const { errors, valid } = validate(value, schema, draft, lookup, false, anchor)
     return valid || this.found.take(errors)
   }
-}
-
-/** What is left of a schema for a long string once its references and combinations were followed. */
-const keywordsOfStrings = (schema: Schema): Schema => {
-  const left: Schema = {}
-  for (const keyword of ["type", "const", "enum", "minLength", "maxLength", "pattern"] as const) {
-    if (schema[keyword] !== undefined) Object.assign(left, { [keyword]: schema[keyword] })
-  }
-  return left
 }
 
 const isList = <A>(value: unknown): value is ReadonlyArray<A> => Array.isArray(value)

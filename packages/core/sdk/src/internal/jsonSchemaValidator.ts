@@ -3,15 +3,19 @@
  *
  * Schemas are interpreted, never compiled to code. Small values are checked at once, by the library; large ones, and those that a schema
  * could make more of than their size, in steps (`jsonSchemaSteps.ts`). `pattern` can backtrack without end, and sandboxed code
- * chooses the value: it is checked only for schemas of the host's own code, the source checks it for all others.
+ * chooses the value: it is checked only for schemas of the host's own code, the source checks it for all others. `format` is a hint for
+ * the caller, of which every server has its own idea: it is never checked. A required property with a default may be absent, and
+ * `nullable` takes `null`, as OpenAPI 3.0 has it.
  */
 import { type OutputUnit, type Schema as CfSchema, type SchemaDraft, validate } from "@cfworker/json-schema"
 import { Predicate } from "effect"
 import type { JsonSchema } from "../Tool.ts"
 import { copyJson, describeValue, type FieldIssue, formatField, type PlainJson } from "./json.ts"
 import { SteppedSchema, TooMuchToCheck } from "./jsonSchemaSteps.ts"
+import { toNearest } from "./exactNumbers.ts"
+import { neededProperties, takesNull } from "./lenientArguments.ts"
 import { printShortType } from "./printType.ts"
-import { dropped, rebuildSchema } from "./rebuildSchema.ts"
+import { type ChangeKeyword, dropped, rebuildSchema } from "./rebuildSchema.ts"
 import { locationTokens, resolveLocation } from "./schemaPointer.ts"
 import type { Steps } from "./slices.ts"
 
@@ -24,7 +28,11 @@ export const maxAtOnce = 1000
 /**
  * Checks a plain value. Throws {@link BrokenSchema} when the schema itself is: a reference that leads nowhere, an endless one.
  */
-export type JsonValidator = (input: PlainJson) => Steps<ReadonlyArray<FieldIssue>>
+export interface JsonValidator {
+  readonly check: (input: PlainJson) => Steps<ReadonlyArray<FieldIssue>>
+  /** Whether some property is required and has a default. */
+  readonly hasDefaults: boolean
+}
 
 /** The schema itself is broken. */
 export class BrokenSchema extends Error {}
@@ -35,30 +43,35 @@ export const makeJsonValidator = (schema: JsonSchema, options: { readonly truste
   if (!copied.ok) throw new BrokenSchema(`${copied.issue.field} ${copied.issue.message}`)
   if (typeof copied.value === "boolean") {
     const issues = copied.value ? [] : [{ field: "", message: "takes no arguments at all" }]
-    return function* () {
-      return issues
+    return {
+      hasDefaults: false,
+      *check() {
+        return issues
+      }
     }
   }
   const keep = { patterns: options.trusted, ids: refersToIds(JSON.stringify(copied.value)) }
-  const usable = checkable(copied.value, keep)
+  const { hasDefaults, usable } = checkable(copied.value, keep)
   const stepped = attempt(() => new SteppedSchema(usable as CfSchema, draftOf(schema)))
   const json = JSON.stringify(usable)
   // The work that these make is not in proportion to the value's size.
   const alwaysInSteps = /"(\$ref|\$recursiveRef|uniqueItems)":/.test(json)
 
-  return function* ({ size, value }) {
+  function* check({ exact, size, value }: PlainJson): Steps<ReadonlyArray<FieldIssue>> {
     try {
+      const looked = exact ? yield* toNearest(value) : value
       if (!alwaysInSteps && size <= maxAtOnce) {
-        const { errors, valid } = validate(value, stepped.root, stepped.draft, stepped.lookup, false)
+        const { errors, valid } = validate(looked, stepped.root, stepped.draft, stepped.lookup, false)
         return valid ? [] : formatIssues(usable, value, errors)
       }
-      const errors = yield* stepped.validate(value)
+      const errors = yield* stepped.validate(looked)
       return errors === undefined ? [] : formatIssues(usable, value, errors)
     } catch (error) {
       if (error instanceof TooMuchToCheck) return [{ field: "", message: tooMuch }]
       throw broken(error)
     }
   }
+  return { check, hasDefaults }
 }
 
 const tooMuch = "are too deeply nested to be checked against the alternatives of the schema: pass a flatter value"
@@ -82,21 +95,53 @@ const draftOf = (schema: JsonSchema): SchemaDraft => {
   return draft === undefined ? "2020-12" : draft === "4" ? "4" : "7"
 }
 
-/** Keywords that check nothing, but that the validator would search for schemas and ids. */
-const annotations = new Set(["title", "description", "default", "example", "examples"])
+/** Keywords that check nothing, or must not, but that the validator would check, or search for schemas and ids. */
+const annotations = new Set(["title", "description", "default", "example", "examples", "format"])
 
 /** The schema as it is checked. Ids are only wanted where a reference uses one, and are often wrong or given twice. */
-const checkable = (schema: unknown, keep: { readonly patterns: boolean; readonly ids: boolean }): unknown =>
-  rebuildSchema(schema, (key, value, owner) => {
+const checkable = (
+  schema: unknown,
+  keep: { readonly patterns: boolean; readonly ids: boolean }
+): { readonly usable: unknown; readonly hasDefaults: boolean } => {
+  let hasDefaults = false
+  const change: ChangeKeyword = (key, value, owner) => {
     if (annotations.has(key) || key.startsWith("x-")) return dropped
+    if (key === "required" && Array.isArray(value)) {
+      const needed = neededProperties(owner)
+      if (needed.length === value.length) return value
+      hasDefaults = true
+      return needed
+    }
     if (!keep.ids && (key === "$id" || key === "id")) return dropped
-    // Not a standard one, and the library's check of it never ends on some texts.
-    if (key === "format" && value === "url") return "uri"
     if (keep.patterns) return value
     if (key === "pattern" || key === "patternProperties") return dropped
     const restOfPatterns = key === "additionalProperties" || key === "unevaluatedProperties"
     return restOfPatterns && Object.hasOwn(owner, "patternProperties") ? dropped : value
-  })
+  }
+  return { usable: rebuildSchema(schema, change, (each) => takingNull(schema, each)), hasDefaults }
+}
+
+/** A `nullable` schema in the words of JSON Schema. Its other keywords stay where references into it may expect them. */
+const takingNull = (root: unknown, schema: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => {
+  const { nullable, ...rest } = schema
+  if (nullable !== true || takesNull(root, rest)) return schema
+  if (["$ref", "allOf", "not", "if"].some((key) => Object.hasOwn(rest, key))) return { anyOf: [{ type: "null" }, rest] }
+  const { const: constant, enum: values, type } = rest
+  const out: Record<string, unknown> = { ...rest }
+  if (type !== undefined) out["type"] = [...[type].flat(), "null"]
+  if (Array.isArray(values)) out["enum"] = [...values, null]
+  if (Object.hasOwn(rest, "const")) {
+    delete out["const"]
+    out["enum"] = [constant, null]
+  }
+  for (const key of ["anyOf", "oneOf"]) {
+    const alternatives = rest[key]
+    if (Array.isArray(alternatives) && !alternatives.some((each) => takesNull(root, each))) {
+      out[key] = [...(alternatives as ReadonlyArray<unknown>), { type: "null" }]
+    }
+  }
+  return out
+}
 
 /** Whether a reference leads to an id instead of a place inside the document. */
 const refersToIds = (json: string): boolean => /"\$(ref|recursiveRef|dynamicRef)":"(?!#("|\/))/.test(json)

@@ -7,6 +7,7 @@
  */
 import { Predicate } from "effect"
 import { shorten } from "./json.ts"
+import { neededProperties, takesNull } from "./lenientArguments.ts"
 import { resolveReference } from "./schemaPointer.ts"
 import { cleanText } from "./text.ts"
 
@@ -69,7 +70,8 @@ const print = (schema: unknown, printer: Printer, depth: number): string => {
   if (schema === false) return "never"
   if (!Predicate.isObject(schema) || depth > maxDepth || printer.budget <= 0) return "unknown"
   const text = printSchema(schema, printer, depth)
-  const nullable = schema["nullable"] === true && !text.includes("null") ? `${text} | null` : text
+  const addsNull = schema["nullable"] === true && !takesNull(printer.root, { ...schema, nullable: false })
+  const nullable = addsNull ? `${text} | null` : text
   printer.budget -= depth === 0 ? 0 : nullable.length / (depth + 1)
   return nullable
 }
@@ -101,13 +103,15 @@ const printSchema = (schema: Readonly<Record<string, unknown>>, printer: Printer
     case "number":
       return type
     case "integer":
-      return "number"
+      return schema["format"] === "int64" || schema["format"] === "uint64" ? "number | bigint" : "number"
     case "array":
       return printArray(schema, printer, depth)
     case "object":
       return printObject(schema, printer, depth)
     default:
-      if (Predicate.isObject(schema["properties"])) return printObject(schema, printer, depth)
+      if (Predicate.isObject(schema["properties"]) || Predicate.isObject(schema["patternProperties"])) {
+        return printObject(schema, printer, depth)
+      }
       return schema["items"] === undefined && schema["prefixItems"] === undefined
         ? "unknown"
         : printArray(schema, printer, depth)
@@ -124,9 +128,11 @@ const printArray = (schema: Readonly<Record<string, unknown>>, printer: Printer,
 
 const printObject = (schema: Readonly<Record<string, unknown>>, printer: Printer, depth: number): string => {
   const properties = Predicate.isObject(schema["properties"]) ? Object.entries(schema["properties"]) : []
-  const required = new Set(Array.isArray(schema["required"]) ? schema["required"] : [])
+  const required = new Set(neededProperties(schema))
   const rest = schema["additionalProperties"]
-  const restType = Predicate.isObject(rest) ? print(rest, printer, depth + 1) : undefined
+  const patterns = Predicate.isObject(schema["patternProperties"]) ? Object.values(schema["patternProperties"]) : []
+  const others = [...patterns, ...(Predicate.isObject(rest) ? [rest] : [])]
+  const restType = others.length === 0 ? undefined : union(others.map((each) => print(each, printer, depth + 1)))
   if (properties.length === 0) {
     return restType === undefined ? (rest === false ? "{}" : "Record<string, unknown>") : `Record<string, ${restType}>`
   }
@@ -205,9 +211,8 @@ const takesNothing = (schema: unknown): boolean =>
 /** Whether an empty object is enough. */
 const wantsNothing = (schema: unknown): boolean => {
   if (!Predicate.isObject(schema) || schema["type"] !== "object") return false
-  const required = schema["required"]
   return (
     ["anyOf", "oneOf", "allOf", "$ref"].every((key) => !Object.hasOwn(schema, key)) &&
-    (!Array.isArray(required) || required.length === 0)
+    neededProperties(schema).length === 0
   )
 }

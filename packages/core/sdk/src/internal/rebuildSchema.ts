@@ -15,9 +15,16 @@ export type ChangeKeyword = (key: string, value: unknown, owner: Readonly<Record
 const mapsOfSchemas = new Set(["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"])
 const data = new Set(["const", "enum", "default", "examples", "example"])
 
+/** Gives what takes the place of a rebuilt schema. */
+export type FinishSchema = (schema: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>
+
 /** Rebuilds a schema. A changed value is taken as it is; all others are walked. */
-export const rebuildSchema = (schema: unknown, change: ChangeKeyword): unknown => {
-  if (Array.isArray(schema)) return schema.map((each) => rebuildSchema(each, change))
+export const rebuildSchema = (
+  schema: unknown,
+  change: ChangeKeyword,
+  finish: FinishSchema = (each) => each
+): unknown => {
+  if (Array.isArray(schema)) return schema.map((each) => rebuildSchema(each, change, finish))
   if (!Predicate.isObject(schema)) return schema
   const entries: Array<[string, unknown]> = []
   for (const [key, value] of Object.entries(schema)) {
@@ -25,9 +32,12 @@ export const rebuildSchema = (schema: unknown, change: ChangeKeyword): unknown =
     if (changed === dropped) continue
     if (changed !== value || data.has(key)) entries.push([key, changed])
     else if (mapsOfSchemas.has(key) && Predicate.isObject(value)) {
-      const named = Object.entries(value).map(([name, each]): [string, unknown] => [name, rebuildSchema(each, change)])
+      const named = Object.entries(value).map(([name, each]): [string, unknown] => [
+        name,
+        rebuildSchema(each, change, finish)
+      ])
       entries.push([key, Object.fromEntries(named)])
-    } else entries.push([key, rebuildSchema(value, change)])
+    } else entries.push([key, rebuildSchema(value, change, finish)])
   }
-  return Object.fromEntries(entries)
+  return finish(Object.fromEntries(entries))
 }

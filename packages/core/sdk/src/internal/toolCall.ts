@@ -46,14 +46,14 @@ export const callTool = (
         ? noArguments
         : length === undefined
           ? startingNow(copyJsonSteps(args))
-          : Effect.succeed(fromJsonText(args, length))
+          : Effect.succeed(fromJsonText(args, length, options?.argsHoldExact))
     return Effect.flatMap(plain, (copied) => {
       if (!copied.ok) return Effect.fail(inputInvalid(path, [copied.issue]))
       return Effect.flatMap(
         Effect.mapError(entry.validate(copied), (broken) => schemaBroken(path, broken)),
         (validation): Effect.Effect<unknown, InvokeError> => {
           if (!validation.ok) return Effect.fail(inputInvalid(path, validation.issues))
-          const context = new CallContext(path, copied.value, options)
+          const context = new CallContext(path, validation.asked, options)
           const run = Effect.suspend(() => {
             const run = () => entry.run(validation.value, context)
             const first = options?.onStart?.(entry.tool)
@@ -179,7 +179,7 @@ const notApproved = (context: CallContext, action: "decline" | "cancel", why: st
 
 class CallContext implements ToolContext {
   readonly path: string
-  /** The arguments as the caller gave them. */
+  /** The arguments as a person is shown them. */
   readonly args: unknown
   readonly idempotencyKey: string | undefined
   readonly #onElicitation: InvokeOptions["onElicitation"]

@@ -5,13 +5,21 @@ import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/sp
 import { Effect, Schema } from "effect"
 import type { ValidationSchema } from "../Plugin.ts"
 import type { JsonSchema } from "../Tool.ts"
+import { toHandler } from "./exactNumbers.ts"
 import { copyJsonSteps, type FieldIssue, formatField, type PlainJson } from "./json.ts"
 import { BrokenSchema, type JsonValidator, makeJsonValidator, maxAtOnce, maxIssues } from "./jsonSchemaValidator.ts"
-import { inSlices, startingNow, type Steps } from "./slices.ts"
+import { lenientArguments } from "./lenientArguments.ts"
+import { atOnce, inSlices, startingNow, type Steps } from "./slices.ts"
 
 /** Validated arguments, or what is wrong with them. */
 export type Validation =
-  | { readonly ok: true; readonly value: unknown }
+  | {
+      readonly ok: true
+      /** What the tool gets. */
+      readonly value: unknown
+      /** The same as JSON, for a person to look at. */
+      readonly asked: unknown
+    }
   | { readonly ok: false; readonly issues: ReadonlyArray<FieldIssue> }
 
 /** Checks arguments. Fails with a {@link BrokenSchema} when the schema is of no use. */
@@ -36,12 +44,14 @@ const noInput: JsonSchema = { type: "object", properties: {}, additionalProperti
 export const staticToolInput = (input: JsonSchema | ValidationSchema | undefined): ToolInput => {
   if (input === undefined) return { jsonSchema: noInput, validate: validateJson(noInput, true) }
   if (isStandard(input)) {
-    return { jsonSchema: schemaJson(input, "input"), validate: validateStandard(input["~standard"]) }
+    const jsonSchema = schemaJson(input, "input")
+    return { jsonSchema, validate: validateStandard(input["~standard"], jsonSchema) }
   }
   if (Schema.isSchema(input)) {
     const codec = Schema.toCodecJson(input as Schema.Codec<unknown>)
     const standard = Schema.toStandardSchemaV1(codec, { parseOptions: { onExcessProperty: "error" } })
-    return { jsonSchema: schemaJson(input, "input"), validate: validateStandard(standard["~standard"]) }
+    const jsonSchema = schemaJson(input, "input")
+    return { jsonSchema, validate: validateStandard(standard["~standard"], jsonSchema) }
   }
   return { jsonSchema: input as JsonSchema, validate: validateJson(input as JsonSchema, true) }
 }
@@ -102,8 +112,24 @@ const validateJson = (schema: JsonSchema, trusted: boolean): Validate => {
   function* steps(input: PlainJson): Steps<Effect.Effect<Validation, BrokenSchema>> {
     try {
       validator ??= makeJsonValidator(schema, { trusted })
-      const issues = yield* validator(input)
-      return Effect.succeed(issues.length === 0 ? { ok: true, value: input.value } : { ok: false, issues })
+      let { value } = input
+      if (validator.hasDefaults) value = yield* lenientArguments(schema, value)
+      let issues = yield* validator.check({ ...input, value })
+      if (issues.length > 0) {
+        const lenient = yield* lenientArguments(schema, value)
+        if (lenient !== value) {
+          value = lenient
+          issues = yield* validator.check({ ...input, value })
+        }
+      }
+      if (issues.length > 0) return Effect.succeed({ ok: false, issues })
+      if (!input.exact || !trusted) return Effect.succeed({ ok: true, value, asked: value })
+      const given = yield* toHandler(value, { bigInts: true })
+      return Effect.succeed(
+        given.issues.length > 0
+          ? { ok: false, issues: given.issues.slice(0, maxIssues) }
+          : { ok: true, value: given.value, asked: value }
+      )
     } catch (error) {
       return error instanceof BrokenSchema ? Effect.fail(error) : Effect.die(error)
     }
@@ -111,20 +137,31 @@ const validateJson = (schema: JsonSchema, trusted: boolean): Validate => {
   return (input) => checking(input, steps)
 }
 
-const validateStandard = (standard: StandardSchemaV1["~standard"]): Validate => {
-  function* steps({ size, value }: PlainJson): Steps<Effect.Effect<Validation>> {
+const validateStandard = (standard: StandardSchemaV1["~standard"], schema: JsonSchema): Validate => {
+  const validate = (value: unknown): Effect.Effect<Validation> => {
+    const result = standard.validate(value)
+    return result instanceof Promise
+      ? Effect.map(
+          Effect.promise(() => result),
+          (settled) => standardValidation(settled, value)
+        )
+      : Effect.succeed(standardValidation(result, value))
+  }
+  function* steps({ exact, size, value }: PlainJson): Steps<Effect.Effect<Validation>> {
     if (size > maxStandardSize) {
       // Text of that length may still hold few values: a copy tells how many.
       const copied = yield* copyJsonSteps(value)
       if (!copied.ok || copied.size > maxStandardSize) return Effect.succeed({ ok: false, issues: [tooLarge] })
     }
-    const result = standard.validate(value)
-    return result instanceof Promise
-      ? Effect.map(
-          Effect.promise(() => result),
-          standardValidation
-        )
-      : Effect.succeed(standardValidation(result))
+    if (exact) {
+      const { issues } = yield* toHandler(value, { bigInts: false })
+      if (issues.length > 0) return Effect.succeed({ ok: false, issues: issues.slice(0, maxIssues) })
+    }
+    return Effect.flatMap(validate(value), (validation) => {
+      if (validation.ok) return Effect.succeed(validation)
+      const changed = atOnce(lenientArguments(schema, value))
+      return changed === value ? Effect.succeed(validation) : validate(changed)
+    })
   }
   return (input) => checking(input, steps)
 }
@@ -134,9 +171,9 @@ const tooLarge: FieldIssue = {
   message: `hold more than ${maxStandardSize} values, which this tool's schema cannot check in one piece: pass them in several calls`
 }
 
-const standardValidation = (result: StandardSchemaV1.Result<unknown>): Validation =>
+const standardValidation = (result: StandardSchemaV1.Result<unknown>, asked: unknown): Validation =>
   result.issues === undefined
-    ? { ok: true, value: result.value }
+    ? { ok: true, value: result.value, asked }
     : {
         ok: false,
         issues: result.issues.slice(0, maxIssues).map((issue) => ({

@@ -1,7 +1,8 @@
 /**
  * The commands about history: `executions list`, `get` and `tool-calls`.
  */
-import { type ExecutionSummary, maxListLimit } from "@executor/sdk"
+import { readJson } from "@executor/kernel"
+import { type ElicitationRequest, type ExecutionSummary, maxListLimit } from "@executor/sdk"
 import { Effect, Option, Predicate } from "effect"
 import { Argument, Command } from "effect/cli"
 import { UsageError } from "../Failure.ts"
@@ -153,7 +154,7 @@ const get = Command.make(
       ...interactions.map((interaction) =>
         section(
           `Question ${interaction.id} (${interaction.status}${interaction.responseJson === null ? "" : ` ${interaction.responseJson}`}${interaction.resolvedBy === null ? "" : ` by ${neutralise(interaction.resolvedBy)}`})`,
-          questionText(JSON.parse(interaction.payloadJson))
+          questionText(readJson(interaction.payloadJson) as ElicitationRequest)
         )
       )
     ]

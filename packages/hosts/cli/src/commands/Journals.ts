@@ -2,6 +2,7 @@
  * The commands about journals: `fork`, `replay`, and `inbox`, which lists everything that waits for a person.
  */
 import type { CallShape, Divergence, ForkReport } from "@executor/execution"
+import { readJson } from "@executor/kernel"
 import { type ElicitationRequest, maxListLimit } from "@executor/sdk"
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -129,7 +130,7 @@ export const replay = Command.make(
   Command.withExamples([{ command: "executor replay <id>", description: "Test a script with its own history" }])
 )
 
-const requestOf = ({ interaction }: Waiting) => JSON.parse(interaction.payloadJson) as ElicitationRequest
+const requestOf = ({ interaction }: Waiting) => readJson(interaction.payloadJson) as ElicitationRequest
 
 const questionOf = (waiting: Waiting): string => questionText(requestOf(waiting))
 

@@ -25,6 +25,9 @@ const setForEach = Set.prototype.forEach
 const numberValueOf = Number.prototype.valueOf
 const stringValueOf = String.prototype.valueOf
 const booleanValueOf = Boolean.prototype.valueOf
+const bigIntValueOf = BigInt.prototype.valueOf
+const rawJSON = JSON.rawJSON
+const isRawJSON = JSON.isRawJSON
 const typedArrayLength = Object.getOwnPropertyDescriptor(getPrototypeOf(Uint8Array.prototype), "length").get
 const regExpTest = RegExp.prototype.exec
 const stringSlice = String.prototype.slice
@@ -35,6 +38,8 @@ const NativeRangeError = RangeError
 const NativePromise = Promise
 const NativeProxy = Proxy
 const NativeString = String
+const NativeNumber = Number
+const NativeBigInt = BigInt
 
 const classNames = []
 setPrototypeOf(classNames, null)
@@ -77,6 +82,24 @@ const howToFind = 'find tools with await tools.search({ query: "..." }), and sou
 const howToUse = (path) => path === "" ? howToFind : "call it, as in await " + accessTo(path) + "({ ... })"
 // What stands for a tool where only text can.
 const toolText = (path) => "[" + (path === "" ? "tools" : "tool " + path) + ": " + howToUse(path) + "]"
+
+// A number of a result that a number cannot hold: an integer is a BigInt. Any other one is a Number object, which computes as the nearest
+// number, and goes on to other tools, into the result and into text as it came.
+const exactTexts = new WeakMap()
+const exactText = (value) => reflectApply(weakMapGet, exactTexts, [value])
+const integer = /^-?[0-9]+$/
+const exactNumber = (text) => {
+  if (reflectApply(regExpTest, integer, [text]) !== null) return NativeBigInt(text)
+  const value = new NativeNumber(text)
+  defineProperty(value, "toString", { value: () => text, configurable: true, writable: true, enumerable: false })
+  defineProperty(value, "toJSON", { value: () => rawJSON(text), configurable: true, writable: true, enumerable: false })
+  reflectApply(weakMapSet, exactTexts, [value, text])
+  return value
+}
+// The host marks such numbers with "#", and strings that begin with it by another one.
+const parseTagged = (text) => jsonParse(text, (_, value) =>
+  typeof value !== "string" || value[0] !== "#" ? value
+  : value[1] === "#" ? reflectApply(stringSlice, value, [1]) : exactNumber(reflectApply(stringSlice, value, [1])))
 
 const bare = () => { const list = []; setPrototypeOf(list, null); return list }
 
@@ -150,7 +173,7 @@ const encodeAny = (value, root, maxUnits, limitName) => {
       case "boolean": return spend(value ? "true" : "false")
       case "undefined": return undefined
       case "object": return value === null ? spend("null") : encodeObject(value, depth)
-      case "bigint": return refuse(depth, "a BigInt, which JSON cannot hold: send String(value), or Number(value) if it is small")
+      case "bigint": return spend("" + value)
       case "symbol": return refuse(depth, "a symbol, which cannot leave the sandbox: send its description")
       default: {
         const path = toolPathOf(value)
@@ -163,6 +186,7 @@ const encodeAny = (value, root, maxUnits, limitName) => {
 
   const encodeObject = (value, depth) => {
     if (depth >= maxDepth) tooDeep(depth)
+    if (isRawJSON(value)) return spend(value.rawJSON)
     ancestors[depth] = value
     if (isArray(value)) return encodeElements(value, value.length, depth)
     const prototype = getPrototypeOf(value)
@@ -177,7 +201,11 @@ const encodeAny = (value, root, maxUnits, limitName) => {
         case "Map": return encodeMap(value, depth)
         case "Set": return encodeSet(value, depth)
         case "Error": case "DOMException": return encodeProperties(value, ["name", "message"], depth)
-        case "Number": return encodeValue(reflectApply(numberValueOf, value, []), depth)
+        case "Number": {
+          const text = exactText(value)
+          return text === undefined ? encodeValue(reflectApply(numberValueOf, value, []), depth) : spend(text)
+        }
+        case "BigInt": return encodeValue(reflectApply(bigIntValueOf, value, []), depth)
         case "String": return encodeValue(reflectApply(stringValueOf, value, []), depth)
         case "Boolean": return encodeValue(reflectApply(booleanValueOf, value, []), depth)
         case "Uint8Array": case "Int8Array": case "Uint8ClampedArray": case "Uint16Array": case "Int16Array":

@@ -28,6 +28,8 @@ const inspect = (value) => {
   }
   const showObject = (value, depth) => {
     const name = classOf(value)
+    const number = exactText(value)
+    if (number !== undefined) return number
     if (name === "Proxy") return "[Proxy]"
     if (name === "Error") return errorText(value)
     if (name === "Date") { try { return reflectApply(dateToISOString, value, []) } catch { return "Invalid Date" } }

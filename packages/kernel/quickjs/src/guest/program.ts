@@ -142,12 +142,13 @@ const show = (error, name, value) => {
   if (value !== undefined) defineProperty(error, name, { value, configurable: true, writable: true, enumerable: true })
 }
 
-const deliver = (seq, failed, text) => {
+const deliver = (seq, failed, text, tagged) => {
   const entry = pending[seq]
   if (entry === undefined) return
   delete pending[seq]
-  if (!failed) return entry.resolve(text === undefined ? undefined : jsonParse(text))
-  const rejection = jsonParse(text)
+  const read = tagged ? parseTagged : jsonParse
+  if (!failed) return entry.resolve(text === undefined ? undefined : read(text))
+  const rejection = read(text)
   hide(entry.error, "message", rejection.message)
   hide(entry.error, "name", rejection.name)
   show(entry.error, "code", rejection.code)
