@@ -198,7 +198,7 @@ layer(QuickJsExecutor.layer(), live)("execute", (it) => {
 
   it.effect("a value that is no JSON rejects the call with its place, and is recorded", () =>
     Effect.gen(function* () {
-      const big = tool({ name: "big", description: "", handler: () => ({ items: [1n] }) })
+      const big = tool({ name: "big", description: "", handler: () => ({ items: [Symbol("s")] }) })
       const { engine, history } = yield* engineOf([big])
       const finished = yield* engine.execute("try { await tools.t.big() } catch (e) { return [e.name, e.message] }")
       const [name, message] = finished.result as [string, string]

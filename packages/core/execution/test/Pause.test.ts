@@ -213,7 +213,7 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("executeWithPause 
         [{ action: "accept", content: { age: 1 }, anyBuild: "yes" }, /`anyBuild`/],
         [{ action: "accept", content: { age: 1 }, resolvedBy: "x".repeat(256) }, /at most 255/],
         [{ action: "accept", content: { age: 1, more: "x".repeat(8 * 1024 * 1024) } }, /larger than 8388608 bytes/],
-        [{ action: "accept", content: { age: 1n } }, /cannot be kept: content.age is a BigInt/]
+        [{ action: "accept", content: { age: 1n } }, /`content.age` is a number of more digits/]
       ]
       for (const [answer, message] of bad) {
         const refused = yield* Effect.flip(engine.resume(id, answer as InteractionAnswer))

@@ -134,7 +134,7 @@ describe("input", () => {
       const cyclic: Record<string, unknown> = {}
       cyclic["self"] = cyclic
       for (const [value, field] of [
-        [{ a: [1n] }, "a[0]"],
+        [{ a: [Symbol("s")] }, "a[0]"],
         [{ a: { b: Number.NaN } }, "a.b"],
         [{ a: new Map() }, "a"],
         [{ "a b": () => 1 }, '["a b"]']

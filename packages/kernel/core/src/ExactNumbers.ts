@@ -108,8 +108,12 @@ export const tagNumbers = (text: string, options: NumberOptions = {}): string | 
   return JSON.stringify(tagged)
 }
 
+/** A tagged string, which is no key. */
+const taggedString = /(?<!\\)"#(#?)([^"\\]*(?:\\.[^"\\]*)*)"(?!:)/g
+
 /** JSON text as an expression of a program, in which a wide integer is a BigInt, and any other such number its text. */
 export const exactLiteral = (text: string): string =>
-  (tagNumbers(text) ?? text).replace(/(?<!\\)"#(-?\d[^"]*)"/g, (_, number: string) =>
-    isInteger(number) ? `${number}n` : `JSON.rawJSON("${number}")`
-  )
+  tagNumbers(text)?.replace(taggedString, (_, isString: string, content: string) => {
+    if (isString !== "") return `"#${content}"`
+    return isInteger(content) ? `${content}n` : `JSON.rawJSON("${content}")`
+  }) ?? text

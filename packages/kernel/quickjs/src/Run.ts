@@ -215,7 +215,9 @@ export class Run {
     return Effect.flatMap(
       Effect.suspend(() => this.options.invoker.invoke(call)),
       (value): Effect.Effect<unknown, unknown> =>
-        value instanceof Settlement ? Effect.succeed(value) : encodeJson(value, { root: "the tool's result", limit, wideIntegers: true })
+        value instanceof Settlement
+          ? Effect.succeed(value)
+          : encodeJson(value, { root: "the tool's result", limit, wideIntegers: true })
     )
   }
 

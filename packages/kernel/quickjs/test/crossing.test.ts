@@ -1,3 +1,4 @@
+import { readJson, type SandboxToolInvoker } from "@executor/kernel"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { error, layer, run, tools, value } from "./support.ts"
@@ -23,7 +24,8 @@ describe("what crosses", () => {
       ["return [new URL('http://a.test/?b=1'), -0, 1e21, '\\ud800']", '["http://a.test/?b=1",0,1e+21,"\\ud800"]'],
       ["const a = [1]; return { a, b: a }", '{"a":[1],"b":[1]}'],
       ["return JSON.parse('{\"__proto__\":1}')", '{"__proto__":1}'],
-      ["return Object.assign(new Map([['a', 1]]), { x: 1 })", '{"a":1}']
+      ["return Object.assign(new Map([['a', 1]]), { x: 1 })", '{"a":1}'],
+      ["return { 'a-b': 10n, c: Object(2n), d: new BigUint64Array(1) }", '{"a-b":10,"c":2,"d":[0]}']
     ]
     it.effect.each(written)("%s", ([code, json]) =>
       Effect.gen(function* () {
@@ -43,13 +45,11 @@ describe("what crosses", () => {
 
     const refused: ReadonlyArray<readonly [code: string, message: string]> = [
       ["return { items: [1, { callback() {} }] }", "result.items[1].callback is a function"],
-      ["return { 'a-b': 10n }", 'result["a-b"] is a BigInt'],
       ["return Symbol('x')", "result is a symbol"],
       ["return { p: Promise.resolve(1) }", "result.p is a promise: await it first"],
       ["return [NaN]", "result[0] is NaN"],
       ["return { x: -Infinity }", "result.x is -Infinity"],
       ["return new Float32Array([NaN])", "result[0] is NaN"],
-      ["return new BigInt64Array(1)", "result[0] is a BigInt"],
       ["return new Date(NaN)", "result is an invalid Date"],
       ["return { m: new Map([[1, 2]]) }", "result.m is a Map with a key that is not a string"],
       ["return /x/", "result is a RegExp"],
@@ -105,9 +105,42 @@ describe("what crosses", () => {
         )
         expect(yield* value("return [await tools.x()]", give(undefined))).toEqual([null])
         expect(yield* value("return typeof await tools.x()", give(undefined))).toBe("undefined")
-        const refused = yield* error("return await tools.x()", give({ a: [1n] }))
+        const refused = yield* error("return await tools.x()", give({ a: [Symbol("s")] }))
         expect(refused.name).toBe("UnserializableValue")
-        expect(refused.message).toContain("the tool's result.a[0] is a BigInt")
+        expect(refused.message).toContain("the tool's result.a[0] is a symbol")
+      })
+    )
+
+    it.effect("numbers that a number cannot hold arrive and leave as they were written", () =>
+      Effect.gen(function* () {
+        const one = "[9007199254740993,-9223372036854775808,1152921504606847000,0.1234567890123456789,1e400]"
+        const text = `{"a":${one},"#1":["#1","##",1e+21,5]}`
+        let taken: string | undefined
+        const invoker: SandboxToolInvoker = {
+          invoke: ({ argsJson, args, path }) => {
+            if (path === "give") return Effect.succeed(readJson(text, { wideIntegers: true }))
+            if (path === "double") return Effect.succeed(2 ** 60)
+            if (path === "no")
+              return Effect.fail({ name: "No", message: "#1", data: { id: JSON.rawJSON("9007199254740993") } })
+            taken = argsJson
+            return Effect.succeed(args)
+          }
+        }
+        const code = `
+          const given = await tools.give()
+          const [big, small, round, decimal, far] = given.a
+          const failed = await tools.no().catch((error) => error)
+          return [await tools.take({ one: given.a, big: 2n ** 64n, raw: JSON.rawJSON("1e999"), list: new BigInt64Array([-1n]) }),
+            [big, small, round].map((each) => typeof each), given["#1"], typeof decimal, decimal * 2, \`\${decimal}\`,
+            JSON.stringify([decimal, far]), (await tools.double()) === 2 ** 60, failed.message, failed.data]`
+        const result = yield* run(code, { invoker })
+        const sent = `{"one":${one},"big":18446744073709551616,"raw":1e999,"list":[-1]}`
+        expect(taken).toBe(sent)
+        expect(result.resultJson).toBe(
+          `[${sent},["bigint","bigint","bigint"],["#1","##",1e+21,5],"object",0.24691357802469135,"0.1234567890123456789",` +
+            `"[0.1234567890123456789,1e400]",true,"#1",{"id":9007199254740993}]`
+        )
+        expect(JSON.stringify((result.result as ReadonlyArray<unknown>)[0])).toBe(sent)
       })
     )
 
