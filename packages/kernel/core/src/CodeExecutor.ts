@@ -24,6 +24,12 @@
  * tells the host, by `onIdle`, how many settlements the program had received by that time. The number makes it exact although
  * the two run side by side: a host that has produced as many knows that the program is idle now, and one that has produced
  * more knows that the program has yet to receive the others, and that it will be told again. A program that ends is not idle.
+ *
+ * ## The end
+ *
+ * A program that returns a value is over. One that comes to its end without a value is over as a process of Node is: when none of its calls
+ * is open, apart from timers that it cleared. Either way a line of its console output names what it did not wait for. If a promise was
+ * rejected by then and nothing has handled it, a program without a value fails with that error.
  */
 import { Context, type Effect } from "effect"
 import type { CodeExecutionError } from "./CodeExecutionError.ts"

@@ -60,6 +60,9 @@ describe("the `tools` of a program", () => {
           expect(yield* value(code, { invoker })).toBe(shown)
         }
         expect(yield* value("return JSON.stringify(tools) + String(tools)", { invoker })).toMatch(find)
+        expect(yield* value("return String(tools.x)", { invoker })).toContain(
+          'tools.search({ query: "...", namespace: "x" })'
+        )
 
         const awaited = yield* run(
           `const t = await ${x}; console.log(t, ${x}); await Promise.all([${x}]); return typeof t.then`,

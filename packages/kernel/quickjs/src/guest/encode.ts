@@ -79,9 +79,16 @@ const accessTo = (path) => {
   return text
 }
 const howToFind = 'find tools with await tools.search({ query: "..." }), and sources with await tools.executor.sources.list()'
-const howToUse = (path) => path === "" ? howToFind : "call it, as in await " + accessTo(path) + "({ ... })"
+const regExpDot = /\\./
+const isNamespace = (path) => path !== "search" && reflectApply(regExpTest, regExpDot, [path]) === null
+const nameOf = (path) => path === "" ? "tools" : (isNamespace(path) ? "namespace " : "tool ") + path
+const howToUse = (path) => {
+  if (path === "") return howToFind
+  if (isNamespace(path)) return 'find its tools with await tools.search({ query: "...", namespace: ' + quote(path) + " })"
+  return "call it, as in await " + accessTo(path) + "({ ... })"
+}
 // What stands for a tool where only text can.
-const toolText = (path) => "[" + (path === "" ? "tools" : "tool " + path) + ": " + howToUse(path) + "]"
+const toolText = (path) => "[" + nameOf(path) + ": " + howToUse(path) + "]"
 
 // A number of a result that a number cannot hold: an integer is a BigInt. Any other one is a Number object, which computes as the nearest
 // number, and goes on to other tools, into the result and into text as it came.
@@ -179,7 +186,7 @@ const encodeAny = (value, root, maxUnits, limitName) => {
         const path = toolPathOf(value)
         return path === undefined
           ? refuse(depth, "a function, which cannot leave the sandbox: call it and send what it returns")
-          : refuse(depth, "the tool " + (path === "" ? "tools" : path) + " itself: " + howToUse(path))
+          : refuse(depth, "the " + (path === "" ? "tool tools" : nameOf(path)) + " itself: " + howToUse(path))
       }
     }
   }
