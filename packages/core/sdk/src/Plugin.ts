@@ -78,7 +78,7 @@ export interface ToolDefinition {
   readonly binding?: string | undefined
 }
 
-/** An opened source. It lives in a scope, and is opened again on the next use after it said {@link SourceUnavailable}. */
+/** An opened source. It lives in a scope, and is opened again on the next use after it said {@link SourceUnavailable}, unless it is still open. */
 export interface SourceConnection {
   readonly listTools: Effect.Effect<ReadonlyArray<ToolDefinition>, SourceUnavailable>
   /** Fails with `OutcomeUnknown` from the moment of sending on, unless the source itself says that the call failed. */
@@ -87,7 +87,10 @@ export interface SourceConnection {
     args: unknown,
     context: ToolContext
   ) => Effect.Effect<unknown, ToolError>
-  /** False once it can take no more calls: the next call then opens the source anew instead of failing. Always open if absent. */
+  /**
+   * False once it can take no more calls: the next call then opens the source anew instead of failing. True for one that mends itself, and
+   * is kept whatever its calls say. If absent, it is open until a call says {@link SourceUnavailable}.
+   */
   readonly isOpen?: (() => boolean) | undefined
 }
 

@@ -9,6 +9,12 @@ export const defaultStartTimeoutMillis = 30_000
 /** A call has this long to come back. A person's thinking time is not counted. */
 export const defaultCallTimeoutMillis = 5 * 60_000
 
+/** A server that is not used for this long is ended, and started again by the next call. What it keeps in memory is lost then. */
+export const defaultIdleTimeoutMillis = 60 * 60_000
+
+/** Processes of one server: further ones are started only while calls of others must run alone, such as those that ask a person. */
+export const defaultMaxProcesses = 8
+
 /** Longer than a day is no timeout any more. */
 const maxTimeoutMillis = 24 * 60 * 60_000
 
@@ -31,7 +37,9 @@ export const McpSourceConfig = Schema.Struct({
   /** The host's own working directory if absent. */
   cwd: Schema.optionalKey(Schema.NonEmptyString),
   startTimeoutMillis: Schema.optionalKey(Timeout),
-  callTimeoutMillis: Schema.optionalKey(Timeout)
+  callTimeoutMillis: Schema.optionalKey(Timeout),
+  idleTimeoutMillis: Schema.optionalKey(Timeout),
+  maxProcesses: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 })))
 })
 export type McpSourceConfig = typeof McpSourceConfig.Type
 

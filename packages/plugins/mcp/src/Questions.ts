@@ -17,9 +17,15 @@
  * To make such dead ends rare, a tool runs alone until it is known to be calm, which is when it has ended once without
  * asking. Calm tools run concurrently with anything; a tool that has asked once runs alone from then on. So the first call of
  * each tool is serial, calls of tools that never ask are concurrent after that, and tools that ask are one at a time. Waiting
- * calls start in order, except that calm ones go ahead while a person is thinking.
+ * calls start in order, except that calm ones go ahead while a person is thinking. Which tools are calm is a guess, and only
+ * decides about order.
+ *
+ * A call that gets no turn within {@link patienceMillis} gives up with {@link NoTurn}, to be made at another process.
  */
-import { Deferred, Effect, Exit } from "effect"
+import { Data, Deferred, Effect, Exit } from "effect"
+
+/** How long a call waits for its turn. */
+const patienceMillis = 2000
 
 /** A call under way. */
 export interface Call<Question, Answer> {
@@ -32,10 +38,29 @@ export interface Call<Question, Answer> {
   pending: number
 }
 
+/** The call did not get its turn, and was not started. */
+export class NoTurn extends Data.TaggedError("NoTurn") {}
+
+/** What is known of the tools of a server, whichever of its processes they were called at. */
+export interface Manners {
+  /** Tools that have ended once. */
+  readonly ended: Set<string>
+  /** Tools that have asked once. */
+  readonly asked: Set<string>
+}
+
+/** Nothing is known yet. */
+export const makeManners = (): Manners => ({ ended: new Set(), asked: new Set() })
+
 /** Finds the calls that questions belong to, for one connection. */
 export interface Questions<Question, Answer> {
   /** Runs a call when the rules allow it to start. */
-  readonly during: <A, E, R>(call: Call<Question, Answer>, run: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  readonly during: <A, E, R>(
+    call: Call<Question, Answer>,
+    run: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | NoTurn, R>
+  /** Whether a call of this tool would start at once. */
+  readonly mayStart: (tool: string) => boolean
   /** Puts a question that names no call to the right person; `undefined` when it cannot be attributed. */
   readonly answer: (question: Question) => Promise<Answer | undefined>
   /** Whether questions can still be attributed, or else the server must be started anew. True while calls are under way. */
@@ -45,13 +70,13 @@ export interface Questions<Question, Answer> {
 /** Makes the attribution for one connection. Without `exclusive` all calls run concurrently, for servers that cannot ask this way. */
 export const makeQuestions = <Question, Answer>(options: {
   readonly exclusive: boolean
+  readonly manners: Manners
 }): Questions<Question, Answer> => {
   type AnyCall = Call<Question, Answer>
   const running = new Set<AnyCall>()
   const waiting: Array<{ readonly call: AnyCall; readonly admitted: Deferred.Deferred<void> }> = []
   const held: Array<(owner: AnyCall | undefined) => void> = []
-  const ended = new Set<string>()
-  const asked = new Set<string>()
+  const { asked, ended } = options.manners
   let abandoned = false
   let unattributed = false
 
@@ -100,13 +125,20 @@ export const makeQuestions = <Question, Answer>(options: {
         const entry = { call, admitted: Deferred.makeUnsafe<void>() }
         waiting.push(entry)
         admit()
-        const withdraw = Effect.sync(() => {
+        const withdraw = () => {
           const index = waiting.indexOf(entry)
           if (index >= 0) waiting.splice(index, 1)
-          else leave(call)
+          return index >= 0
+        }
+        const turn = Effect.timeoutOrElse(Deferred.await(entry.admitted), {
+          duration: patienceMillis,
+          orElse: () => (withdraw() ? Effect.fail(new NoTurn()) : Effect.void)
+        })
+        const leaving = Effect.sync(() => {
+          if (!withdraw()) leave(call)
         })
         return Effect.flatMap(
-          Effect.onInterrupt(restore(Deferred.await(entry.admitted)), () => withdraw),
+          Effect.onInterrupt(restore(turn), () => leaving),
           () =>
             Effect.onExit(restore(run), (exit) =>
               Effect.sync(() => {
@@ -117,6 +149,8 @@ export const makeQuestions = <Question, Answer>(options: {
             )
         )
       }),
+
+    mayStart,
 
     answer: async (question) => {
       const owner = await findOwner()

@@ -9,6 +9,9 @@ import { outcomeUnknown } from "./Failures.ts"
 /** A server that did not answer a call in time must answer a simple request in this time (or that of a call), or it hangs. */
 export const answerTimeoutMillis = 5000
 
+/** A call waits no longer for its turn: who waits for a person's answer elsewhere may wait for days. */
+export const maxTurnMillis = 20_000
+
 /** Fails when a server takes longer than `millis` for what it does first: `start`, `list its tools`. */
 export const withinStartTime =
   (namespace: string, what: string, millis: number) =>
@@ -29,8 +32,8 @@ const steps = 20
 const longestStepMillis = 1000
 
 /**
- * Ends a call that takes longer than `millis`, without the time a person thinks about its questions. What it did is not known if
- * the server has its request. If the server does not answer otherwise either, it is ended, and will be started anew.
+ * Ends a call that takes longer than `millis`, without the time it waits for its turn and the time a person thinks about its questions. What it did is not known if
+ * the server has its request. If the server does not answer otherwise either, `hangs` is run.
  */
 export const withinCallTime = <A, E>(
   outcome: Effect.Effect<A, E>,
@@ -39,15 +42,15 @@ export const withinCallTime = <A, E>(
     readonly path: string
     readonly millis: number
     readonly isAlive: Effect.Effect<boolean>
-    readonly end: Effect.Effect<void>
+    readonly hangs: Effect.Effect<void>
   }
 ): Effect.Effect<A, E | ToolFailed | OutcomeUnknown> => {
-  const { call, end, isAlive, millis, path } = options
+  const { call, hangs, isAlive, millis, path } = options
   const late = Effect.gen(function* () {
     const step = Math.min(longestStepMillis, Math.max(1, Math.ceil(millis / steps)))
     for (let left = millis; left > 0;) {
       yield* Effect.sleep(step)
-      if (call.pending === 0) left -= step
+      if (call.started && call.pending === 0) left -= step
     }
     return "late" as const
   })
@@ -58,14 +61,6 @@ export const withinCallTime = <A, E>(
     ),
     (result): Effect.Effect<A, ToolFailed | OutcomeUnknown> => {
       if (result !== "late") return Effect.succeed(result.value)
-      if (!call.started) {
-        return Effect.fail(
-          new ToolFailed({
-            path,
-            message: `did not get its turn within ${millis} ms: its server is busy with another call, which may wait for a person's answer`
-          })
-        )
-      }
       const limit = `within ${millis} ms (the setting callTimeoutMillis)`
       const sentAt = call.delivery?.sentAt
       return Effect.flatMap(isAlive, (alive) => {
@@ -77,7 +72,7 @@ export const withinCallTime = <A, E>(
                 sentAt,
                 `its server did not answer ${limit}${alive ? "" : ", and does not answer any more"}`
               )
-        return alive ? failure : Effect.andThen(end, failure)
+        return alive ? failure : Effect.andThen(hangs, failure)
       })
     }
   )

@@ -4,4 +4,4 @@
 export { idempotencyMetaKey } from "./Calls.ts"
 export { mcpPlugin, mcpPluginId } from "./McpPlugin.ts"
 export { defaultCallTimeoutMillis, defaultStartTimeoutMillis, McpSourceConfig } from "./McpSourceConfig.ts"
-export { type Call, makeQuestions, type Questions } from "./Questions.ts"
+export { type Call, makeManners, makeQuestions, type Questions } from "./Questions.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { Deferred, Effect, Exit, Fiber } from "effect"
-import { type Call, makeQuestions } from "@executor/plugin-mcp"
+import { type Call, makeManners, makeQuestions } from "@executor/plugin-mcp"
 
 /**
  * A model of a server that asks without saying for which call: what each call does is made up, and the order of all steps is
@@ -30,7 +30,7 @@ describe("attribution", () => {
         fc.asyncProperty(scenario, ({ calls, interruptions, order }) =>
           Effect.runPromise(
             Effect.gen(function* () {
-              const questions = makeQuestions<Question, number>({ exclusive: true })
+              const questions = makeQuestions<Question, number>({ exclusive: true, manners: makeManners() })
               const steps: Array<() => void> = []
               /** A point where the server can be slow: it goes on when its turn comes. */
               const step = () => new Promise<void>((resolve) => steps.push(resolve))
@@ -96,7 +96,7 @@ describe("attribution", () => {
 
   it.effect("a question that several calls may have asked waits until one is left", () =>
     Effect.gen(function* () {
-      const questions = makeQuestions<string, string>({ exclusive: true })
+      const questions = makeQuestions<string, string>({ exclusive: true, manners: makeManners() })
       const call = (tool: string, ask = tool): Call<string, string> => ({
         tool,
         started: false,
@@ -122,7 +122,7 @@ describe("attribution", () => {
 
   it.effect("two such questions are given to nobody", () =>
     Effect.gen(function* () {
-      const questions = makeQuestions<string, string>({ exclusive: true })
+      const questions = makeQuestions<string, string>({ exclusive: true, manners: makeManners() })
       const call = (): Call<string, string> => ({ tool: "x", started: false, pending: 0, ask: async () => "answered" })
       yield* questions.during(call(), Effect.void)
       const end = yield* Deferred.make<void>()

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { ElicitationHandler, ElicitationRequest, Executor } from "@executor/sdk"
+import { type ElicitationHandler, type ElicitationRequest, type Executor, ToolFailed } from "@executor/sdk"
 import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { add, call, fixture, makeExecutor } from "./Support.ts"
@@ -69,6 +69,24 @@ for (const [era, args] of eras) {
       })
     )
 
+    it.live("that wait for a person do not hold up first calls, nor calls of tools that ask", () =>
+      Effect.gen(function* () {
+        const executor = yield* started
+        const asked = yield* Deferred.make<void>()
+        const open = yield* Effect.forkChild(
+          ask(executor, "thinker", () => Effect.andThen(Deferred.succeed(asked, undefined), Effect.never))
+        )
+        yield* Deferred.await(asked)
+        const others = [call(executor, "asking.calm", { n: 1 }), ask(executor, "second"), ask(executor, "third")]
+        assert.deepStrictEqual(yield* Effect.all(others, { concurrency: "unbounded" }), [
+          "1",
+          "second: I am second",
+          "third: I am third"
+        ])
+        yield* Fiber.interrupt(open)
+      })
+    )
+
     it.effect("a person's thinking time is no part of the call's time", () =>
       Effect.gen(function* () {
         const executor = yield* makeExecutor()
@@ -117,3 +135,24 @@ for (const [era, args] of eras) {
     )
   })
 }
+
+it.live("where no further process is allowed, a call that cannot have its turn says so soon, and was not sent", () =>
+  Effect.gen(function* () {
+    const executor = yield* makeExecutor()
+    yield* add(executor, "asking", { ...fixture("asking-server", "--old"), maxProcesses: 1, callTimeoutMillis: 1000 })
+    const asked = yield* Deferred.make<void>()
+    const answered = yield* Deferred.make<void>()
+    const open = yield* Effect.forkChild(
+      ask(executor, "thinker", (request) =>
+        Effect.andThen(Deferred.succeed(asked, undefined), Effect.andThen(Deferred.await(answered), answering(request)))
+      )
+    )
+    yield* Deferred.await(asked)
+    const error = yield* Effect.flip(call(executor, "asking.calm", { n: 1 }))
+    assert(error instanceof ToolFailed)
+    assert.include(error.message, "was not sent, since it did not get its turn within 1000 ms")
+    assert.include(error.message, "maxProcesses")
+    yield* Deferred.succeed(answered, undefined)
+    assert.strictEqual(yield* Fiber.join(open), "thinker: I am thinker")
+  })
+)

@@ -1,0 +1,83 @@
+/**
+ * One running MCP server: its process, and the client that speaks to it.
+ *
+ * The client speaks both eras of the protocol. It first asks in the way of 2026-07-28 (`server/discover`) on the same
+ * connection and goes on with `initialize` where the server does not know that; a server that ends over the unknown request is
+ * started a second time and greeted in the old way only.
+ */
+import type { SourceUnavailable } from "@executor/sdk"
+import type { Client, ElicitRequestParams, ElicitResult } from "@modelcontextprotocol/client"
+import { Effect, type Scope } from "effect"
+import { noTimeout, request } from "./Calls.ts"
+import { serverEnvironment } from "./Environment.ts"
+import { unavailable, untilEnded } from "./Failures.ts"
+import type { McpSourceConfig } from "./McpSourceConfig.ts"
+import { makeQuestions, type Manners, type Questions } from "./Questions.ts"
+import { StdioProcess } from "./StdioProcess.ts"
+
+/** How long a server may take to answer the first request, which old ones may not know and never answer. */
+const probeTimeoutMillis = 5000
+
+/** `elicitation/create` came with protocol 2025-06-18; versions are dates. */
+const firstAskingVersion = "2025-06-18"
+
+/** What is told to the server and used in messages. */
+export interface OpenOptions {
+  readonly namespace: string
+  readonly clientVersion: string
+}
+
+/** A running server. */
+export interface Server {
+  readonly process: StdioProcess
+  readonly client: Client
+  readonly questions: Questions<ElicitRequestParams, ElicitResult>
+  /** It answers nothing any more. */
+  hangs: boolean
+}
+
+/** Starts a server, and ends it with the scope. */
+export const startServer = Effect.fnUntraced(function* (
+  config: McpSourceConfig,
+  { clientVersion, namespace }: OpenOptions,
+  manners: Manners
+): Effect.fn.Return<Server, SourceUnavailable, Scope.Scope> {
+  const env = yield* serverEnvironment(namespace, config.env ?? [])
+  const mcp = yield* Effect.promise(() => import("@modelcontextprotocol/client"))
+
+  const connect = Effect.fnUntraced(function* (mode: "auto" | "legacy") {
+    const server = yield* Effect.acquireRelease(
+      Effect.sync(() => new StdioProcess({ command: config.command, args: config.args ?? [], cwd: config.cwd, env })),
+      (server) => Effect.promise(() => server.close())
+    )
+    const client = new mcp.Client(
+      { name: "executor", version: clientVersion },
+      {
+        capabilities: { elicitation: { form: {}, url: {} } },
+        versionNegotiation: { mode, probe: { timeoutMs: probeTimeoutMillis } }
+      }
+    )
+    return yield* request(() => client.connect(server, { timeout: noTimeout })).pipe(
+      Effect.as({ server, client }),
+      Effect.catch((error) => Effect.andThen(untilEnded(server, error), Effect.fail({ server, error })))
+    )
+  })
+
+  const { client, server } = yield* connect("auto").pipe(
+    Effect.catch((failure) =>
+      failure.server.pid !== undefined && failure.server.ended !== undefined ? connect("legacy") : Effect.fail(failure)
+    ),
+    Effect.catch(({ server, error }) => unavailable(namespace, server, error, "initialize"))
+  )
+  const questions = makeQuestions<ElicitRequestParams, ElicitResult>({ exclusive: asksUnattributed(client), manners })
+  client.setRequestHandler(
+    "elicitation/create",
+    async (question) => (await questions.answer(question.params)) ?? { action: "cancel" }
+  )
+  return { process: server, client, questions, hangs: false }
+})
+
+/** Whether questions of this server come without saying for which call. */
+const asksUnattributed = (client: Client): boolean =>
+  client.getProtocolEra() !== "modern" &&
+  (client.getNegotiatedProtocolVersion() ?? firstAskingVersion) >= firstAskingVersion

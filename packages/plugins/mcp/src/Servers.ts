@@ -1,0 +1,175 @@
+/**
+ * The processes of one source: mostly one, which takes all calls.
+ *
+ * A call that must run alone (see `Questions.ts`) and gets no turn for a moment, because a person thinks about a question
+ * of another call or that call takes long, goes to a further process. So no open question holds up other calls, and each process
+ * still knows whose its questions are. There are at most `maxProcesses`; a call that finds no place in `turnMillis` fails and
+ * was not sent.
+ *
+ * A process that has died, or answers nothing any more, takes no further calls: the next one starts another. Those under way at a
+ * process that hangs are left alone and have their own time; it is closed when the last of them has ended. A process without calls
+ * is closed after its idle time, a further one sooner.
+ *
+ * Starting belongs to no caller: several wait for the same start, and an interrupted one takes it from nobody.
+ */
+import { SourceUnavailable, type ToolError, ToolFailed } from "@executor/sdk"
+import { Clock, Deferred, Effect, Exit, Fiber, Option, Scope } from "effect"
+import { NoTurn } from "./Questions.ts"
+import type { Server } from "./Server.ts"
+
+/** A further process is of use while others are busy. */
+const furtherIdleMillis = 30_000
+
+/** The processes of a source. */
+export interface Servers {
+  /** Uses the process that has been there longest, starting it where there is none. */
+  readonly use: <A>(f: (server: Server) => Effect.Effect<A, SourceUnavailable>) => Effect.Effect<A, SourceUnavailable>
+  /** Uses the first process that gives the call its turn; `f` fails with `NoTurn` at the others. */
+  readonly call: <A, R>(
+    call: { readonly tool: string; readonly path: string },
+    f: (server: Server) => Effect.Effect<A, ToolError | NoTurn, R>
+  ) => Effect.Effect<A, ToolError, R>
+}
+
+interface Slot {
+  readonly scope: Scope.Closeable
+  readonly started: Deferred.Deferred<Server, SourceUnavailable>
+  server: Server | undefined
+  calls: number
+  /** A call has waited here in vain, and none has ended since. */
+  full: boolean
+  /** Closes it after its idle time. */
+  idle: Fiber.Fiber<void> | undefined
+}
+
+/** Makes the processes of a source, and starts none; they end with the scope. */
+export const makeServers = Effect.fnUntraced(function* (options: {
+  readonly namespace: string
+  readonly start: Effect.Effect<Server, SourceUnavailable, Scope.Scope>
+  /** How long a call looks for a process that has a place. */
+  readonly turnMillis: number
+  readonly maxProcesses: number
+  readonly idleMillis: number
+}): Effect.fn.Return<Servers, never, Scope.Scope> {
+  const { idleMillis, maxProcesses, namespace, turnMillis } = options
+  const parent = yield* Effect.scope
+  const slots: Array<Slot> = []
+  let changed = Deferred.makeUnsafe<void>()
+  const closed = () => new SourceUnavailable({ namespace, message: `${namespace} was closed` })
+
+  const change = () => {
+    Deferred.doneUnsafe(changed, Exit.void)
+    changed = Deferred.makeUnsafe()
+  }
+
+  const remove = (slot: Slot) => {
+    const index = slots.indexOf(slot)
+    if (index >= 0) slots.splice(index, 1)
+    change()
+  }
+
+  const begin = Effect.fnUntraced(function* () {
+    const slot: Slot = {
+      scope: yield* Scope.fork(parent, "sequential"),
+      started: Deferred.makeUnsafe(),
+      server: undefined,
+      calls: 0,
+      full: false,
+      idle: undefined
+    }
+    slots.push(slot)
+    const start = Effect.onExit(Scope.provide(options.start, slot.scope), (exit) => {
+      if (Exit.isSuccess(exit)) {
+        slot.server = exit.value
+        return Deferred.done(slot.started, exit)
+      }
+      remove(slot)
+      const failure = Exit.hasInterrupts(exit) ? Exit.fail(closed()) : exit
+      return Effect.andThen(Scope.close(slot.scope, Exit.void), Deferred.done(slot.started, failure))
+    })
+    yield* Effect.forkIn(start, parent)
+    return slot
+  })
+
+  /** Enters the slot that `find` finds, or a new one if there may be one more. */
+  const enter = Effect.fnUntraced(function* (find: () => Slot | undefined) {
+    if (parent.state._tag === "Closed") return yield* closed()
+    for (const slot of slots.filter((each) => !isUsable(each))) {
+      remove(slot)
+      if (slot.calls === 0) yield* Effect.forkIn(Scope.close(slot.scope, Exit.void), parent)
+    }
+    const slot = find() ?? (slots.length < maxProcesses ? yield* begin() : undefined)
+    if (slot === undefined) return undefined
+    slot.calls++
+    if (slot.idle !== undefined) yield* Fiber.interrupt(slot.idle)
+    slot.idle = undefined
+    return slot
+  })
+
+  const leave = Effect.fnUntraced(function* (slot: Slot) {
+    slot.calls--
+    change()
+    if (!isUsable(slot)) remove(slot)
+    if (slot.calls > 0 || slot.server === undefined) return
+    if (!slots.includes(slot)) return yield* Scope.close(slot.scope, Exit.void)
+    const close = Effect.suspend(() => {
+      slot.idle = undefined
+      remove(slot)
+      return Scope.close(slot.scope, Exit.void)
+    })
+    const millis = slots[0] === slot ? idleMillis : Math.min(furtherIdleMillis, idleMillis)
+    slot.idle = yield* Effect.forkIn(Effect.delay(close, millis), parent)
+  })
+
+  const within = <A, E, R>(
+    find: () => Slot | undefined,
+    f: (server: Server) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | SourceUnavailable | NoTurn, R> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(enter(find), (slot): Effect.Effect<A, E | SourceUnavailable | NoTurn, R> =>
+        slot === undefined
+          ? Effect.fail(new NoTurn())
+          : Effect.onExit(restore(Effect.flatMap(Deferred.await(slot.started), f)), (exit) => {
+              slot.full = Exit.isFailure(exit) && Option.exists(Exit.findErrorOption(exit), isNoTurn)
+              return leave(slot)
+            })
+      )
+    )
+
+  return {
+    use: (f) =>
+      Effect.catchIf(
+        within(() => slots[0], f),
+        isNoTurn,
+        () => Effect.fail(closed())
+      ),
+
+    call: Effect.fnUntraced(function* (call, f) {
+      const until = (yield* Clock.currentTimeMillis) + turnMillis
+      const hasPlace = (slot: Slot) => !slot.full || slot.server?.questions.mayStart(call.tool) === true
+      while (true) {
+        const before = changed
+        const result = yield* Effect.result(within(() => slots.find(hasPlace), f))
+        if (result._tag === "Success") return result.success
+        if (!isNoTurn(result.failure)) return yield* Effect.fail(result.failure)
+        const left = until - (yield* Clock.currentTimeMillis)
+        if (left <= 0) return yield* noPlace(call.path, options)
+        // Where a slot was left, something has changed.
+        yield* Effect.timeoutOption(Deferred.await(before), left)
+      }
+    })
+  }
+})
+
+const isNoTurn = (error: unknown): error is NoTurn => error instanceof NoTurn
+
+const isUsable = ({ server }: Slot): boolean =>
+  server === undefined || (server.process.isRunning && !server.hangs && server.questions.isUsable())
+
+const noPlace = (path: string, limits: { readonly turnMillis: number; readonly maxProcesses: number }): ToolFailed =>
+  new ToolFailed({
+    path,
+    message:
+      `was not sent, since it did not get its turn within ${limits.turnMillis} ms: all processes of its server (${limits.maxProcesses}, the ` +
+      "setting maxProcesses) are busy with calls that must run alone, and may wait for a person's answer. Answer the open questions, or try again later"
+  })
