@@ -180,7 +180,7 @@ export const composition: Composition["Service"] = {
       if (!keepsHistory) yield* Effect.forkScoped(keepWithin(executor, memoryRetention))
       const running = yield* engine
       yield* Effect.forkScoped(recoverForever(running, executor.executions.freed))
-      yield* McpHost.serveStdio({ engine: running, version })
+      yield* McpHost.serveStdio({ ...options.mcp, engine: running, executor, version })
     },
     Effect.mapError(toFailed),
     Effect.scoped

@@ -55,7 +55,7 @@ export const ResumeExecutionPayload = Schema.Struct({
   action: ElicitationAction.annotate({ description: "Agree, say no, or walk away." }),
   content: Schema.optionalKey(
     Schema.Record(Schema.String, Schema.Json).annotate({
-      description: "What a form asked for, in the shape of its `requestedSchema`."
+      description: "What a form asked for, in the shape of its `requestedSchema`. Fields left out have its defaults."
     })
   ),
   interactionId: Schema.optionalKey(

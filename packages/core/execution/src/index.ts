@@ -3,4 +3,5 @@
  */
 export { createExecutionEngine, type ExecutionEngineOptions } from "./Engine.ts"
 export * from "./ExecutionEngine.ts"
+export { finishedOf } from "./Conclusion.ts"
 export * as Admission from "./Admission.ts"

@@ -10,7 +10,7 @@ import type { Failure } from "./Failure.ts"
 import type { OnFault } from "./HistoryFaults.ts"
 import type { LocalParts } from "./LocalBackend.ts"
 import type { Retention } from "./Retention.ts"
-import type { LimitChanges } from "./Settings.ts"
+import type { LimitChanges, McpSettings } from "./Settings.ts"
 
 /** What the database says of itself. */
 export interface DatabaseReport {
@@ -86,6 +86,7 @@ export class Composition extends Context.Service<
       readonly database: string
       readonly limits: LimitChanges
       readonly admission: Admission.AdmissionOptions
+      readonly mcp: McpSettings
       readonly withoutHistory: WithoutHistory
       readonly onFault: OnFault
     }) => Effect.Effect<void, Failure>

@@ -3,7 +3,7 @@
  */
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { admissionSettings, limitSettings, type LimitFlags, retentionSettings } from "./Settings.ts"
+import { admissionSettings, limitSettings, type LimitFlags, mcpSettings, retentionSettings } from "./Settings.ts"
 
 /** A flag that is on when it is there. It never takes the next word as its value, as `--json true` would. */
 export const switchFlag = (name: string, description: string): Flag.Flag<boolean> =>
@@ -52,6 +52,9 @@ export const retention = flagsOf(retentionSettings)
 /** One flag for each bound of what goes on at once. */
 export const admission = flagsOf(admissionSettings)
 
+/** One flag for each setting of an MCP server. */
+export const mcp = flagsOf(mcpSettings)
+
 /** The settings among parsed flags. */
 const settingsOf =
   (settings: ReadonlyArray<{ readonly flag: string }>) =>
@@ -71,6 +74,9 @@ export const retentionFlagsOf = settingsOf(retentionSettings)
 
 /** The bounds of what goes on at once among parsed flags. */
 export const admissionFlagsOf = settingsOf(admissionSettings)
+
+/** The settings of an MCP server among parsed flags. */
+export const mcpFlagsOf = settingsOf(mcpSettings)
 
 /** The command itself, with the flags that say what it works on. */
 export const root = Command.make("executor").pipe(

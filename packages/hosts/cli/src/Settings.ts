@@ -15,12 +15,12 @@ import { suggest } from "./SchemaShape.ts"
 import type { Retention } from "./Retention.ts"
 import { parseCount, parseDuration, parseSize } from "./Units.ts"
 
-type Parser = (text: string) => Result.Result<number, string>
+type Parser<V> = (text: string) => Result.Result<V, string>
 
 /** One setting: what it is for, and how it is written. */
-interface Setting {
+interface Setting<V = number> {
   readonly flag: string
-  readonly parse: Parser
+  readonly parse: Parser<V>
   readonly metavar: string
   readonly description: string
 }
@@ -33,7 +33,7 @@ export interface LimitSetting extends Setting {
 const setting = (
   limit: LimitName,
   flag: string,
-  parse: Parser,
+  parse: Parser<number>,
   metavar: string,
   description: string
 ): LimitSetting => ({ limit, flag, parse, metavar, description })
@@ -102,6 +102,33 @@ export const admissionSettings: ReadonlyArray<Setting & { readonly bound: keyof 
   }
 ]
 
+/** How an MCP server treats its client. */
+export interface McpSettings {
+  readonly whenClientLeaves?: "keep" | "cancel"
+  readonly messageBytes?: number
+}
+
+const parseWhenClientLeaves: Parser<number | string> = (text) =>
+  text === "keep" || text === "cancel" ? Result.succeed(text) : Result.fail("keep or cancel")
+
+/** How an MCP server treats its client, as settings. */
+export const mcpSettings: ReadonlyArray<Setting<number | string> & { readonly bound: keyof McpSettings }> = [
+  {
+    bound: "whenClientLeaves",
+    flag: "when-client-leaves",
+    parse: parseWhenClientLeaves,
+    metavar: "keep|cancel",
+    description: "What becomes of an execution that waits for a person when its client gives up (keep)"
+  },
+  {
+    bound: "messageBytes",
+    flag: "message-limit",
+    parse: parseSize,
+    metavar: "size",
+    description: "The largest message of a client; a larger one is refused (16mb)"
+  }
+]
+
 /** Limits as flags give them: by the flag's name. */
 export type LimitFlags = { readonly [flag: string]: string | undefined }
 
@@ -135,7 +162,9 @@ const readFileSettings = Effect.fnUntraced(function* (folder: string) {
   if (!Predicate.isObject(parsed)) {
     return yield* new UsageError({ message: `${file}: expected an object of settings, such as { "cpuLimit": "2s" }` })
   }
-  const names = [...limitSettings, ...retentionSettings, ...admissionSettings].map((setting) => fileName(setting.flag))
+  const names = [...limitSettings, ...retentionSettings, ...admissionSettings, ...mcpSettings].map(({ flag }) =>
+    fileName(flag)
+  )
   const settings: { [name: string]: string } = {}
   for (const [name, value] of Object.entries(parsed)) {
     if (!names.includes(name)) {
@@ -159,14 +188,14 @@ interface Places {
 }
 
 /** The values that are set, from all three places, under what `keyOf` calls each setting. */
-const resolveSettings = Effect.fnUntraced(function* <S extends Setting>(
+const resolveSettings = Effect.fnUntraced(function* <S extends Setting<unknown>>(
   settings: ReadonlyArray<S>,
   keyOf: (setting: S) => string,
-  parse: (setting: S, text: string) => Result.Result<number | null, string>,
+  parse: (setting: S, text: string) => Result.Result<unknown, string>,
   { dataFolder, env, flags }: Places
 ) {
   const file: { readonly [name: string]: string } = dataFolder === undefined ? {} : yield* readFileSettings(dataFolder)
-  const changes: { [key: string]: number | null } = {}
+  const changes: { [key: string]: unknown } = {}
   for (const setting of settings) {
     const sources: ReadonlyArray<readonly [name: string, text: string | undefined]> = [
       [`"${fileName(setting.flag)}" in ${dataFiles.config(dataFolder ?? "")}`, file[fileName(setting.flag)]],
@@ -196,7 +225,7 @@ export const resolveLimits = (places: Places): Effect.Effect<LimitChanges, Usage
 
 /** The bounds that are set, under their names. */
 const resolveBounds = <A>(
-  settings: ReadonlyArray<Setting & { readonly bound: string & keyof A }>,
+  settings: ReadonlyArray<Setting<unknown> & { readonly bound: string & keyof A }>,
   places: Places
 ): Effect.Effect<A, UsageError> =>
   Effect.map(
@@ -216,3 +245,6 @@ export const resolveRetention = (places: Places): Effect.Effect<Retention, Usage
 /** How much goes on at once, as far as it is not the default. */
 export const resolveAdmission = (places: Places): Effect.Effect<Admission.AdmissionOptions, UsageError> =>
   resolveBounds(admissionSettings, places)
+
+/** How an MCP server treats its client, as far as it is not the default. */
+export const resolveMcp = (places: Places): Effect.Effect<McpSettings, UsageError> => resolveBounds(mcpSettings, places)

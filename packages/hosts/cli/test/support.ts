@@ -6,6 +6,7 @@ import {
   CommandFailed,
   Composition,
   type LimitChanges,
+  type McpSettings,
   type LocalParts,
   Output,
   Process,
@@ -131,6 +132,8 @@ export class Command extends Context.Service<
     readonly folder: string
     /** The bounds that servers were started with, oldest first. */
     readonly admissions: ReadonlyArray<Admission.AdmissionOptions>
+    /** How the servers that were started treat their clients. */
+    readonly mcpSettings: ReadonlyArray<McpSettings>
   }
 >()("test/Command") {}
 
@@ -171,6 +174,7 @@ export const layerCommand: Layer.Layer<Command> = Layer.effect(
     const parts = yield* Effect.orDie(makeParts({}))
     const unavailable = Effect.fail(new CommandFailed({ message: "not in this test" }))
     const admissions: Array<Admission.AdmissionOptions> = []
+    const mcpSettings: Array<McpSettings> = []
     const noteAdmission = (admission: Admission.AdmissionOptions) => Effect.sync(() => admissions.push(admission))
     const composition = Composition.of({
       version: "1.2.3",
@@ -179,7 +183,11 @@ export const layerCommand: Layer.Layer<Command> = Layer.effect(
           ? Effect.succeed(parts)
           : Effect.orDie(makeParts(limits)).pipe(Scope.provide(scope)),
       serve: ({ admission }) => Effect.andThen(noteAdmission(admission), unavailable),
-      mcp: ({ admission }) => Effect.andThen(noteAdmission(admission), Effect.die(new Error("a secret of the inside"))),
+      mcp: ({ admission, mcp }) =>
+        Effect.suspend(() => {
+          mcpSettings.push(mcp)
+          return Effect.andThen(noteAdmission(admission), Effect.die(new Error("a secret of the inside")))
+        }),
       sandboxBuild: Effect.succeed(QuickJsExecutor.build),
       token: () => Effect.succeed("the-token"),
       readToken: () => Effect.succeed(undefined),
@@ -217,6 +225,6 @@ export const layerCommand: Layer.Layer<Command> = Layer.effect(
       )
       return { code, stdout: stdout.read(), stderr: stderr.read() }
     })
-    return Command.of({ run, parts, folder, admissions })
+    return Command.of({ run, parts, folder, admissions, mcpSettings })
   })
 )

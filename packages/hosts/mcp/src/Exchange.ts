@@ -21,9 +21,8 @@
  *
  * ## Who goes away
  *
- * A request that is cancelled, or whose connection ends, cancels its execution. One that is remembered in {@link Asked}
- * when its connection ends is cancelled too (`abandon`): nobody will bring the answers. One whose paused result was
- * handed out is left to the engine.
+ * A request that is cancelled, or whose connection ends, leaves its execution, and so does the connection those that are in
+ * {@link Asked} when it ends: `Waiting` says which of them are kept. One whose paused result was handed out is left to the engine.
  */
 import type {
   ExecutionEngine,
@@ -44,6 +43,7 @@ import { Deferred, Effect, Option, Schema } from "effect"
 import type { Caller } from "./Caller.ts"
 import * as Question from "./Question.ts"
 import * as ToolResult from "./ToolResult.ts"
+import * as Waiting from "./Waiting.ts"
 import * as Watch from "./Watch.ts"
 
 /**
@@ -55,15 +55,15 @@ export const maxInlineRounds = 8
 /** A person may think for as long as they like; this is the longest time a timer can run (24 days). */
 const askTimeoutMs = 2 ** 31 - 1
 
-/**
- * How long a cancelled request waits for its execution to be written down as cancelled, and a closing process with it.
- */
-const cancelTimeout = "5 seconds"
-
 /** Executions whose questions are with a modern client, by id. */
 export type Asked = Map<
   ExecutionId,
-  { readonly execution: PausedExecution; readonly rounds: number; readonly refusals: Refusals }
+  {
+    readonly execution: PausedExecution
+    readonly rounds: number
+    readonly refusals: Refusals
+    readonly clientName: string | undefined
+  }
 >
 
 type Refusals = Map<ExecutionInteractionId, string>
@@ -72,6 +72,7 @@ type Refusals = Map<ExecutionInteractionId, string>
 export interface Exchange {
   readonly engine: ExecutionEngine
   readonly asked: Asked
+  readonly waiting: Waiting.Waiting
   readonly caller: Caller
   readonly context: ServerContext
 }
@@ -199,7 +200,8 @@ const conclude = (
           })
     )
     if (questions.length > 0) {
-      asked.set(execution.id, { execution, rounds: rounds + 1, refusals })
+      const clientName = Waiting.nameOfCaller(caller)
+      asked.set(execution.id, { execution, rounds: rounds + 1, refusals, clientName })
       return inputRequired({ inputRequests: Object.fromEntries(questions), requestState: execution.id })
     }
   }
@@ -207,8 +209,7 @@ const conclude = (
 }
 
 /**
- * Runs what starts or resumes an execution, and sees to its questions. Interrupted, it cancels the execution: the
- * engine would otherwise go on with it for nobody.
+ * Runs what starts or resumes an execution, and sees to its questions. Interrupted, it leaves the execution.
  */
 const run = <E>(
   exchange: Exchange,
@@ -220,7 +221,7 @@ const run = <E>(
     readonly answer: (interaction: PendingInteraction) => Option.Option<Effect.Effect<Answer, AskFailed>>
   }
 ): Effect.Effect<CallToolResult | InputRequiredResult, E> => {
-  const { engine, context } = exchange
+  const { caller, context, engine, waiting } = exchange
   const refusals = options.refusals ?? new Map<ExecutionInteractionId, string>()
   return Watch.make(engine, context, options.known).pipe(
     Effect.flatMap((watch) =>
@@ -230,7 +231,7 @@ const run = <E>(
         Effect.onInterrupt(() => {
           const executionId = watch.executionId()
           if (executionId === undefined) return Effect.void
-          return engine.cancel(executionId).pipe(Effect.timeout(cancelTimeout), Effect.ignore)
+          return waiting.leave(executionId, Waiting.nameOfCaller(caller))
         })
       )
     ),
@@ -253,7 +254,7 @@ export const execute = (exchange: Exchange, code: string, idempotencyKey: string
 /** Answers a question of an execution that waits. */
 export const resume = (exchange: Exchange, executionId: ExecutionId, answer: InteractionAnswer) =>
   run(exchange, () => exchange.engine.resume(executionId, { ...answer, resolvedBy: "mcp" }), {
-    known: { executionId, toolCallCount: 0 },
+    known: { executionId, toolCallCount: 0, interactions: [] },
     answer: askLegacy(exchange)
   })
 
@@ -267,17 +268,17 @@ export const proceed = (exchange: Exchange, executionId: ExecutionId) => {
   exchange.asked.delete(executionId)
   const { execution, rounds, refusals } = waiting
   return run(exchange, () => Effect.succeed<ExecutionOutcome>({ status: "paused", execution }), {
-    known: { executionId, toolCallCount: execution.toolCallCount },
+    known: { executionId, toolCallCount: execution.toolCallCount, interactions: execution.interactions },
     rounds,
     refusals,
     answer: (interaction) => received(exchange, interaction)
   })
 }
 
-/** Cancels every execution whose questions are with a client that is gone. */
-export const abandon = (engine: ExecutionEngine, asked: Asked): Effect.Effect<void> =>
+/** Leaves every execution whose questions are with a client that is gone. */
+export const abandon = (waiting: Waiting.Waiting, asked: Asked): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const ids = [...asked.keys()]
+    const left = Array.from(asked, ([id, { clientName }]) => waiting.leave(id, clientName))
     asked.clear()
-    return Effect.forEach(ids, (id) => Effect.ignore(engine.cancel(id)), { concurrency: "unbounded", discard: true })
+    return Effect.all(left, { concurrency: "unbounded", discard: true })
   })

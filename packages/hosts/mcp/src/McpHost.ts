@@ -1,7 +1,7 @@
 /**
  * The MCP server: how an agent reaches the engine.
  *
- * It offers two tools, `execute` and `resume` (see `Tools`), over one factory of protocol servers that serves both
+ * It offers three tools, `execute`, `resume` and `executions` (see `Tools`), over one factory of protocol servers that serves both
  * protocol eras: the one that opens with `initialize`, and the one of 2026-07-28 in which each request is complete in
  * itself. `Exchange` tells the life of a call.
  *
@@ -13,7 +13,7 @@
  * nothing else.
  */
 import type { ExecutionEngine } from "@executor/execution"
-import { ExecutionId, ExecutionInteractionId } from "@executor/sdk"
+import { ExecutionId, ExecutionInteractionId, type Executor } from "@executor/sdk"
 import {
   type CallToolRequest,
   type CallToolResult,
@@ -25,21 +25,35 @@ import {
   type ServerContext
 } from "@modelcontextprotocol/server"
 import { serveStdio as serveProtocol } from "@modelcontextprotocol/server/stdio"
-import { Cause, Effect, FiberSet, Result, type Scope } from "effect"
+import { Cause, Effect, FiberSet, Predicate, Result, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import process from "node:process"
 import * as Caller from "./Caller.ts"
 import * as Exchange from "./Exchange.ts"
+import * as Executions from "./Executions.ts"
 import { defaultMessageBytes, StdioTransport } from "./StdioTransport.ts"
 import * as StdoutGuard from "./StdoutGuard.ts"
 import * as ToolResult from "./ToolResult.ts"
-import { decodeArguments, ExecuteArguments, executeTool, ResumeArguments, resumeTool } from "./Tools.ts"
+import {
+  decodeArguments,
+  ExecuteArguments,
+  executeTool,
+  ExecutionsArguments,
+  executionsTool,
+  ResumeArguments,
+  resumeTool
+} from "./Tools.ts"
+import * as Waiting from "./Waiting.ts"
 
 /** What the server needs. */
 export interface McpHostOptions {
   readonly engine: ExecutionEngine
+  /** That of the engine: its history is where executions are found again. */
+  readonly executor: Pick<Executor, "executions" | "scopes">
   /** The version of the command, told to clients. */
   readonly version: string
+  /** What becomes of an execution that waits for a person when its client gives up; `keep` if absent. */
+  readonly whenClientLeaves?: Waiting.WhenClientLeaves | undefined
   /** The largest message of a client that is taken, in bytes; 16 MiB if absent. */
   readonly messageBytes?: number | undefined
 }
@@ -66,6 +80,7 @@ const reportDefect = (cause: Cause.Cause<unknown>) => {
 
 const callTool = (
   exchange: Exchange.Exchange,
+  executor: McpHostOptions["executor"],
   params: CallToolRequest["params"]
 ): Effect.Effect<Answer, { readonly message: string }> => {
   const state = exchange.context.mcpReq.requestState<string>()
@@ -84,6 +99,13 @@ const callTool = (
         state === undefined ? Exchange.execute(exchange, code, idempotencyKey) : proceed()
     })
   }
+  if (params.name === "executions") {
+    return Result.match(decodeArguments("executions", ExecutionsArguments, params.arguments), {
+      onFailure: (message) => Effect.succeed(ToolResult.refused(message)),
+      onSuccess: ({ executionId }) =>
+        executionId === undefined ? Executions.list(executor) : Executions.show(executor, ExecutionId.make(executionId))
+    })
+  }
   return Result.match(decodeArguments("resume", ResumeArguments, params.arguments), {
     onFailure: (message) => Effect.succeed(ToolResult.refused(message)),
     onSuccess: ({ executionId, action, anyBuild, content, interactionId }) =>
@@ -98,6 +120,16 @@ const callTool = (
   })
 }
 
+/** Tells with a result what earlier calls of its client have left waiting. */
+const addNews = ({ caller, waiting }: Exchange.Exchange, result: Answer): Effect.Effect<Answer> => {
+  if (!("content" in result)) return Effect.succeed(result)
+  const outcome = result.structuredContent
+  const id = Predicate.hasProperty(outcome, "executionId") ? outcome.executionId : undefined
+  return Effect.map(waiting.news(Waiting.nameOfCaller(caller), id), (ids): Answer =>
+    ToolResult.withNews(result as CallToolResult, ids)
+  )
+}
+
 const describe = (engine: ExecutionEngine) =>
   engine.getDescription.pipe(
     Effect.catch((error) =>
@@ -110,15 +142,15 @@ const describe = (engine: ExecutionEngine) =>
 
 /**
  * Makes the factory of protocol servers: one for each connection or request, cheap and without effects until it is
- * called. When the scope closes, calls under way are interrupted, and what waits for an answer of a client is
- * cancelled.
+ * called. When the scope closes, calls under way are interrupted, and leave their executions as a client does that gives up.
  */
 export const make = Effect.fn("McpHost.make")(function* (
   options: McpHostOptions
 ): Effect.fn.Return<McpServerFactory, never, Scope.Scope> {
-  const { engine, version } = options
+  const { engine, executor, version, whenClientLeaves = "keep" } = options
   const asked: Exchange.Asked = new Map()
-  yield* Effect.addFinalizer(() => Exchange.abandon(engine, asked))
+  const waiting = yield* Waiting.make({ engine, executor, whenClientLeaves })
+  yield* Effect.addFinalizer(() => Exchange.abandon(waiting, asked))
   const run = yield* FiberSet.makeRuntimePromise()
 
   const answer = (effect: Effect.Effect<Answer, { readonly message: string }>, signal: AbortSignal): Promise<Answer> =>
@@ -146,7 +178,9 @@ export const make = Effect.fn("McpHost.make")(function* (
     server.setRequestHandler("tools/list", (_request, context) =>
       run(
         describe(engine).pipe(
-          Effect.map((description) => ({ tools: [executeTool(description), resumeTool] })),
+          Effect.map((description) => ({
+            tools: [executeTool(description, whenClientLeaves === "keep"), resumeTool, executionsTool]
+          })),
           Effect.catchCause((cause) =>
             Cause.hasInterrupts(cause)
               ? Effect.failCause(cause)
@@ -165,23 +199,26 @@ export const make = Effect.fn("McpHost.make")(function* (
     )
     server.setRequestHandler("tools/call", (request, context: ServerContext) => {
       const { name: tool } = request.params
-      if (tool !== "execute" && tool !== "resume") {
+      if (tool !== "execute" && tool !== "resume" && tool !== "executions") {
         throw new ProtocolError(
           ProtocolErrorCode.InvalidParams,
-          `There is no tool "${tool}". This server has two: execute and resume. ` +
+          `There is no tool "${tool}". This server has three: execute, resume and executions. ` +
             "The tools of sources are called from the code of execute."
         )
       }
-      const exchange = { engine, asked, context, caller: Caller.fromRequest(era, server, context) }
-      return answer(callTool(exchange, request.params), context.mcpReq.signal)
+      const exchange = { engine, asked, waiting, context, caller: Caller.fromRequest(era, server, context) }
+      const called = Effect.flatMap(callTool(exchange, executor, request.params), (result) =>
+        tool === "executions" ? Effect.succeed(result) : addNews(exchange, result)
+      )
+      return answer(called, context.mcpReq.signal)
     })
     return server
   }
 })
 
 /**
- * Serves the process's standard input and output until the client closes its end. The executions that its calls wait
- * for are cancelled then, and also when the fiber is interrupted. Nothing but protocol messages reaches standard output
+ * Serves the process's standard input and output until the client closes its end. Its calls leave their executions then, and
+ * also when the fiber is interrupted. Nothing but protocol messages reaches standard output
  * meanwhile.
  */
 export const serveStdio = Effect.fn("McpHost.serveStdio")(function* (options: McpHostOptions) {

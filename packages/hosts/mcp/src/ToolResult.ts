@@ -4,12 +4,13 @@
  * A model pays for all that it reads, and clients cut or refuse what is too long, so the size of an answer is bounded
  * here, whatever the code returned or printed. What is left out is named, together with how to get it.
  */
-import type { FinishedExecution, PausedExecution, PendingInteraction } from "@executor/execution"
-import type { ExecutionInteractionId } from "@executor/sdk"
+import type { FinishedExecution, PendingInteraction } from "@executor/execution"
+import type { ExecutionId, ExecutionInteractionId } from "@executor/sdk"
 import type { CallToolResult } from "@modelcontextprotocol/server"
+import { Predicate } from "effect"
 import * as Question from "./Question.ts"
 import { cut } from "./Text.ts"
-import type { Outcome, QuestionRecord } from "./Tools.ts"
+import type { ExecutionRecord, Outcome, QuestionRecord } from "./Tools.ts"
 
 /** The returned value as JSON text. About 10,000 tokens; widespread clients refuse answers above 25,000. */
 export const maxResultCharacters = 40_000
@@ -22,6 +23,9 @@ export const maxLogCharacters = 10_000
 
 /** An error's message, and its stack. */
 export const maxErrorCharacters = 8_000
+
+/** What is shown of the code of an execution that is found again: enough to know it by. */
+export const maxCodeCharacters = 1_000
 
 const advice = "Return less: filter, pick fields or aggregate in the code."
 
@@ -142,22 +146,33 @@ const questionText = (interaction: PendingInteraction, refusal: string | undefin
   ].join("\n")
 }
 
+/** An execution that waits, with its questions, oldest first. */
+export interface WaitingExecution {
+  readonly id: ExecutionId
+  readonly interactions: ReadonlyArray<PendingInteraction>
+  readonly toolCallCount: number
+  readonly historyProblem?: string | undefined
+}
+
 /**
  * An execution that waits for a person this client cannot ask by itself: the questions, and how to bring the answers.
  * `refusals` says why asking inline, or the answer that came, did not do.
  */
 export const paused = (
-  execution: PausedExecution,
+  execution: WaitingExecution,
   refusals: ReadonlyMap<ExecutionInteractionId, string> = new Map()
 ): CallToolResult => {
-  const { historyProblem, id, interaction, interactions, toolCallCount } = execution
+  const { historyProblem, id, interactions, toolCallCount } = execution
+  const [interaction] = interactions
+  const records = interactions.map(questionRecord)
+  const [oldest] = records
   const outcome: Outcome = {
     executionId: id,
     status: "waiting_for_interaction",
     logs: [],
     toolCallCount,
-    interaction: questionRecord(interaction),
-    interactions: interactions.map(questionRecord),
+    ...(oldest === undefined ? {} : { interaction: oldest }),
+    interactions: records,
     ...(historyProblem !== undefined && { historyProblem })
   }
   const isForm = interactions.some(({ request }) => request.kind === "form")
@@ -165,7 +180,7 @@ export const paused = (
     executionId: id,
     action: "accept",
     ...(isForm ? { content: {} } : {}),
-    ...(interactions.length > 1 ? { interactionId: interaction.id } : {})
+    ...(interactions.length > 1 ? { interactionId: interaction?.id } : {})
   })
   const text = [
     `Execution ${id} is not finished: it waits for the user to answer ${countOf(interactions.length, "question")}.`,
@@ -176,6 +191,68 @@ export const paused = (
     ...(historyProblem === undefined ? [] : [historyProblem])
   ]
   return { content: [{ type: "text", text: text.join("\n\n") }], structuredContent: { ...outcome } }
+}
+
+const textOf = ({ content }: CallToolResult): string =>
+  content.map((part) => (part.type === "text" ? part.text : "")).join("\n\n")
+
+/** An execution that goes on. */
+export const running = ({
+  executionId,
+  toolCallCount
+}: Pick<Outcome, "executionId" | "toolCallCount">): CallToolResult => ({
+  content: [
+    {
+      type: "text",
+      text: `Execution ${executionId} goes on, with ${countOf(toolCallCount, "tool call")} so far. Ask again later.`
+    }
+  ]
+})
+
+/** One execution that was asked for, beside what its own call would have given back. */
+export const shown = (record: Omit<ExecutionRecord, "logs">, result: CallToolResult): CallToolResult => ({
+  content: [{ type: "text", text: describeShown(record, result) }],
+  structuredContent: { executions: [mergeRecord(record, result)] }
+})
+
+const describeShown = ({ code }: Pick<ExecutionRecord, "code">, result: CallToolResult): string =>
+  `${textOf(result)}\n\nIts code begins:\n${code}`
+
+const mergeRecord = (record: Omit<ExecutionRecord, "logs">, { structuredContent }: CallToolResult) => ({
+  logs: [],
+  ...(Predicate.isObject(structuredContent) ? structuredContent : {}),
+  ...record
+})
+
+/** Executions that wait for a person, and whether there are more. */
+export const executions = (
+  entries: ReadonlyArray<{ readonly record: Omit<ExecutionRecord, "logs">; readonly waiting: WaitingExecution }>,
+  hasMore: boolean
+): CallToolResult => {
+  const results = entries.map(({ record, waiting }) => ({ record, result: paused(waiting) }))
+  const texts = results.map(({ record, result }) => describeShown(record, result))
+  if (texts.length === 0) texts.push("No execution waits for a person.")
+  if (hasMore) texts.push("There are more: these have waited longest.")
+  return {
+    content: [{ type: "text", text: texts.join("\n\n---\n\n") }],
+    structuredContent: { executions: results.map(({ record, result }) => mergeRecord(record, result)) }
+  }
+}
+
+/** A result with what else its client should know: executions of its earlier calls that still wait. */
+export const withNews = (result: CallToolResult, waiting: ReadonlyArray<ExecutionId>): CallToolResult => {
+  if (waiting.length === 0) return result
+  const which = `${countOf(waiting.length, "execution")} of earlier calls`
+  const text =
+    `${which} still ${waiting.length === 1 ? "waits" : "wait"} for the user: ${waiting.join(", ")}. ` +
+    "Call `executions` for the questions, and `resume` with what the user decides."
+  return {
+    ...result,
+    content: [...result.content, { type: "text", text }],
+    ...(Predicate.isObject(result.structuredContent)
+      ? { structuredContent: { ...result.structuredContent, stillWaiting: waiting } }
+      : {})
+  }
 }
 
 /** A request that could not be served, in words for the model: nothing else is known about an execution. */

@@ -1,10 +1,10 @@
 /**
- * The two tools that a client sees: what they take, what they give back, and what they may do.
+ * The three tools that a client sees: what they take, what they give back, and what they may do.
  *
  * The JSON Schemas that clients read come from the same schemas that arguments are decoded with, so the two cannot
  * differ. Arguments are strict: an argument that no one knows is refused, not dropped.
  */
-import { ElicitationAction } from "@executor/sdk"
+import { ElicitationAction, ExecutionStatus } from "@executor/sdk"
 import type { Tool } from "@modelcontextprotocol/server"
 import { Result, Schema, SchemaIssue } from "effect"
 
@@ -30,7 +30,8 @@ export const ResumeArguments = Schema.Struct({
   }),
   content: Schema.optionalKey(
     Schema.Record(Schema.String, Schema.Json).annotate({
-      description: "For a form that is accepted: the user's entries, in the shape of its requestedSchema."
+      description:
+        "For a form that is accepted: the user's entries, in the shape of its requestedSchema. Fields left out have its defaults."
     })
   ),
   interactionId: Schema.optionalKey(
@@ -40,6 +41,15 @@ export const ResumeArguments = Schema.Struct({
     Schema.Boolean.annotate({
       description:
         "Goes on even though another version of the sandbox wrote its journal, where it was refused for that."
+    })
+  )
+})
+
+/** The arguments of `executions`. */
+export const ExecutionsArguments = Schema.Struct({
+  executionId: Schema.optionalKey(
+    Schema.NonEmptyString.annotate({
+      description: "Only this execution, in whatever state it is. Without it all that wait for the user."
     })
   )
 })
@@ -65,8 +75,7 @@ const Question = Schema.Struct({
   url: Schema.optionalKey(Schema.String)
 })
 
-/** The structured content of both tools. */
-export const Outcome = Schema.Struct({
+const outcomeFields = {
   executionId: Schema.String,
   status: Schema.Literals(["completed", "failed", "cancelled", "waiting_for_interaction"]),
   result: Schema.optionalKey(Schema.Unknown.annotate({ description: "What the code returned." })),
@@ -87,7 +96,30 @@ export const Outcome = Schema.Struct({
       logLines: Schema.optionalKey(Schema.Finite)
     }).annotate({ description: "What was too large to be given back." })
   )
+}
+
+/** The structured content of `execute` and `resume`. */
+export const Outcome = Schema.Struct({
+  ...outcomeFields,
+  stillWaiting: Schema.optionalKey(
+    Schema.Array(Schema.String).annotate({ description: "Executions of earlier calls that still wait for the user." })
+  )
 })
+
+/** An execution that is found again. */
+export const ExecutionRecord = Schema.Struct({
+  ...outcomeFields,
+  status: ExecutionStatus,
+  createdAt: Schema.String.annotate({ description: "When it was submitted (ISO 8601)." }),
+  code: Schema.String.annotate({ description: "The beginning of its code." }),
+  trigger: Schema.optionalKey(Schema.String.annotate({ description: "By which way it came in." })),
+  client: Schema.optionalKey(Schema.String.annotate({ description: "The client that submitted it." }))
+})
+export type ExecutionRecord = typeof ExecutionRecord.Type
+
+/** The structured content of `executions`. */
+export const Executions = Schema.Struct({ executions: Schema.Array(ExecutionRecord) })
+
 export type Outcome = typeof Outcome.Type
 export type QuestionRecord = typeof Question.Type
 
@@ -107,11 +139,18 @@ const annotations = { readOnlyHint: false, destructiveHint: true, idempotentHint
 const outputSchema = jsonSchema(Outcome, "ignore")
 const executeSchema = jsonSchema(ExecuteArguments, "error")
 
+/** How an execution is found again, for the model that reads which tools there are. */
+const whatIsKept = (keeps: boolean): string =>
+  keeps
+    ? "An execution that waits for the user outlives its call: where the answer of a call was lost (a time limit, a cancelled call, a new " +
+      "session), `executions` finds it again with its questions, and `resume` answers them. Do not run the same code again."
+    : "An execution ends with its call: a call that is cancelled cancels it, also while the user thinks."
+
 /** `execute`, described by the engine at the time of asking. */
-export const executeTool = (description: string): Tool => ({
+export const executeTool = (description: string, keeps: boolean): Tool => ({
   name: "execute",
   title: "Execute code",
-  description,
+  description: `${description}\n\n${whatIsKept(keeps)}`,
   inputSchema: executeSchema,
   outputSchema,
   annotations: { title: "Execute code", ...annotations }
@@ -122,12 +161,30 @@ export const resumeTool: Tool = {
   name: "resume",
   title: "Resume an execution",
   description:
-    "Answers a question of an execution that waits for a person, and goes on with it. Call it only after `execute` " +
-    "or `resume` said that an execution waits, and only with what the user decided: put the question to the user " +
+    "Answers a question of an execution that waits for a person, and goes on with it. Call it only after `execute`, " +
+    "`resume` or `executions` said that an execution waits, and only with what the user decided: put the question to the user " +
     "first.",
   inputSchema: jsonSchema(ResumeArguments, "error"),
   outputSchema,
   annotations: { title: "Resume an execution", ...annotations }
+}
+
+/** `executions`. */
+export const executionsTool: Tool = {
+  name: "executions",
+  title: "Find executions again",
+  description:
+    "Lists the executions that wait for the user, those of earlier sessions and other programs included, with their questions, or shows one " +
+    "by its id: whether it still runs or waits, or its result. For when the answer of a call was lost. `resume` answers a question.",
+  inputSchema: jsonSchema(ExecutionsArguments, "error"),
+  outputSchema: jsonSchema(Executions, "ignore"),
+  annotations: {
+    title: "Find executions again",
+    readOnlyHint: true,
+    destructiveHint: false,
+    idempotentHint: true,
+    openWorldHint: false
+  }
 }
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()

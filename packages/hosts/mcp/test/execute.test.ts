@@ -9,14 +9,16 @@ for (const kind of kinds) {
   for (const elicitation of [undefined, { form: {} }]) {
     describe(`a ${kind} client that ${elicitation === undefined ? "cannot" : "can"} be asked`, () => {
       layer(connection(kind, elicitation), { excludeTestServices: true })((it) => {
-        it.effect("sees two strict tools, described by the engine", () =>
+        it.effect("sees three strict tools, described by the engine", () =>
           Effect.gen(function* () {
             const { listTools } = yield* Connection
-            const [execute, resume, ...others] = yield* listTools
+            const [execute, resume, executions, ...others] = yield* listTools
             assert.deepEqual(others, [])
             assert.strictEqual(execute?.name, "execute")
             assert.include(execute?.description ?? "", "demo")
             assert.deepInclude(execute?.inputSchema, { required: ["code"], additionalProperties: false })
+            assert.strictEqual(executions?.name, "executions")
+            assert.deepInclude(executions?.inputSchema, { additionalProperties: false })
             assert.strictEqual(resume?.name, "resume")
             assert.deepInclude(resume?.inputSchema, {
               required: ["executionId", "action"],
@@ -92,7 +94,7 @@ for (const kind of kinds) {
           Effect.gen(function* () {
             const { call } = yield* Connection
             const error = yield* Effect.flip(call("demo.add", { a: 1, b: 2 }))
-            assert.include(error.message, "execute and resume")
+            assert.include(error.message, "execute, resume and executions")
           })
         )
 

@@ -172,7 +172,7 @@ for (const kind of ["legacy", "older-sdk"] as const) {
       }).pipe(Effect.scoped)
     )
 
-    test.live("cancels the execution together with the call", () =>
+    test.live("can give up, and the execution is kept, told with a later result, and answered by resume", () =>
       Effect.gen(function* () {
         const { call, history, person } = yield* make(kind, { form: {} })
         const asked = yield* Deferred.make<void>()
@@ -189,8 +189,11 @@ for (const kind of ["legacy", "older-sdk"] as const) {
         const { id } = yield* history.newestWith("waiting_for_interaction")
         controller.abort("never mind")
         yield* Fiber.join(request)
-        yield* history.until(id, "cancelled")
-        assert.strictEqual((yield* history.interactions(id))[0]?.status, "cancelled")
+        yield* Effect.repeat(call("execute", { code: "return 1" }), { until: (answer) => textOf(answer).includes(id) })
+        assert.notInclude(textOf(yield* call("execute", { code: "return 1" })), id)
+        assert.strictEqual((yield* history.get(id)).status, "waiting_for_interaction")
+        const resumed = yield* call("resume", { executionId: id, action: "accept" })
+        assert.deepEqual(resultOf(resumed), { sent: "ann" })
       }).pipe(Effect.scoped)
     )
   })

@@ -135,7 +135,11 @@ describe("a batch of protocol 2025-03-26", () => {
     Effect.gen(function* () {
       const file = yield* History.temporaryFile
       const server = yield* RawServer.start(file)
-      yield* server.request("initialize", { ...RawServer.initialize, capabilities: {}, protocolVersion: "2025-03-26" })
+      yield* server.request("initialize", {
+        ...RawServer.initialize,
+        capabilities: {},
+        protocolVersion: "2025-03-26"
+      })
       const request = (id: number | string, method: string, params: object = {}) => ({
         jsonrpc: "2.0",
         id,

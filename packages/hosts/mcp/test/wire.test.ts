@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import * as History from "./support/History.ts"
 import * as RawServer from "./support/RawServer.ts"
 
@@ -8,6 +8,19 @@ const start = Effect.fnUntraced(function* (...rest: ReadonlyArray<string>) {
   const history = yield* History.open(file)
   return { history, server: yield* RawServer.start(file, ...rest) }
 })
+
+const Executions = Schema.Struct({
+  executions: Schema.Array(
+    Schema.Struct({
+      executionId: Schema.String,
+      status: Schema.String,
+      client: Schema.optionalKey(Schema.String),
+      result: Schema.optionalKey(Schema.Unknown),
+      interactions: Schema.optionalKey(Schema.Array(Schema.Struct({ args: Schema.Unknown })))
+    })
+  )
+})
+const decodeExecutions = Schema.decodeUnknownSync(Executions)
 
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -118,33 +131,85 @@ describe("when the client goes away", () => {
     )
   }
 
-  it.live("with a question on its screen, the execution is cancelled", () =>
+  it.live("with an open question, the execution is kept, and found again by its next session", () =>
     Effect.gen(function* () {
-      const { history, server } = yield* start()
-      yield* server.request("initialize", RawServer.initialize)
-      yield* server.send({ id: "call", method: "tools/call", params: execute(`await tools.demo.send({ to: "ann" })`) })
-      yield* server.until(({ method }) => method === "elicitation/create")
-      yield* server.hangUp
-      assert.strictEqual(yield* server.exitCode, 0)
-      assert.strictEqual((yield* history.list)[0]?.status, "cancelled")
-      assert.include(server.errors(), "unfinished: 0")
+      const file = yield* History.temporaryFile
+      const history = yield* History.open(file)
+      const send = (to: string, meta?: object) => execute(`return await tools.demo.send({ to: "${to}" })`, meta)
+      const waiting = Effect.map(history.list, (rows) =>
+        rows.flatMap(({ id, status }) => (status === "waiting_for_interaction" ? [id] : []))
+      )
+
+      // The question is on a screen, and the client dies.
+      const legacy = yield* RawServer.start(file)
+      yield* legacy.request("initialize", RawServer.initialize)
+      yield* legacy.send({ id: "call", method: "tools/call", params: send("ann") })
+      yield* legacy.until(({ method }) => method === "elicitation/create")
+      yield* legacy.hangUp
+      assert.strictEqual(yield* legacy.exitCode, 0)
+      const [ann = ""] = yield* waiting
+
+      // The question is on its way to the client, and no answer comes.
+      const modern = yield* RawServer.start(file)
+      const asked = yield* modern.request("tools/call", send("bob", RawServer.envelope))
+      assert.strictEqual(asked.result?.["resultType"], "input_required")
+      yield* modern.endInput
+      assert.strictEqual(yield* modern.exitCode, 0)
+      const [bob = ""] = yield* waiting
+      assert.deepStrictEqual(yield* waiting, [bob, ann])
+
+      const next = yield* RawServer.start(file)
+      const call = (name: string, args: object) =>
+        Effect.map(
+          next.request("tools/call", { name, arguments: args, _meta: RawServer.envelope }),
+          ({ result }) => result ?? {}
+        )
+      const tools = JSON.stringify((yield* next.request("tools/list", { _meta: RawServer.envelope })).result)
+      assert.include(tools, "`executions` finds it again")
+      const first = yield* call("execute", { code: "return 1" })
+      assert.deepInclude(first["structuredContent"], { result: 1, stillWaiting: [ann, bob] })
+      assert.include(JSON.stringify(first["content"]), "Call `executions`")
+      assert.notProperty((yield* call("execute", { code: "return 1" }))["structuredContent"], "stillWaiting")
+
+      const found = yield* call("executions", {})
+      const records = decodeExecutions(found["structuredContent"]).executions
+      assert.deepStrictEqual(
+        records.map(({ client, executionId, interactions, status }) => [
+          executionId,
+          status,
+          client,
+          interactions?.[0]?.args
+        ]),
+        [
+          [ann, "waiting_for_interaction", "raw", { to: "ann" }],
+          [bob, "waiting_for_interaction", "raw", { to: "bob" }]
+        ]
+      )
+      for (const part of [ann, bob, "demo.send", "call `resume`"])
+        assert.include(JSON.stringify(found["content"]), part)
+      const resumed = yield* call("resume", { executionId: ann, action: "accept" })
+      assert.deepInclude(resumed["structuredContent"], { result: { sent: "ann" } })
+      const shown = decodeExecutions((yield* call("executions", { executionId: ann }))["structuredContent"])
+      assert.deepInclude(shown.executions[0], { status: "completed", result: { sent: "ann" } })
+      assert.strictEqual((yield* call("executions", { executionId: "nothing" }))["isError"], true)
     }).pipe(Effect.scoped)
   )
 
-  it.live("between a question and its answer, the execution is cancelled", () =>
+  it.live("with an open question, the execution is cancelled where the settings say so", () =>
     Effect.gen(function* () {
-      const { history, server } = yield* start()
-      const asked = yield* server.request(
-        "tools/call",
-        execute(`await tools.demo.send({ to: "ann" })`, RawServer.envelope)
-      )
-      assert.strictEqual(asked.result?.["resultType"], "input_required")
+      const { history, server } = yield* start("cancelling")
+      yield* server.request("initialize", RawServer.initialize)
+      yield* server.send({
+        id: "call",
+        method: "tools/call",
+        params: execute(`await tools.demo.send({ to: "ann" })`)
+      })
+      yield* server.until(({ method }) => method === "elicitation/create")
       yield* server.endInput
       assert.strictEqual(yield* server.exitCode, 0)
       const [row] = yield* history.list
       assert.strictEqual(row?.status, "cancelled")
       assert.strictEqual((yield* history.interactions(row?.id ?? ""))[0]?.status, "cancelled")
-      assert.include(server.errors(), "unfinished: 0")
     }).pipe(Effect.scoped)
   )
 })

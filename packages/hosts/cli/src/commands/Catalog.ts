@@ -203,7 +203,10 @@ const addMcp = Command.make(
     yield* added("Added", source, input.json)
   }, Effect.scoped)
 ).pipe(
-  Command.withDescription("Add an MCP server that is started as a program and spoken to over stdio."),
+  Command.withDescription(
+    "Add an MCP server that is started as a program and spoken to over stdio. Its tools can be called; resources and prompts that it " +
+      "offers beside them are not passed on. Lists show the program's name, never its arguments."
+  ),
   Command.withExamples([
     {
       command: "executor sources add mcp everything -- npx -y @modelcontextprotocol/server-everything",

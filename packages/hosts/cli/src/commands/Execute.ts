@@ -175,7 +175,11 @@ export const resume = Command.make(
     accept: Flags.switchFlag("accept", "Agree"),
     decline: Flags.switchFlag("decline", "Say no: the call fails, the program goes on (a call in doubt: give up)"),
     cancel: Flags.switchFlag("cancel", "Walk away from the question"),
-    content: Flags.textFlag("content", "json", "With --accept: what a form asked for, as a JSON object"),
+    content: Flags.textFlag(
+      "content",
+      "json",
+      "With --accept: what a form asked for, as a JSON object; fields left out have its defaults"
+    ),
     interaction: Flags.textFlag("interaction", "id", "Which question, when several wait; the oldest without it"),
     anyBuild: Flags.switchFlag("any-build", "Go on even though another version of the sandbox wrote its journal"),
     json: Flags.json

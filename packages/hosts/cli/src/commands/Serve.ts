@@ -11,7 +11,7 @@ import { exitCodes, ExitStatus, UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 import { Process } from "../Process.ts"
-import { resolveAdmission, resolveLimits, resolveRetention } from "../Settings.ts"
+import { resolveAdmission, resolveLimits, resolveMcp, resolveRetention } from "../Settings.ts"
 import { dataFolderOf } from "../Target.ts"
 import { prepare } from "../WithoutHistory.ts"
 
@@ -131,7 +131,7 @@ export const serve = Command.make(
 /** `executor mcp`. */
 export const mcp = Command.make(
   "mcp",
-  { ...Flags.limits, ...Flags.admission },
+  { ...Flags.limits, ...Flags.admission, ...Flags.mcp },
   Effect.fn(function* (input) {
     const { env } = yield* Process
     const composition = yield* Composition
@@ -140,8 +140,9 @@ export const mcp = Command.make(
     const places = { env, dataFolder: settings }
     const limits = yield* resolveLimits({ ...places, flags: Flags.limitFlagsOf(input) })
     const admission = yield* resolveAdmission({ ...places, flags: Flags.admissionFlagsOf(input) })
+    const mcp = yield* resolveMcp({ ...places, flags: Flags.mcpFlagsOf(input) })
     const database = yield* locateDatabase(env, dataFolder)
-    yield* untilStopped(composition.mcp({ database, limits, admission, withoutHistory, onFault }))
+    yield* untilStopped(composition.mcp({ database, limits, admission, mcp, withoutHistory, onFault }))
   })
 ).pipe(
   Command.withDescription(
