@@ -277,9 +277,14 @@ const programs: ReadonlyArray<Hostile> = [
   }
 ]
 
-/** Little CPU time where that is what ends it, so that the suite is quick; enough of it where something else must. */
-const limitsOf = ({ ends }: Hostile): Limits =>
-  Limits.with({ cpuTimeMs: ends === cpu ? 300 : 10_000, heapBytes: 48 * 1024 * 1024, toolCalls: 5_000 })
+/** Little CPU time where that is what ends it, so that the suite is quick; more than any machine needs where something else must. */
+const cpuTimeMsOf = ({ ends }: Hostile): number => {
+  if (ends === cpu) return 300
+  return Array.isArray(ends) && ends.includes("cpuTimeMs") ? 10_000 : 300_000
+}
+
+const limitsOf = (program: Hostile): Limits =>
+  Limits.with({ cpuTimeMs: cpuTimeMsOf(program), heapBytes: 48 * 1024 * 1024, toolCalls: 5_000 })
 
 const check = (ends: Hostile["ends"], result: ExecuteResult): void => {
   if ("result" in ends) {

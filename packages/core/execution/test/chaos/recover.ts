@@ -4,7 +4,7 @@
 import type { ExecutionEngine, InteractionAnswer } from "@executor/execution"
 import type { LogEntry } from "@executor/kernel"
 import { type Execution, type ExecutionInteraction, type ExecutionStore, isTerminal, type ScopeId } from "@executor/sdk"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { readEffects } from "./tools.ts"
 
 /** How an execution ended, as its row says it. */
@@ -46,7 +46,8 @@ export const recoverAll = Effect.fnUntraced(function* (
   { engine, scopeId, store }: { engine: ExecutionEngine; scopeId: ScopeId; store: ExecutionStore["Service"] },
   effects: string
 ) {
-  yield* Effect.forkScoped(engine.recover)
+  // Again and again as in a host: a look at the database, or a write to it, may fail on a busy machine.
+  yield* Effect.forkScoped(Effect.repeat(Effect.ignore(engine.recover), Schedule.spaced("31 seconds")))
   for (;;) {
     const { executions } = yield* store.list(scopeId)
     const [listed] = executions
