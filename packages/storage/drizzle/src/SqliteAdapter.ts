@@ -50,6 +50,9 @@ export interface SqliteOptions {
   readonly readerUrl?: URL | undefined
 }
 
+/** How long a look whether writes work again waits for a lock of others. */
+const triedMillis = 1_000
+
 const defaultReaderUrl = (): URL =>
   new URL(import.meta.url.endsWith(".ts") ? "./reader.ts" : "./reader.js", import.meta.url)
 
@@ -117,7 +120,7 @@ export const make = Effect.fnUntraced(function* (
         ? Effect.void
         : Effect.scoped(
             Effect.flatMap(connectFile(file, blockingWaitMillis), (connection) =>
-              retryBusy(lockWaitMillis, () => tryWriteNow(connection))
+              retryBusy(Math.min(lockWaitMillis, triedMillis), () => tryWriteNow(connection))
             )
           )
   })

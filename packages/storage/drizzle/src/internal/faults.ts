@@ -1,11 +1,12 @@
 /**
  * Knowing whether a database takes writes: see `faults` of `DBAdapter`.
  *
- * A write that fails for a reason of the storage says so at once. Besides, while somebody listens, the adapter looks every
- * {@link lookMillis} for what no write has met yet. While there is a fault, a look tries a write and takes it back, so that the end of
- * the fault is noticed without one. A look that has no answer in {@link answerMillis} tells of a database that hangs.
+ * While somebody listens, the adapter looks every {@link lookMillis} for what no write has met yet. While there is a fault, a look
+ * tries a write and takes it back, so that the end of the fault is noticed without one. A look that has no answer in
+ * {@link answerMillis} tells of a database that hangs.
  *
- * A write may also fail for what it writes. Then the next look decides whether that is a fault.
+ * A write that fails for a reason which lies with the storage says so at once. One whose connection was lost may work on the next,
+ * so it only has the adapter look at once. One that fails for another reason may fail for what it writes: the next look decides.
  */
 import { type DBAdapter, DBError } from "@executor/sdk"
 import { type Cause, Effect, Queue, Result, Stream } from "effect"
@@ -38,13 +39,14 @@ export interface Faults {
   readonly changes: Stream.Stream<DBError | undefined>
 }
 
-/** Why a unit of work fails that says something about the storage. */
-const ofStorage: ReadonlySet<DBError["reason"]> = new Set(["unavailable", "readOnly", "full", "moved"])
+/** Why a unit of work fails where every other would as well. */
+const lasting: ReadonlySet<DBError["reason"]> = new Set(["readOnly", "full", "moved"])
 
 /** Knows nothing of a fault at first. */
 export const makeFaults = ({ look, tryWrite }: Looks): Faults => {
   let fault: DBError | undefined
   let isSuspect = false
+  let lookNow = (): void => undefined
   const listeners = new Set<(fault: DBError | undefined) => void>()
 
   const set = (found: DBError | undefined): void => {
@@ -54,8 +56,10 @@ export const makeFaults = ({ look, tryWrite }: Looks): Faults => {
   }
 
   const note = (error: DBError): void => {
-    if (ofStorage.has(error.reason)) set(error)
-    else if (error.reason === "other") isSuspect = true
+    if (lasting.has(error.reason)) return set(error)
+    if (error.reason !== "unavailable" && error.reason !== "other") return
+    isSuspect = true
+    if (error.reason === "unavailable" && fault === undefined) lookNow()
   }
 
   const lookOnce = Effect.suspend(() => {
@@ -67,6 +71,13 @@ export const makeFaults = ({ look, tryWrite }: Looks): Faults => {
     )
   })
 
+  const untilNextLook = Effect.raceFirst(
+    sleep(lookMillis),
+    Effect.callback<void>((resume) => {
+      lookNow = () => resume(Effect.void)
+    })
+  )
+
   const listen = (queue: Queue.Queue<DBError | undefined, Cause.Done>) =>
     Effect.gen(function* () {
       const tell = (fault: DBError | undefined) => void Queue.offerUnsafe(queue, fault)
@@ -75,7 +86,7 @@ export const makeFaults = ({ look, tryWrite }: Looks): Faults => {
         () => Effect.sync(() => listeners.delete(tell))
       )
       tell(fault)
-      yield* Effect.forkScoped(Effect.forever(Effect.andThen(lookOnce, sleep(lookMillis))))
+      yield* Effect.forkScoped(Effect.forever(Effect.andThen(lookOnce, untilNextLook)))
     })
 
   return {

@@ -29,7 +29,7 @@ export interface Connections {
   readonly read: <A>(use: (client: Client) => Promise<A>) => Effect.Effect<A, DBError>
   /** The writing connection, which sends statements without waiting for the outcome of earlier ones. */
   readonly acquireWriter: () => Promise<Client>
-  /** Uses the writing connection once, between two groups of units; not tried again. */
+  /** Uses the writing connection once, between two groups of units; on a new one where it turns out to be lost. */
   readonly useWriter: <A>(use: (client: Client) => Promise<A>) => Effect.Effect<A, DBError>
   /** Cancels in the server what a connection runs, until that has ended. */
   readonly cancel: Cancel
@@ -155,10 +155,13 @@ export const makeConnections = (options: ConnectionOptions): Effect.Effect<Conne
         delay = Math.min(2 * delay, longestListenDelayMillis)
       }
     })
-    const useWriter = <A>(use: (client: Client) => Promise<A>): Effect.Effect<A, DBError> =>
-      withClient(writers, cancel, use).pipe(
+    const useWriter = <A>(use: (client: Client) => Promise<A>): Effect.Effect<A, DBError> => {
+      const used = withClient(writers, cancel, use)
+      return used.pipe(
+        Effect.catchIf(isLost, () => used),
         Effect.catch((error) => Effect.suspend(() => Effect.fail(toDBError(error))))
       )
+    }
     return { read, acquireWriter: () => connect(writers), useWriter, cancel, listen, statement: makeStatements() }
   })
 
