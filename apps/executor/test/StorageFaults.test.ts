@@ -6,7 +6,7 @@ import { Client } from "@modelcontextprotocol/client"
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
 import { freshDatabase, runSql } from "@executor/storage-drizzle/testing"
 import { Effect } from "effect"
-import { writeFileSync } from "node:fs"
+import { renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { fileLimit, makeReadOnly, smallDisk, stranger } from "./disks.ts"
@@ -30,9 +30,16 @@ const health = (url: string) =>
     async () =>
       (await (await fetch(`${url}/health`)).json()) as {
         readonly keepsHistory: boolean
+        readonly fault?: string
         readonly droppedWrites: number
       }
   )
+
+/** Asks a server for its health until it is so. */
+const untilFault = (url: string, fault: string | undefined) =>
+  Effect.repeat(health(url), {
+    until: (health) => health.fault === fault && health.keepsHistory === (fault === undefined)
+  })
 
 /** The command as a user who may only read. */
 const asStranger = (cli: Cli): Cli => ({
@@ -148,7 +155,8 @@ describe("a data folder that cannot be made", () => {
       const answer = yield* Effect.promise(() =>
         client.callTool({ name: "execute", arguments: { code: "return 6 * 7" } })
       )
-      assert.include(JSON.stringify(answer), "42")
+      assert.deepInclude(answer.structuredContent, { result: 42 })
+      assert.match(JSON.stringify(answer.content), /The history of this execution is in memory only/)
     })
   )
 })
@@ -194,6 +202,84 @@ describe("a database", () => {
   )
 })
 
+describe("a server whose database", () => {
+  it.live.skipIf(process.platform === "win32")(
+    "is moved away says so everywhere, and keeps history again once it is back",
+    () =>
+      Effect.gen(function* () {
+        const cli = yield* makeCli()
+        const { run, server, url } = yield* serve(cli, "--no-auth")
+        const value = (n: number, ...flags: ReadonlyArray<string>) =>
+          run(["run", "--json", "-e", `return ${n}`, ...flags])
+        assert.notInclude((yield* value(1)).stdout, "historyProblem")
+        const file = join(cli.folder, "executor.db")
+        renameSync(file, `${file}.away`)
+
+        yield* untilFault(url, "moved")
+        yield* server.shows(
+          /^warning: The database file was deleted or moved away .*\nWhat this server executes is not kept now/m
+        )
+        const told = yield* value(2)
+        assert.deepInclude(JSON.parse(told.stdout), { status: "completed", result: 2 })
+        assert.match(JSON.parse(told.stdout).historyProblem, /^The history does not have all of this execution/)
+        assert.match(told.stderr, /^warning: The history does not have all of this execution/)
+        const keyed = yield* value(3, "--idempotency-key", "k")
+        assert.deepStrictEqual([keyed.code, keyed.stdout], [1, ""])
+        assert.include(keyed.stderr, "history")
+        // What it still has can be taken out.
+        assert.include((yield* run(["executions", "list"])).stdout, "return 1")
+        const found = yield* doctor(cli)
+        assert.strictEqual(found.code, 1)
+        assert.deepInclude(found.of("servers"), { status: "problem" })
+        assert.match(
+          found.of("servers")?.detail ?? "",
+          new RegExp(
+            `^process ${server.child.pid}@.* keeps no history\\. The database file was .* Put the same file back`
+          )
+        )
+
+        renameSync(`${file}.away`, file)
+        yield* untilFault(url, undefined)
+        const shown = yield* server.shows(/^The history is kept again/m)
+        assert.lengthOf(shown.match(/^warning:/gm) ?? [], 1)
+        assert.notInclude((yield* value(4)).stdout, "historyProblem")
+        assert.deepInclude((yield* doctor(cli)).of("servers"), { status: "ok" })
+        assert.include(
+          (yield* history(cli)).map(({ codePreview }) => codePreview),
+          "return 4"
+        )
+      })
+  )
+
+  it.live("refuses writes says so everywhere, and writes the ends that it kept once it takes them", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const cli = yield* makeCli({ EXECUTOR_DATABASE_URL: url })
+      const { run, server, url: served } = yield* serve(cli, "--no-auth")
+      yield* run(["run", "-e", "return 1"])
+      const database = new URL(url).pathname.slice(1)
+      const away = new URL(url)
+      away.pathname = "/postgres"
+      const sql = (text: string) => Effect.promise(() => runSql(away.href, text))
+      yield* sql(`ALTER DATABASE "${database}" SET default_transaction_read_only = on`)
+      yield* sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`)
+      yield* untilFault(served, "readOnly")
+      yield* server.shows(/^warning: The database is read-only\. It is a standby/m)
+      assert.include((yield* run(["run", "--json", "-e", "return 2"])).stdout, "historyProblem")
+      const found = yield* doctor(cli)
+      for (const name of ["servers", "writing"])
+        assert.include(found.of(name)?.detail, "The database is read-only.", name)
+      yield* sql(`ALTER DATABASE "${database}" RESET default_transaction_read_only`)
+      yield* untilFault(served, undefined)
+      yield* server.shows(/^The history is kept again/m)
+      const rows = yield* history(cli).pipe(
+        Effect.repeat({ until: (rows) => rows.length === 2 && rows.every(({ status }) => status === "completed") })
+      )
+      assert.lengthOf(rows, 2)
+    })
+  )
+})
+
 describe.each([smallDisk, fileLimit])("a server that meets $name", ({ isPossible, make }) => {
   it.live.skipIf(!isPossible)(
     "goes on executing, counts what is lost, and keeps history again when there is room",
@@ -212,8 +298,13 @@ describe.each([smallDisk, fileLimit])("a server that meets $name", ({ isPossible
         disk.fill(pid)
         yield* sum(2)
         yield* sum(3)
-        assert.isAbove((yield* health(url)).droppedWrites, 0)
+        const { droppedWrites, fault } = yield* Effect.repeat(health(url), {
+          until: ({ keepsHistory }) => !keepsHistory
+        })
+        assert.isAbove(droppedWrites, 0)
+        assert.include(["full", "unavailable"], fault)
         disk.free(pid)
+        yield* untilFault(url, undefined)
         yield* sum(4)
         // What has ended is written when there is room, and so are the entries of the log.
         const rows = yield* history(cli).pipe(

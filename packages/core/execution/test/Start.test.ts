@@ -64,7 +64,9 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("onStart", (it) =>
       const refused = yield* Effect.flip(engine.execute("return 1", { idempotencyKey: "k" }))
       assert.deepStrictEqual([refused._tag, "field" in refused && refused.field], ["ExecutionRefused", "history"])
       assert.deepStrictEqual(yield* history.rows, [])
-      assert.strictEqual((yield* engine.execute("return 1")).result, 1)
+      const { historyProblem, result } = yield* engine.execute("return 1")
+      assert.strictEqual(result, 1)
+      assert.match(historyProblem ?? "", /in memory only/)
     })
   )
 

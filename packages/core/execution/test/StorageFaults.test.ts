@@ -59,6 +59,7 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
           assert.strictEqual(finished.status, "completed")
           assert.strictEqual(finished.result, 32)
           assert.strictEqual(finished.toolCallCount, 5)
+          assert.match(finished.historyProblem ?? "", /does not have all of this execution/)
           assert.strictEqual(yield* engine.droppedWrites, dropped)
           assert.strictEqual(logged.length, 2)
           for (const line of logged) {

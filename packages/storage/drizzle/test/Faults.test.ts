@@ -78,40 +78,37 @@ const losses: ReadonlyArray<{
   { name: "emptied", lose: (file) => truncateSync(file), says: /emptied/ }
 ]
 
-it.live.skipIf(!isInode)(
-  "a file that is lost takes no writes until it is back, and what it holds can be read",
-  () =>
-    Effect.forEach(
-      losses,
-      Effect.fnUntraced(function* ({ bringBack, lose, name, says }) {
-        const folder = join(yield* temporaryFolder, "data")
-        mkdirSync(folder)
-        const file = join(folder, "executor.db")
-        // A thread takes long to start, so that one case has threads is enough.
-        const adapter = yield* SqliteAdapter.make({ file, reads: name === "moved away" ? "worker" : "inline" })
-        const { heard, until } = yield* hear(adapter)
-        const first = yield* write(adapter)
+it.live.skipIf(!isInode)("a file that is lost takes no writes until it is back, and what it holds can be read", () =>
+  Effect.forEach(
+    losses,
+    Effect.fnUntraced(function* ({ bringBack, lose, name, says }) {
+      const folder = join(yield* temporaryFolder, "data")
+      mkdirSync(folder)
+      const file = join(folder, "executor.db")
+      // A thread takes long to start, so that one case has threads is enough.
+      const adapter = yield* SqliteAdapter.make({ file, reads: name === "moved away" ? "worker" : "inline" })
+      const { heard, until } = yield* hear(adapter)
+      const first = yield* write(adapter)
 
-        lose(file)
-        const fault = yield* until("moved")
-        assert.match(fault?.message ?? "", says)
-        assert.deepInclude(yield* Effect.flip(write(adapter)), { _tag: "DBError", reason: "moved" }, name)
-        // A thread would only start now, and finds no file that it may open.
-        assert.deepStrictEqual(yield* names(adapter), [first], name)
-        if (bringBack === undefined) return
-        bringBack(file)
-        yield* until(undefined)
-        const second = yield* write(adapter)
-        assert.sameMembers(yield* names(adapter), [first, second], name)
-        assert.deepStrictEqual(
-          heard.map((fault) => fault?.reason),
-          [undefined, "moved", undefined],
-          name
-        )
-      }, Effect.scoped),
-      { concurrency: "unbounded", discard: true }
-    ),
-  60_000
+      lose(file)
+      const fault = yield* until("moved")
+      assert.match(fault?.message ?? "", says)
+      assert.deepInclude(yield* Effect.flip(write(adapter)), { _tag: "DBError", reason: "moved" }, name)
+      // A thread would only start now, and finds no file that it may open.
+      assert.deepStrictEqual(yield* names(adapter), [first], name)
+      if (bringBack === undefined) return
+      bringBack(file)
+      yield* until(undefined)
+      const second = yield* write(adapter)
+      assert.sameMembers(yield* names(adapter), [first, second], name)
+      assert.deepStrictEqual(
+        heard.map((fault) => fault?.reason),
+        [undefined, "moved", undefined],
+        name
+      )
+    }, Effect.scoped),
+    { concurrency: "unbounded", discard: true }
+  )
 )
 
 it.live.skipIf(!isInode)(
@@ -196,70 +193,67 @@ const refusals: ReadonlyArray<{
   }
 ]
 
-it.live(
-  "a Postgres that refuses, restarts or hangs is known, and loses nothing that was told as written",
-  () =>
-    Effect.gen(function* () {
-      const server = yield* Effect.acquireRelease(Effect.promise(startPostgres), ({ end }) => Effect.promise(end))
-      const databaseOf = (name: string, user?: string) => {
-        const url = new URL(server.url)
-        url.pathname = `/${name}`
-        if (user !== undefined) [url.username, url.password] = [user, "one"]
-        return url.href
-      }
-      const run = (url: string, sql: string) => Effect.promise(() => runSql(url, sql))
-      yield* Effect.forEach(
-        refusals,
-        Effect.fnUntraced(function* ({ allow, name, reason, refuse, says }) {
-          yield* run(server.url, `CREATE ROLE ${name} LOGIN PASSWORD 'one'`)
-          yield* run(server.url, `CREATE DATABASE ${name} OWNER ${name}`)
-          const adapter = yield* PostgresAdapter.make({ url: databaseOf(name, name) })
-          const { heard, until } = yield* hear(adapter)
-          const first = yield* write(adapter)
-          // Who comes into the database itself may only read there as well.
-          const where = /TABLE/.test(refuse) ? databaseOf(name) : server.url
-          const disconnect = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${name}'`
+it.live("a Postgres that refuses, restarts or hangs is known, and loses nothing that was told as written", () =>
+  Effect.gen(function* () {
+    const server = yield* Effect.acquireRelease(Effect.promise(startPostgres), ({ end }) => Effect.promise(end))
+    const databaseOf = (name: string, user?: string) => {
+      const url = new URL(server.url)
+      url.pathname = `/${name}`
+      if (user !== undefined) [url.username, url.password] = [user, "one"]
+      return url.href
+    }
+    const run = (url: string, sql: string) => Effect.promise(() => runSql(url, sql))
+    yield* Effect.forEach(
+      refusals,
+      Effect.fnUntraced(function* ({ allow, name, reason, refuse, says }) {
+        yield* run(server.url, `CREATE ROLE ${name} LOGIN PASSWORD 'one'`)
+        yield* run(server.url, `CREATE DATABASE ${name} OWNER ${name}`)
+        const adapter = yield* PostgresAdapter.make({ url: databaseOf(name, name) })
+        const { heard, until } = yield* hear(adapter)
+        const first = yield* write(adapter)
+        // Who comes into the database itself may only read there as well.
+        const where = /TABLE/.test(refuse) ? databaseOf(name) : server.url
+        const disconnect = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${name}'`
 
-          yield* run(where, refuse)
-          yield* run(server.url, disconnect)
-          assert.match((yield* until(reason))?.message ?? "", says)
-          const during = yield* Effect.forkChild(Effect.option(write(adapter)), { startImmediately: true })
-          yield* run(where, allow)
-          yield* until(undefined)
-          // No connection of before is left that still refuses.
-          const second = yield* write(adapter)
-          const told = [first, ...Option.toArray(yield* Fiber.join(during)), second]
-          assert.includeMembers(yield* names(adapter), told, name)
-          // Connections that are lost are no fault where new ones can be made.
-          yield* run(server.url, disconnect)
-          yield* Effect.eventually(write(adapter))
-          assert.deepStrictEqual(
-            heard.map((fault) => fault?.reason),
-            [undefined, reason, undefined],
-            name
-          )
-        }, Effect.scoped),
-        { concurrency: 2, discard: true }
-      )
+        yield* run(where, refuse)
+        yield* run(server.url, disconnect)
+        assert.match((yield* until(reason))?.message ?? "", says)
+        const during = yield* Effect.forkChild(Effect.option(write(adapter)), { startImmediately: true })
+        yield* run(where, allow)
+        yield* until(undefined)
+        // No connection of before is left that still refuses.
+        const second = yield* write(adapter)
+        const told = [first, ...Option.toArray(yield* Fiber.join(during)), second]
+        assert.includeMembers(yield* names(adapter), told, name)
+        // Connections that are lost are no fault where new ones can be made.
+        yield* run(server.url, disconnect)
+        yield* Effect.eventually(write(adapter))
+        assert.deepStrictEqual(
+          heard.map((fault) => fault?.reason),
+          [undefined, reason, undefined],
+          name
+        )
+      }, Effect.scoped),
+      { concurrency: 2, discard: true }
+    )
 
-      yield* run(server.url, "CREATE DATABASE restarts")
-      const url = databaseOf("restarts")
-      const adapter = yield* PostgresAdapter.make({ url })
-      const { heard, until } = yield* hear(adapter)
-      const first = yield* write(adapter)
-      const locker = yield* connected(url)
-      yield* Effect.promise(() => locker.query("BEGIN; LOCK TABLE executor_migration"))
-      assert.match((yield* until("unavailable"))?.message ?? "", /has not answered within 3 s/)
-      yield* Effect.promise(() => locker.query("ROLLBACK"))
-      yield* until(undefined)
-      yield* Effect.promise(server.stop)
-      assert.match((yield* until("unavailable"))?.message ?? "", /cannot be reached/)
-      const during = yield* Effect.forkChild(Effect.option(write(adapter)), { startImmediately: true })
-      yield* Effect.promise(server.start)
-      yield* until(undefined)
-      const told = [first, ...Option.toArray(yield* Fiber.join(during)), yield* write(adapter)]
-      assert.includeMembers(yield* names(adapter), told)
-      assert.lengthOf(heard, 5)
-    }),
-  120_000
+    yield* run(server.url, "CREATE DATABASE restarts")
+    const url = databaseOf("restarts")
+    const adapter = yield* PostgresAdapter.make({ url })
+    const { heard, until } = yield* hear(adapter)
+    const first = yield* write(adapter)
+    const locker = yield* connected(url)
+    yield* Effect.promise(() => locker.query("BEGIN; LOCK TABLE executor_migration"))
+    assert.match((yield* until("unavailable"))?.message ?? "", /has not answered within 3 s/)
+    yield* Effect.promise(() => locker.query("ROLLBACK"))
+    yield* until(undefined)
+    yield* Effect.promise(server.stop)
+    assert.match((yield* until("unavailable"))?.message ?? "", /cannot be reached/)
+    const during = yield* Effect.forkChild(Effect.option(write(adapter)), { startImmediately: true })
+    yield* Effect.promise(server.start)
+    yield* until(undefined)
+    const told = [first, ...Option.toArray(yield* Fiber.join(during)), yield* write(adapter)]
+    assert.includeMembers(yield* names(adapter), told)
+    assert.lengthOf(heard, 5)
+  })
 )

@@ -19,16 +19,19 @@ import { neutralise } from "../Text.ts"
 import * as ToolArguments from "../ToolArguments.ts"
 
 /** Tells of a record that is not whole, once the outcome is told: it is the smaller news. */
-const reportDropped = Effect.fnUntraced(function* ({ backend, logFile, server }: Opened, { execution }: Outcome) {
-  if (server !== undefined && execution.historyProblem !== undefined) {
-    return yield* Output.notice(`warning: ${neutralise(execution.historyProblem)}`)
-  }
+const reportDropped = Effect.fnUntraced(function* (
+  { backend, keepsHistory, logFile }: Opened,
+  { execution: { historyProblem } }: Outcome
+) {
   const dropped = yield* backend.droppedWrites
-  if (dropped === 0) return
-  yield* Output.notice(
-    `warning: ${dropped} ${dropped === 1 ? "write" : "writes"} of the history failed, so the record of this execution is incomplete. ` +
-      `The cause is in ${logFile}, if that can be written; see also: executor doctor`
-  )
+  if (dropped > 0) {
+    return yield* Output.notice(
+      `warning: ${dropped} ${dropped === 1 ? "write" : "writes"} of the history failed, so the record of this execution is incomplete. ` +
+        `The cause is in ${logFile}, if that can be written; see also: executor doctor`
+    )
+  }
+  // A server tells of its own. That nothing is kept here was said at the start.
+  if (keepsHistory && historyProblem !== undefined) yield* Output.notice(`warning: ${neutralise(historyProblem)}`)
 })
 
 /**
