@@ -36,7 +36,7 @@ const jobs: ReadonlyArray<{ readonly program: string; readonly code: string; rea
 ]
 
 /** Tools whose calls must have their effect once; the others may repeat it. */
-const once = new Set(["write", "guarded", "flaky", "keyed"])
+const once = new Set(["write", "guarded", "flaky", "keyed", "lost"])
 
 /** The calls whose effect must happen once, each as often as it did. */
 const onceIn = (effects: string): ReadonlyArray<string> =>

@@ -6,7 +6,7 @@ import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { DBAdapter } from "@executor/sdk"
 import { Effect, Logger } from "effect"
 import { makeEngine, openDatabase } from "./parts.ts"
-import { type End, endOf, recoverAll } from "./recover.ts"
+import { answerOf, type End, endOf, recoverAll } from "./recover.ts"
 import { makeTools, readEffects } from "./tools.ts"
 
 /** What a child is to do. */
@@ -68,8 +68,10 @@ const run = Effect.fnUntraced(function* ({ code, database, effects, fork, killAt
     outcome = (yield* engine.fork(outcome.executionId, fork)).outcome
   }
   while (outcome.status === "paused") {
-    const { id, interaction } = outcome.execution
-    outcome = yield* engine.resume(id, { action: "accept", interactionId: interaction.id })
+    const { interactions } = yield* parts.store.inbox(parts.scopeId)
+    const [asked] = interactions
+    if (asked === undefined) return yield* Effect.die(new Error("it waits, and nothing is asked"))
+    outcome = yield* engine.resume(outcome.execution.id, answerOf(asked.interaction, effects))
   }
   const { execution } = yield* parts.store.get(parts.scopeId, outcome.executionId)
   return { boundaries, before, end: endOf(execution) } satisfies Done

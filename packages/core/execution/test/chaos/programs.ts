@@ -39,6 +39,9 @@ export const programs: { readonly [name: string]: string } = {
     const { write } = await tools.t.write({ n: 1 })
     await new Promise((resolve) => setTimeout(resolve, 5))
     return write`,
+  lost: `
+    const both = await Promise.all([tools.t.lost({ n: 1 }), tools.t.lost({ n: 2 })])
+    return [both, await tools.t.lost({ n: 4 }), await tools.t.write({ n: 3 })]`,
   unawaited: `
     void tools.t.put({ n: 1 })
     const [a] = await Promise.all([tools.t.write({ n: 2 }), tools.t.keyed({ n: 3 })])

@@ -5,7 +5,7 @@ import type { ExecutionEngine, InteractionAnswer } from "@executor/execution"
 import type { LogEntry } from "@executor/kernel"
 import { type Execution, type ExecutionInteraction, type ExecutionStore, isTerminal, type ScopeId } from "@executor/sdk"
 import { Effect, Schedule } from "effect"
-import { readEffects } from "./tools.ts"
+import { attempt, readEffects } from "./tools.ts"
 
 /** How an execution ended, as its row says it. */
 export interface End {
@@ -34,9 +34,9 @@ export interface Left {
 }
 
 /** A person looks whether the call had its effect. */
-const answerOf = (interaction: ExecutionInteraction, effects: string): InteractionAnswer => {
+export const answerOf = (interaction: ExecutionInteraction, effects: string): InteractionAnswer => {
   if (interaction.purpose !== "in_doubt") return { action: "accept", interactionId: interaction.id }
-  const seen = readEffects(effects).find(({ key }) => key === interaction.toolCallId)
+  const seen = readEffects(effects).find(({ key, tool }) => key === interaction.toolCallId && tool !== attempt)
   const content = seen === undefined ? { outcome: "did_not_happen" } : { outcome: "happened", result: seen.resultJson }
   return { action: "accept", content, interactionId: interaction.id }
 }

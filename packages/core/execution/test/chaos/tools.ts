@@ -2,7 +2,7 @@
  * Tools that count their effects in a file of their own, which survives whatever happens to the process. What they give depends on their
  * input alone.
  */
-import { type StaticTool, tool } from "@executor/sdk"
+import { OutcomeUnknown, type StaticTool, tool } from "@executor/sdk"
 import { Effect, Schema } from "effect"
 import { appendFileSync, existsSync, readFileSync } from "node:fs"
 
@@ -21,6 +21,9 @@ export const readEffects = (file: string): ReadonlyArray<Effects> =>
         .filter((line) => line !== "")
         .map((line) => JSON.parse(line) as Effects)
     : []
+
+/** Marks a call that arrived and has no effect yet. */
+export const attempt = "attempt"
 
 const Input = Schema.Struct({ n: Schema.Number })
 
@@ -54,6 +57,19 @@ export const makeTools = (file: string, tick: () => void): ReadonlyArray<StaticT
       input: Input,
       handler: ({ n }, { idempotencyKey }) =>
         readEffects(file).some(({ key }) => key === idempotencyKey) ? { keyed: n } : effect("keyed", n, idempotencyKey)
+    }),
+    tool({
+      name: "lost",
+      description: "Loses its first answer: after its effect where the number is odd, before it where it is even.",
+      input: Input,
+      handler: ({ n }, { idempotencyKey }) => {
+        if (readEffects(file).some(({ key, tool }) => key === idempotencyKey && tool === attempt)) {
+          return effect("lost", n, idempotencyKey)
+        }
+        appendFileSync(file, `${JSON.stringify({ key: idempotencyKey, tool: attempt })}\n`)
+        if (n % 2 === 1) effect("lost", n, idempotencyKey)
+        return Effect.fail(new OutcomeUnknown({ path: "t.lost", message: "its answer was lost." }))
+      }
     }),
     tool({
       name: "flaky",
