@@ -17,21 +17,28 @@ const small = 1024
 /** Text up to this length takes `JSON.parse` a few milliseconds at worst. */
 const atOnce = 32 * 1024
 
-/** The value of a JSON text. The text must be JSON: other text is a defect. */
+/** The value of a JSON text. Text that is not JSON is a defect, a `SyntaxError`, whatever its length. */
 export const parseJson = (text: string, options: NumberOptions = {}): Effect.Effect<unknown> =>
   Effect.suspend(() =>
-    text.length <= small ? Effect.succeed(readJson(text, options)) : inSlices(parseSteps(text, options))
+    text.length <= small ? Effect.succeed(readJson(text, options)) : inSlices(parseJsonSteps(text, options))
   )
 
-function* parseSteps(text: string, options: NumberOptions): Generator<void, unknown, void> {
+/** The same in steps, for work that is made of steps itself. */
+export function* parseJsonSteps(text: string, options: NumberOptions = {}): Generator<void, unknown, void> {
   if (text.length <= atOnce) return readJson(text, options)
   const closings = yield* findClosings(text)
-  return yield* parseValue(text, skipSpace(text, 0), text.trimEnd().length, closings, options)
+  const start = skipSpace(text, 0)
+  const end = text.trimEnd().length
+  if (isOpening(text.charCodeAt(start)) && closings[start] !== end - 1) throw notJson((closings[start] ?? end) + 1)
+  return yield* parseValue(text, start, end, closings, options)
 }
+
+const notJson = (at: number): SyntaxError => new SyntaxError(`Unexpected text in JSON at position ${at}`)
 
 const quote = 0x22
 const backslash = 0x5c
 const comma = 0x2c
+const colon = 0x3a
 const openBracket = 0x5b
 const openBrace = 0x7b
 
@@ -66,7 +73,12 @@ function* findClosings(text: string): Generator<void, Int32Array, void> {
       at = endOfString(text, at)
     } else {
       if (isOpening(code)) open.push(at)
-      else if (isClosing(code)) closings[open.pop() ?? 0] = at
+      else if (isClosing(code)) {
+        const opening = open.pop()
+        // A bracket closes with the character two after its own.
+        if (opening === undefined || text.charCodeAt(opening) !== code - 2) throw notJson(at)
+        closings[opening] = at
+      }
       at++
     }
     if (at > nextPause) {
@@ -74,6 +86,7 @@ function* findClosings(text: string): Generator<void, Int32Array, void> {
       yield
     }
   }
+  if (open.length > 0) throw notJson(text.length)
   return closings
 }
 
@@ -104,12 +117,17 @@ function* parseValue(
   let at = start + 1
   while (at < close) {
     const member = skipSpace(text, at)
-    const valueStart = isArray ? member : skipSpace(text, skipSpace(text, endOfString(text, member)) + 1)
+    if (member >= close && at > start + 1) throw notJson(member)
+    const named = isArray ? member : skipSpace(text, endOfString(text, member))
+    if (!isArray && text.charCodeAt(named) !== colon && member < close) throw notJson(named)
+    const valueStart = isArray ? member : skipSpace(text, named + 1)
     const code = text.charCodeAt(valueStart)
     let valueEnd = valueStart
     if (isOpening(code)) valueEnd = (closings[valueStart] ?? close) + 1
     else if (code === quote) valueEnd = endOfString(text, valueStart)
     else while (valueEnd < close && text.charCodeAt(valueEnd) !== comma) valueEnd++
+    const after = skipSpace(text, valueEnd)
+    if (after < close && (valueEnd === valueStart || text.charCodeAt(after) !== comma)) throw notJson(after)
     if (valueEnd - valueStart > atOnce) {
       const before = text.slice(group, at).replace(/,\s*$/, "")
       if (before.trim() !== "") take(before)
@@ -117,10 +135,10 @@ function* parseValue(
       exact ||= holdsExact(value)
       if (isArray) array.push(value)
       else assign(object, JSON.parse(text.slice(member, endOfString(text, member))) as string, value)
-      at = skipSpace(text, valueEnd) + 1
+      at = after + 1
       group = at
     } else {
-      at = skipSpace(text, valueEnd) + 1
+      at = after + 1
       if (at - group > atOnce / 4 || at >= close) {
         take(text.slice(group, Math.min(at - 1, close)))
         group = at
@@ -128,6 +146,7 @@ function* parseValue(
       }
     }
   }
+  if (at <= close) throw notJson(at)
   const value = isArray ? array : object
   return exact ? markExact(value) : value
 }

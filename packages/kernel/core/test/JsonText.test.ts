@@ -174,6 +174,38 @@ describe("parseJson", () => {
     })
   )
 
+  it.effect(
+    "refuses what JSON.parse refuses, where one character of a large text is another, missing or one too many",
+    () =>
+      Effect.promise(() => {
+        const padding = Array.from({ length: 400 }, (_, i) => ({ [`key ${i}`]: [i, "x".repeat(60)], y: {} }))
+        const big = "x".repeat(40_000)
+        const large = JSON.stringify({ padding, big, n: -1, list: [padding, big, null, {}, [], 2, padding], last: big })
+        const places = [...large.matchAll(/[[\]{}:,"]|null/g)].map(({ index }) => index)
+        const outcome = (parse: () => unknown) =>
+          Effect.runPromise(Effect.exit(Effect.suspend(() => Effect.succeed(parse()))))
+        return fc.assert(
+          fc.asyncProperty(
+            fc.constantFrom(
+              ...places.slice(0, 30),
+              ...places.slice(-3300).filter((_, at) => at % 50 < 3),
+              ...places.slice(-40)
+            ),
+            fc.constantFrom("", "[", "]", "{", "}", ":", ",", '"', " ", "1", "NaN"),
+            fc.integer({ min: 0, max: 1 }),
+            async (at, character, replaced) => {
+              const text = large.slice(0, at) + character + large.slice(at + replaced)
+              const expected = await outcome(() => JSON.parse(text))
+              const actual = await Effect.runPromise(Effect.exit(parseJson(text)))
+              expect(actual._tag).toBe(expected._tag)
+              if (actual._tag === "Success" && expected._tag === "Success") expect(actual.value).toEqual(expected.value)
+            }
+          ),
+          { numRuns: 60 }
+        )
+      })
+  )
+
   it.effect("does not hold up the loop", () =>
     Effect.gen(function* () {
       const keys = JSON.stringify(
