@@ -123,7 +123,8 @@ describe("executions", () => {
     it.live(`go on in another server that runs when one is told to end: ${name}`, () =>
       Effect.gen(function* () {
         const cli = yield* makeCli(yield* database)
-        yield* cli.run(["sources", "add", "mcp", "raw", "--", process.execPath, rawServer])
+        const added = yield* cli.run(["sources", "add", "mcp", "raw", "--", process.execPath, rawServer])
+        assert.include(added.stderr, "Left out the tool a_b: a tool before it has the same name")
         const first = yield* serve(cli)
         yield* cli.start(["run", "--approve", "raw.*", "-e", "await tools.raw.hang({})", "--server", first.url])
         yield* until(only(cli), (execution) => execution?.status === "running")

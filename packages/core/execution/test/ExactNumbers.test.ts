@@ -22,10 +22,12 @@ const makePlugin = () => {
       describe: () => "Numbers",
       open: () =>
         Effect.succeed({
-          listTools: Effect.succeed([
-            { ...definition, name: "give", requiresApproval: false },
-            { ...definition, name: "take", requiresApproval: true }
-          ]),
+          listTools: Effect.succeed({
+            tools: [
+              { ...definition, name: "give", requiresApproval: false },
+              { ...definition, name: "take", requiresApproval: true }
+            ]
+          }),
           invoke: ({ name }, args) =>
             Effect.sync(() => {
               if (name === "take") taken.push(JSON.stringify(args))

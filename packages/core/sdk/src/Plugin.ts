@@ -8,7 +8,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec"
 import { Effect, Schema, type Scope } from "effect"
 import type { ElicitationRequest, ElicitationResponse } from "./Elicitation.ts"
-import type { JsonSchema, SourceUnavailable, ToolAnnotations, ToolError } from "./Tool.ts"
+import type { JsonSchema, OmittedTool, SourceUnavailable, ToolAnnotations, ToolError } from "./Tool.ts"
 
 /** What a tool is told beside its arguments. */
 export interface ToolContext {
@@ -78,9 +78,16 @@ export interface ToolDefinition {
   readonly binding?: string | undefined
 }
 
+/** The tools of an opened source. */
+export interface ToolList {
+  readonly tools: ReadonlyArray<ToolDefinition>
+  /** Those that the source names and that cannot be offered. They hide no other. */
+  readonly omitted?: ReadonlyArray<OmittedTool> | undefined
+}
+
 /** An opened source. It lives in a scope, and is opened again on the next use after it said {@link SourceUnavailable}, unless it is still open. */
 export interface SourceConnection {
-  readonly listTools: Effect.Effect<ReadonlyArray<ToolDefinition>, SourceUnavailable>
+  readonly listTools: Effect.Effect<ToolList, SourceUnavailable>
   /** Fails with `OutcomeUnknown` from the moment of sending on, unless the source itself says that the call failed. */
   readonly invoke: (
     tool: { readonly name: string; readonly binding?: string | undefined },

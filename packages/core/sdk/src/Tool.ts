@@ -47,6 +47,15 @@ export class ToolSchema extends Schema.Class<ToolSchema>("ToolSchema")({
   annotations: ToolAnnotations
 }) {}
 
+/** A tool that a source names and that cannot be offered. */
+export const OmittedTool = Schema.Struct({
+  /** As the source calls it, or its place in the list if it has no name. */
+  name: Schema.String,
+  /** What is wrong with it. */
+  reason: Schema.String
+})
+export type OmittedTool = typeof OmittedTool.Type
+
 /** What provides the tools under one namespace. */
 export class Source extends Schema.Class<Source>("Source")({
   namespace: Schema.String,
@@ -55,7 +64,9 @@ export class Source extends Schema.Class<Source>("Source")({
   /** `static` sources live in the host's code and cannot be removed; `dynamic` ones are rows. */
   kind: Schema.Literals(["static", "dynamic"]),
   description: Schema.String,
-  toolCount: Schema.Int
+  toolCount: Schema.Int,
+  /** Tools that were left out when they were learned just now: known right after adding and refreshing only. Absent if there are none. */
+  omitted: Schema.optionalKey(Schema.Array(OmittedTool))
 }) {}
 
 /** No tool has this path. `suggestions` are paths that look like it. */

@@ -7,6 +7,7 @@ import {
   definePlugin,
   ListOptionsInvalid,
   MemoryAdapter,
+  type OmittedTool,
   SourceInvalid,
   SourceNotFound,
   SourceUnavailable,
@@ -32,6 +33,7 @@ const definition = (name: string, rest: Partial<ToolDefinition> = {}): ToolDefin
 const makeWorld = () => {
   const world = {
     tools: [definition("echo"), definition("fail"), definition("drop")] as ReadonlyArray<ToolDefinition>,
+    omitted: [] as ReadonlyArray<OmittedTool>,
     opened: 0,
     closed: 0,
     calls: [] as Array<unknown>,
@@ -52,7 +54,7 @@ const makeWorld = () => {
           )
           return {
             isOpen: () => world.open,
-            listTools: Effect.sync(() => world.tools),
+            listTools: Effect.sync(() => ({ tools: world.tools, omitted: world.omitted })),
             invoke: (tool, args, context) => {
               world.calls.push({ tool: tool.binding ?? tool.name, args })
               switch (tool.name) {
@@ -121,7 +123,7 @@ describe("sources", () => {
     })
   )
 
-  it.effect("with a bad namespace, plugin, configuration or tool are refused, and nothing is stored", () =>
+  it.effect("with a bad namespace, plugin or configuration are refused, and nothing is stored", () =>
     Effect.gen(function* () {
       const { world, executor } = makeWorld()
       const adapter = MemoryAdapter.make()
@@ -136,16 +138,58 @@ describe("sources", () => {
       yield* refused({ ...source("a"), pluginId: "nope" }, "these can: world")
       yield* refused({ ...source("a"), config: { name: 1 } }, "name")
       yield* refused({ ...source("a"), config: { name: "x", extra: 1 } }, "extra")
-      world.tools = [definition("a b")]
-      yield* refused(source("a"), "a b")
-      world.tools = [definition("a"), definition("a")]
-      yield* refused(source("a"), "two tools")
-      world.tools = [definition("a", { inputSchema: { description: "x", enum: ["y".repeat(600_000)] } })]
-      yield* refused(source("a"), "longer than")
       world.opening = Effect.fail(new SourceUnavailable({ namespace: "a", message: "cannot start" }))
       assert.instanceOf(yield* Effect.flip(it.sources.add(source("a"))), SourceUnavailable)
       assert.deepStrictEqual(yield* adapter.find({ table: "source" }), [])
       assert.strictEqual(world.opened, world.closed)
+    })
+  )
+
+  it.effect("a tool that cannot be stored is left out by name, and hides no other", () =>
+    Effect.gen(function* () {
+      const { world, executor } = makeWorld()
+      const long = { description: "x", enum: ["y".repeat(600_000)] }
+      world.tools = [
+        definition("good"),
+        definition("a b", { binding: "a/b" }),
+        definition("good", { description: "The second." }),
+        definition("wide", { inputSchema: long }),
+        definition("odd", { inputSchema: { default: Symbol("none") } }),
+        definition("nulls", {
+          inputSchema: {
+            type: "object",
+            properties: { n: { type: "number", description: null, default: null } },
+            required: null
+          }
+        }),
+        definition("result", { outputSchema: long })
+      ]
+      world.omitted = [{ name: "bro\u202Eken", reason: "its \u0000name is odd" }]
+      const it = yield* executor(MemoryAdapter.make())
+      const added = yield* it.sources.add(source("earth"))
+      assert.strictEqual(added.toolCount, 3)
+      assert.deepStrictEqual(
+        added.omitted?.map(({ name, reason }) => [name, reason.slice(0, 24)]),
+        [
+          ["broken", "its name is odd"],
+          ["a/b", "a tool name is segments "],
+          ["good", "a tool before it has the"],
+          ["wide", "its input schema is no J"],
+          ["odd", "its input schema is no J"]
+        ]
+      )
+      assert.deepStrictEqual((yield* it.sources.refresh("earth")).omitted, added.omitted)
+      assert.notProperty((yield* it.sources.list())[0], "omitted")
+      assert.strictEqual((yield* it.tools.schema("earth.good")).description, "Does good.")
+      assert.deepStrictEqual((yield* it.tools.schema("earth.nulls")).inputSchema, {
+        type: "object",
+        properties: { n: { type: "number", default: null } }
+      })
+      assert.notProperty(yield* it.tools.schema("earth.result"), "outputSchema")
+      assert.deepStrictEqual(yield* it.tools.invoke("earth.nulls", {}), { name: "earth", args: {} })
+      world.tools = []
+      world.omitted = []
+      assert.notProperty(yield* it.sources.refresh("earth"), "omitted")
     })
   )
 

@@ -36,15 +36,15 @@ const executorOf = Effect.fnUntraced(function* (schemas: { readonly [name: strin
     describe: () => "Any",
     open: () =>
       Effect.succeed({
-        listTools: Effect.succeed(
-          Object.entries(schemas).map(([name, inputSchema]) => ({
+        listTools: Effect.succeed({
+          tools: Object.entries(schemas).map(([name, inputSchema]) => ({
             name,
             description: "",
             inputSchema,
             requiresApproval: false,
             annotations: {}
           }))
-        ),
+        }),
         invoke: (_: unknown, given: unknown) => Effect.succeed(given)
       })
   }

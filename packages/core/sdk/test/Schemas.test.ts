@@ -76,9 +76,11 @@ describe("a schema from outside", () => {
                       describe: () => "Any",
                       open: () =>
                         Effect.succeed({
-                          listTools: Effect.succeed([
-                            { name: "tool", description: "", inputSchema, requiresApproval: false, annotations: {} }
-                          ]),
+                          listTools: Effect.succeed({
+                            tools: [
+                              { name: "tool", description: "", inputSchema, requiresApproval: false, annotations: {} }
+                            ]
+                          }),
                           invoke: (_, given) => Effect.succeed(given)
                         })
                     }

@@ -56,10 +56,13 @@ layer(TestServer.layer, { excludeTestServices: true })("the catalog over HTTP", 
       const server = yield* TestServer
       const post = (path: string, body?: unknown) =>
         server.send(path, { method: "POST", ...(body === undefined ? {} : { body }) })
-      const body = { namespace: "letters", pluginId: "lists", config: { tools: ["a", "b"] } }
+      const body = { namespace: "letters", pluginId: "lists", config: { tools: ["a", "b", "no name", "b"] } }
       const added = yield* post("/sources", body)
       assert.strictEqual(added.status, 201)
       assert.include(added.json, { namespace: "letters", pluginId: "lists", kind: "dynamic", toolCount: 2 })
+      const omitted = (answer: typeof added) => answer.json.omitted.map(({ name }: { name: string }) => name)
+      assert.deepEqual(omitted(added), ["no name", "b"])
+      assert.match(added.json.omitted[0].reason, /a tool name is/)
       const sources = (yield* server.send("/sources")).json
       assert.sameMembers(
         sources.map(({ namespace }: { namespace: string }) => namespace),
@@ -70,6 +73,7 @@ layer(TestServer.layer, { excludeTestServices: true })("the catalog over HTTP", 
       assert.strictEqual((yield* post("/sources", body)).json.type, "urn:executor:problem:source-invalid")
       const refreshed = yield* post("/sources/letters/refresh")
       assert.deepEqual([refreshed.status, refreshed.json.toolCount], [200, 2])
+      assert.deepEqual(omitted(refreshed), ["no name", "b"])
       assert.strictEqual((yield* server.send("/sources/letters", { method: "DELETE" })).status, 204)
       for (const again of [
         yield* server.send("/sources/letters", { method: "DELETE" }),

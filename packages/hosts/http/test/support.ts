@@ -84,15 +84,15 @@ const lists = definePlugin({
       config.broken === true
         ? Effect.fail(new SourceUnavailable({ namespace, message: "it did not start" }))
         : Effect.succeed({
-            listTools: Effect.succeed(
-              config.tools.map((name) => ({
+            listTools: Effect.succeed({
+              tools: config.tools.map((name) => ({
                 name,
                 description: `Does ${name}.`,
                 inputSchema: anything,
                 requiresApproval: false,
                 annotations: {}
               }))
-            ),
+            }),
             invoke: ({ name }) => Effect.succeed({ name })
           })
   }

@@ -6,17 +6,12 @@
  * refuses the call until pages have been visited.
  */
 import type { ElicitationRequest, ElicitationResponse, ToolContext } from "@executor/sdk"
-import type {
-  CallToolResult,
-  Client,
-  ElicitRequestParams,
-  ElicitResult,
-  InputRequiredResult,
-  InputResponses
-} from "@modelcontextprotocol/client"
-import { Effect, Option, Schema } from "effect"
+import type { Client, ElicitRequestParams, ElicitResult, InputResponses } from "@modelcontextprotocol/client"
+import { Effect, Option, Predicate, Schema } from "effect"
+import { readRequest, takeAnswer, unreadable } from "./Answers.ts"
 import { Delivery } from "./Delivery.ts"
 import type { Call } from "./Questions.ts"
+import { type CallResult, readResult } from "./Results.ts"
 
 /** The key of `_meta` that carries the idempotency key of a call. */
 export const idempotencyMetaKey = "executor/idempotencyKey"
@@ -48,24 +43,33 @@ export const callTool = Effect.fnUntraced(function* (
   call: AnyCall,
   answerer: Answerer,
   params: { readonly name: string; readonly arguments: Record<string, unknown> }
-): Effect.fn.Return<CallToolResult, unknown> {
+): Effect.fn.Return<CallResult, unknown> {
   let answers: { readonly inputResponses?: InputResponses; readonly requestState?: string } = {}
   for (let round = 0; round < maxQuestionRounds; round++) {
     const delivery = new Delivery()
     const sent = delivery.attach({ ...params, ...answers })
     call.delivery = delivery
-    const result = yield* request<CallToolResult | InputRequiredResult>((signal) =>
-      client.request({ method: "tools/call", params: sent }, { signal, timeout: noTimeout, allowInputRequired: true })
+    const result = yield* request((signal) =>
+      client.request({ method: "tools/call", params: sent }, { signal, timeout: noTimeout })
     ).pipe(
       Effect.onInterrupt(() => Effect.sync(() => delivery.withdraw())),
+      Effect.flatMap(takeAnswer),
       Effect.catch((error) => visitPages(call, answerer, error))
     )
-    call.delivery = undefined
     if (result === "visited") continue
-    if (!isInputRequired(result)) return result
+    const type = Predicate.isObject(result) ? (result["resultType"] ?? "complete") : "complete"
+    if (type === "complete") return yield* readResult(result)
+    if (type !== "input_required") {
+      return yield* unreadable(
+        "tools/call",
+        `has the result type ${JSON.stringify(type).slice(0, 80)}, which is not known here`
+      )
+    }
+    call.delivery = undefined
+    const { inputRequests, requestState } = result as Readonly<Record<string, unknown>>
     answers = {
-      inputResponses: yield* answerAll(call, answerer, result),
-      ...(result.requestState === undefined ? {} : { requestState: result.requestState })
+      inputResponses: yield* answerAll(call, answerer, inputRequests ?? {}),
+      ...(typeof requestState === "string" ? { requestState } : {})
     }
   }
   return yield* Effect.fail(new Error(`asked more than ${maxQuestionRounds} times`))
@@ -108,20 +112,20 @@ const askFor = (call: AnyCall, question: Effect.Effect<ElicitResult>): Effect.Ef
     )
   })
 
-const isInputRequired = (result: CallToolResult | InputRequiredResult): result is InputRequiredResult =>
-  "resultType" in result && result.resultType === "input_required"
-
 const answerAll = Effect.fnUntraced(function* (
   call: AnyCall,
   answerer: Answerer,
-  result: InputRequiredResult
-): Effect.fn.Return<InputResponses, Error> {
+  requests: object
+): Effect.fn.Return<InputResponses, unknown> {
   const responses: InputResponses = {}
-  for (const [key, input] of Object.entries(result.inputRequests ?? {})) {
-    if (input.method !== "elicitation/create") {
-      return yield* Effect.fail(new Error(`wants ${input.method}, which is not offered to servers`))
+  for (const [key, input] of Object.entries(requests) as Iterable<[string, unknown]>) {
+    const asked = Predicate.isObject(input) ? readRequest(input) : undefined
+    if (asked === undefined || !("method" in asked))
+      return yield* unreadable("tools/call", `asks in a way that is not known here`)
+    if (asked.method !== "elicitation/create") {
+      return yield* Effect.fail(new Error(`wants ${asked.method}, which is not offered to servers`))
     }
-    responses[key] = yield* askFor(call, answerer(input.params))
+    responses[key] = yield* askFor(call, answerer((asked.params ?? {}) as ElicitRequestParams))
   }
   return responses
 })

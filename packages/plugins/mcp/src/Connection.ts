@@ -2,11 +2,11 @@
  * An MCP server as a source: its tools, and calls of them.
  */
 import type { SourceConnection, SourceUnavailable, ToolContext, ToolError } from "@executor/sdk"
-import type { CallToolResult, Client, ElicitRequestParams, ElicitResult, Tool } from "@modelcontextprotocol/client"
-import { Effect, FiberSet, type Scope } from "effect"
+import type { Client, ElicitRequestParams, ElicitResult } from "@modelcontextprotocol/client"
+import { Effect, FiberSet, Predicate, type Scope } from "effect"
+import { RequestRefused, takeAnswer, unreadable } from "./Answers.ts"
 import { type AnyCall, ask, callTool, idempotencyMetaKey, noTimeout, request } from "./Calls.ts"
-import { callFailure, unavailable } from "./Failures.ts"
-import { putBack } from "./LargeMessages.ts"
+import { callFailure, methodNotFound, unavailable } from "./Failures.ts"
 import {
   defaultCallTimeoutMillis,
   defaultIdleTimeoutMillis,
@@ -15,10 +15,11 @@ import {
   type McpSourceConfig
 } from "./McpSourceConfig.ts"
 import { makeManners, type NoTurn } from "./Questions.ts"
+import { type CallResult, toFailure, toValue } from "./Results.ts"
 import { type OpenOptions, type Server, startServer } from "./Server.ts"
 import { makeServers } from "./Servers.ts"
 import { answerTimeoutMillis, maxTurnMillis, withinCallTime, withinStartTime } from "./Timeouts.ts"
-import { toDefinitions, toFailure, toResult } from "./ToolMapping.ts"
+import { toTools } from "./ToolMapping.ts"
 
 /** Pages of `tools/list`: a server that never ends its list is broken. */
 const maxToolPages = 1000
@@ -45,7 +46,7 @@ export const open = Effect.fn("McpPlugin.open")(function* (
     name: string,
     args: unknown,
     context: ToolContext
-  ): Effect.fn.Return<CallToolResult, ToolError | NoTurn, Scope.Scope> {
+  ): Effect.fn.Return<CallResult, ToolError | NoTurn, Scope.Scope> {
     const { client, process, questions } = server
     const answerer = (question: ElicitRequestParams) => ask(context, question)
     const run = yield* FiberSet.makeRuntimePromise<never, ElicitResult, never>()
@@ -62,7 +63,6 @@ export const open = Effect.fn("McpPlugin.open")(function* (
       ...(context.idempotencyKey === undefined ? {} : { _meta: { [idempotencyMetaKey]: context.idempotencyKey } })
     }
     const outcome = callTool(client, call, answerer, params).pipe(
-      Effect.map(putBack),
       Effect.catch((error) => callFailure({ namespace, path: context.path, server: process, call, error }))
     )
     return yield* withinCallTime(questions.during(call, outcome), {
@@ -82,35 +82,50 @@ export const open = Effect.fn("McpPlugin.open")(function* (
   return {
     listTools: servers.use(({ client, process }) =>
       listTools(client).pipe(
-        Effect.map(toDefinitions),
+        Effect.map(toTools),
         Effect.catch((error) => unavailable(namespace, process, error, "tools/list")),
         withinStartTime(namespace, "list its tools", startTimeout)
       )
     ),
     invoke: (tool, args, context) =>
       Effect.flatMap(invoke(tool.binding ?? tool.name, args, context), (result) =>
-        result.isError === true ? Effect.fail(toFailure(context.path, result)) : Effect.succeed(toResult(result))
+        result.isError ? Effect.fail(toFailure(context.path, result)) : toValue(result)
       ),
     // A process that has ended is replaced here.
     isOpen: () => true
   } satisfies SourceConnection
 })
 
-const listTools = Effect.fnUntraced(function* (client: Client): Effect.fn.Return<ReadonlyArray<Tool>, unknown> {
-  if (client.getServerCapabilities()?.tools === undefined) return []
-  const tools: Array<Tool> = []
+/** All tools that the server names, as it describes them. */
+const listTools = Effect.fnUntraced(function* (client: Client): Effect.fn.Return<ReadonlyArray<unknown>, unknown> {
+  const tools: Array<unknown> = []
+  const cursors = new Set<string>()
   let cursor: string | undefined
   for (let page = 0; page < maxToolPages; page++) {
     const params = cursor === undefined ? {} : { cursor }
     const result = yield* request((signal) =>
       client.request({ method: "tools/list", params }, { signal, timeout: noTimeout })
-    )
-    tools.push(...result.tools)
-    cursor = result.nextCursor
-    if (cursor === undefined) return tools
+    ).pipe(Effect.flatMap(takeAnswer), Effect.catch(orNoTools(client)))
+    const { nextCursor, tools: listed = [] }: Record<string, unknown> = Predicate.isObject(result)
+      ? result
+      : { tools: result }
+    if (listed !== null && !Array.isArray(listed)) return yield* unreadable("tools/list", "has no list of tools")
+    for (const tool of listed ?? []) tools.push(tool)
+    // An empty one and one that came before lead nowhere.
+    if (nextCursor == null || nextCursor === "" || cursors.has(String(nextCursor))) return tools
+    cursor = String(nextCursor)
+    cursors.add(cursor)
   }
   return yield* Effect.fail(new Error(`its list of tools has more than ${maxToolPages} pages`))
 })
+
+/** A server that does not say that it has tools may still have them, and may refuse the question. */
+const orNoTools = (client: Client) => (error: unknown) =>
+  error instanceof RequestRefused &&
+  error.code === methodNotFound &&
+  client.getServerCapabilities()?.tools === undefined
+    ? Effect.succeed({})
+    : Effect.fail(error)
 
 /** A server that is only slow with one call still answers others. */
 const isAlive = (client: Client, callTimeout: number): Effect.Effect<boolean> =>

@@ -7,6 +7,7 @@
  */
 import { OutcomeUnknown, SourceUnavailable, type ToolError, ToolFailed } from "@executor/sdk"
 import { Effect } from "effect"
+import { AnswerUnreadable, RequestRefused } from "./Answers.ts"
 import type { AnyCall } from "./Calls.ts"
 import type { StdioProcess } from "./StdioProcess.ts"
 
@@ -19,7 +20,7 @@ export const callFailure = (options: {
   readonly error: unknown
 }): Effect.Effect<never, ToolError> => {
   const { call, error, namespace, path, server } = options
-  if (isAnswer(error)) return Effect.fail(answered(path, error))
+  if (error instanceof RequestRefused) return Effect.fail(refused(path, error))
   return Effect.andThen(
     untilEnded(server, error),
     Effect.suspend((): Effect.Effect<never, ToolError> => {
@@ -42,6 +43,7 @@ export const outcomeUnknown = (path: string, sentAt: Date, what: string): Effect
   )
 
 const whatHappened = (server: StdioProcess, error: unknown): string => {
+  if (error instanceof AnswerUnreadable) return error.message
   if (server.ended !== undefined) return `its server ${server.ended} before it answered`
   return isClosed(error)
     ? "the connection to its server was closed before it answered"
@@ -78,24 +80,17 @@ const isBrokenPipe = (error: unknown): boolean =>
 const isClosed = (error: unknown): boolean =>
   codeOf(error) === "CONNECTION_CLOSED" || codeOf(error) === "NOT_CONNECTED" || messageOf(error) === "Not connected"
 
-/** An error that the server answered with: those of the protocol have numbers. */
-interface AnsweredError {
-  readonly code: number
-  readonly data?: unknown
-}
-
-const isAnswer = (error: unknown): error is AnsweredError => typeof codeOf(error) === "number"
-
-const answered = (path: string, error: AnsweredError): ToolFailed =>
+/** The server says itself that the call failed. */
+const refused = (path: string, error: RequestRefused): ToolFailed =>
   new ToolFailed({
     path,
     message: inWords(error, "tools/call"),
-    code: error.code,
+    ...(error.code === undefined ? {} : { code: error.code }),
     ...(error.data === undefined ? {} : { data: error.data })
   })
 
 /** The protocol's error code for a method that a server does not know. */
-const methodNotFound = -32_601
+export const methodNotFound = -32_601
 
 /** What servers and streams say in a word or two, said so that a reader can act on it. */
 const inWords = (error: unknown, method: string): string =>

@@ -44,10 +44,15 @@ export const startServer = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Server, SourceUnavailable, Scope.Scope> {
   const env = yield* serverEnvironment(namespace, config.env ?? [])
   const mcp = yield* Effect.promise(() => import("@modelcontextprotocol/client"))
+  const runFork = Effect.runForkWith(yield* Effect.context<never>())
+  const onNoise = (text: string) =>
+    void runFork(Effect.logDebug("An MCP server printed what is no message.", { namespace, text: text.slice(0, 200) }))
 
   const connect = Effect.fnUntraced(function* (mode: "auto" | "legacy") {
     const server = yield* Effect.acquireRelease(
-      Effect.sync(() => new StdioProcess({ command: config.command, args: config.args ?? [], cwd: config.cwd, env })),
+      Effect.sync(
+        () => new StdioProcess({ command: config.command, args: config.args ?? [], cwd: config.cwd, env, onNoise })
+      ),
       (server) => Effect.promise(() => server.close())
     )
     const client = new mcp.Client(

@@ -14,10 +14,9 @@ import type { Readable, Writable } from "node:stream"
 import { StringDecoder } from "node:string_decoder"
 import { encodeJson } from "@executor/kernel"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
-import { Cause, Effect, Exit } from "effect"
+import { Effect } from "effect"
 import { type Delivery, deliveryOf } from "./Delivery.ts"
-import { readLargeMessage, readMessage } from "./ExactMessages.ts"
-import { largeMessageLength } from "./LargeMessages.ts"
+import { maxSkippedBytes, MessageReader } from "./MessageReader.ts"
 
 /** How long a process may take to end by itself after each step of being closed. */
 export const closeGraceMillis = 1500
@@ -28,21 +27,19 @@ export const stderrTailBytes = 4096
 /** How long the output of an ended process is read, where something outside of its group holds it open. */
 const drainMillis = 500
 
-/** One message, in bytes: twice the largest result of a tool that sandboxed code can take. Beyond it the server is closed. */
-export const maxMessageBytes = 16 * 1024 * 1024
-
 /** How the process is started. */
 export interface StdioProcessOptions {
   readonly command: string
   readonly args: ReadonlyArray<string>
   readonly env: Readonly<Record<string, string>>
   readonly cwd: string | undefined
+  /** Gets what the process prints that is no message. */
+  readonly onNoise?: ((text: string) => void) | undefined
 }
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>
 
 const hasGroups = process.platform !== "win32"
-const newline = 0x0a
 
 /** Processes that still run; the last resort when the host exits without closing its scopes. */
 const running = new Set<Child>()
@@ -79,11 +76,25 @@ export class StdioProcess implements Transport {
   #closing = false
   #fate: string | undefined
   #stderr: Buffer = Buffer.alloc(0)
-  #chunks: Array<Buffer> = []
-  #buffered = 0
   #sent: Promise<void> = Promise.resolve()
-  /** Lines that are waiting for a large one to be read. Absent while there is none. */
-  #backlog: Array<string> | undefined
+  readonly #reader = new MessageReader({
+    message: (message) => {
+      try {
+        this.onmessage?.(message)
+      } catch (error) {
+        this.onerror?.(error as Error)
+      }
+    },
+    ignored: (text) => this.#options.onNoise?.(text),
+    pause: () => this.#child?.stdout.pause(),
+    resume: () => {
+      if (this.ended === undefined) this.#child?.stdout.resume()
+    },
+    endless: () => {
+      this.#fate ??= `sent a message longer than ${maxSkippedBytes} bytes and was ended`
+      if (this.#child !== undefined) signalGroup(this.#child, "SIGKILL")
+    }
+  })
 
   constructor(options: StdioProcessOptions) {
     this.#options = options
@@ -145,7 +156,7 @@ export class StdioProcess implements Transport {
       child.stdin.on("error", (error) => this.onerror?.(error))
       child.stdout.on("error", (error) => this.onerror?.(error))
       child.stderr.on("error", (error) => this.onerror?.(error))
-      child.stdout.on("data", (chunk: Buffer) => this.#read(chunk))
+      child.stdout.on("data", (chunk: Buffer) => this.#reader.read(chunk))
       child.stdout.once("end", () => {
         void this.#afterClosing("closed its standard output, so that it could answer nothing, and was ended")
       })
@@ -167,6 +178,7 @@ export class StdioProcess implements Transport {
     const child = this.#child
     if (child === undefined || this.ended !== undefined || this.#closing) throw new Error("the server is closed")
     if (delivery?.begin() === false) return
+    this.#reader.sent(message)
     await new Promise<void>((resolve, reject) => {
       child.stdin.write(`${json}\n`, (error) => {
         if (error == null) {
@@ -228,73 +240,9 @@ export class StdioProcess implements Transport {
     child.stderr.destroy()
     running.delete(child)
     if (running.size === 0) process.off("exit", killAll)
-    if (this.#backlog === undefined) this.#tellClosed()
+    // After the writes that were under way have failed, so that each of their requests is known not to be sent.
+    this.#reader.end(() => void this.#sent.then(() => this.onclose?.()))
   }
-
-  /** After the writes that were under way have failed, so that each of their requests is known not to be sent. */
-  #tellClosed(): void {
-    void this.#sent.then(() => this.onclose?.())
-  }
-
-  #read(chunk: Buffer): void {
-    let start = 0
-    for (let end = chunk.indexOf(newline); end !== -1; end = chunk.indexOf(newline, start)) {
-      this.#chunks.push(chunk.subarray(start, end))
-      const line = Buffer.concat(this.#chunks).toString("utf8")
-      this.#chunks = []
-      this.#buffered = 0
-      start = end + 1
-      this.#receive(line)
-    }
-    if (start === chunk.length) return
-    this.#chunks.push(chunk.subarray(start))
-    this.#buffered += chunk.length - start
-    if (this.#buffered > maxMessageBytes && this.#child !== undefined) {
-      this.#chunks = []
-      this.#buffered = 0
-      this.#fate ??= `sent a message longer than ${maxMessageBytes} bytes and was ended`
-      signalGroup(this.#child, "SIGKILL")
-    }
-  }
-
-  #receive(line: string): void {
-    if (line.trim() === "") return
-    if (this.#backlog !== undefined) {
-      this.#backlog.push(line)
-    } else if (line.length >= largeMessageLength) {
-      this.#backlog = [line]
-      void this.#readBacklog(this.#backlog)
-    } else {
-      this.#deliver(() => readMessage(line))
-    }
-  }
-
-  /** Meanwhile nothing more is taken from the process. */
-  async #readBacklog(backlog: Array<string>): Promise<void> {
-    this.#child?.stdout.pause()
-    for (let line = backlog.shift(); line !== undefined; line = backlog.shift()) {
-      const read = await Effect.runPromiseExit(readLargeMessage(line))
-      this.#deliver(() => valueOf(read))
-    }
-    this.#backlog = undefined
-    if (this.ended === undefined) this.#child?.stdout.resume()
-    else this.#tellClosed()
-  }
-
-  #deliver(read: () => JSONRPCMessage): void {
-    try {
-      this.onmessage?.(read())
-    } catch (error) {
-      // Some servers print to their standard output; what is no message is not for us.
-      this.onerror?.(error as Error)
-    }
-  }
-}
-
-/** Text that is no JSON is a defect of the reading. */
-const valueOf = <A>(exit: Exit.Exit<A>): A => {
-  if (Exit.isSuccess(exit)) return exit.value
-  throw Cause.squash(exit.cause)
 }
 
 const startProblem = (error: NodeJS.ErrnoException, cwd: string | undefined): string => {

@@ -211,17 +211,6 @@ describe("the process", () => {
     })
   )
 
-  it.live("that sends an endless message is ended", () =>
-    Effect.gen(function* () {
-      const executor = yield* makeExecutor()
-      yield* add(executor, "raw", fixture("raw-server"))
-      const error = yield* Effect.flip(call(executor, "raw.huge", { bytes: 20_000_000 }))
-      assert(error instanceof OutcomeUnknown)
-      assert.include(error.message, "longer than")
-      assert.isAbove(yield* pidOf(executor), 0)
-    })
-  )
-
   it.live("sees a harmless environment and the named variables, and names are all that is stored", () =>
     Effect.gen(function* () {
       yield* withVariable("RAW_TOKEN", "token-value")

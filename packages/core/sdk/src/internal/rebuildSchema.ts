@@ -18,6 +18,9 @@ const data = new Set(["const", "enum", "default", "examples", "example"])
 /** Gives what takes the place of a rebuilt schema. */
 export type FinishSchema = (schema: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>
 
+/** Whether the value of a keyword is data and no schema. */
+export const isSchemaData = (key: string): boolean => data.has(key)
+
 /** Rebuilds a schema. A changed value is taken as it is; all others are walked. */
 export const rebuildSchema = (
   schema: unknown,

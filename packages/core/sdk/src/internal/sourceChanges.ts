@@ -4,8 +4,15 @@
 import { Effect } from "effect"
 import type { DBError } from "../DBAdapter.ts"
 import type { ScopeId } from "../Ids.ts"
-import type { ConfiguredSource, Plugin, ToolDefinition } from "../Plugin.ts"
-import { type JsonSchema, type Source, SourceInvalid, SourceNotFound, type SourceUnavailable } from "../Tool.ts"
+import type { ConfiguredSource, Plugin, ToolDefinition, ToolList } from "../Plugin.ts"
+import {
+  type JsonSchema,
+  type OmittedTool,
+  Source,
+  SourceInvalid,
+  SourceNotFound,
+  type SourceUnavailable
+} from "../Tool.ts"
 import { type Connections, type Open } from "./connections.ts"
 import { cleanUnavailable, connectionKey, type DynamicSource, type DynamicSources } from "./dynamicSources.ts"
 import { copyJson } from "./json.ts"
@@ -23,6 +30,9 @@ import { namespaceProblem, toolNameProblem } from "../ToolPath.ts"
 /** A source with more tools is refused: nobody finds anything among them, and its plugin can narrow what it offers. */
 export const maxToolsPerSource = 10_000
 
+/** Why a tool was left out is said in a few words. */
+const maxReasonLength = 500
+
 /** The methods of `executor.sources` that change something. */
 export const makeSourceChanges = (options: {
   readonly scope: ScopeId
@@ -37,18 +47,22 @@ export const makeSourceChanges = (options: {
   const learn = (
     row: { readonly scopeId: string; readonly namespace: string; readonly configJson: string },
     open: Open
-  ): Effect.Effect<ReadonlyArray<ToolDefinition>, SourceInvalid | SourceUnavailable> =>
+  ): Effect.Effect<CheckedTools, SourceInvalid | SourceUnavailable> =>
     connections
-      .use<ReadonlyArray<ToolDefinition>, never>(connectionKey(row), row.namespace, open, (each) => each.listTools)
+      .use<ToolList, never>(connectionKey(row), row.namespace, open, (each) => each.listTools)
       .pipe(
         Effect.mapError(cleanUnavailable),
-        Effect.flatMap((tools) => checkTools(row.namespace, tools))
+        Effect.flatMap((list) => checkTools(row.namespace, list))
       )
 
-  const saved = (namespace: string): Effect.Effect<Source, DBError | SourceInvalid> =>
+  const saved = (
+    namespace: string,
+    omitted: ReadonlyArray<OmittedTool>
+  ): Effect.Effect<Source, DBError | SourceInvalid> =>
     Effect.flatMap(dynamic.read, (catalog) => {
       const found = catalog.get(namespace)
-      return found === undefined ? changedMeanwhile(namespace) : Effect.succeed(found.source)
+      if (found === undefined) return changedMeanwhile(namespace)
+      return Effect.succeed(omitted.length === 0 ? found.source : new Source({ ...found.source, omitted }))
     })
 
   /** The source of this namespace if it may be changed here: a row of the innermost scope. */
@@ -93,7 +107,7 @@ export const makeSourceChanges = (options: {
       description: cleanText(configured.description, maxListedDescriptionLength),
       configJson: JSON.stringify(configured.encoded)
     }
-    const tools = yield* learn(row, configured.open({ namespace })).pipe(
+    const { tools, omitted } = yield* learn(row, configured.open({ namespace })).pipe(
       Effect.tapError(() => connections.discard(connectionKey(row)))
     )
     yield* rows.save(row, tools, undefined).pipe(
@@ -101,7 +115,7 @@ export const makeSourceChanges = (options: {
       Effect.mapError((error) => (error._tag === "DBError" && error.reason === "unique" ? taken(namespace) : error)),
       Effect.tapError(() => connections.discard(connectionKey(row)))
     )
-    return yield* saved(namespace)
+    return yield* saved(namespace, omitted)
   })
 
   const refresh = Effect.fn("Executor.sources.refresh")(function* (
@@ -109,13 +123,13 @@ export const makeSourceChanges = (options: {
   ): Effect.fn.Return<Source, DBError | SourceNotFound | SourceInvalid | SourceUnavailable> {
     const { row } = yield* own(namespace)
     const configured = yield* dynamic.configured(row)
-    const tools = yield* learn(row, configured.open({ namespace }))
+    const { tools, omitted } = yield* learn(row, configured.open({ namespace }))
     const changed: Omit<SourceRow, "createdAt" | "updatedAt"> = {
       ...row,
       description: cleanText(configured.description, maxListedDescriptionLength)
     }
     yield* Effect.catchTag(rows.save(changed, tools, row), "WriteConflict", () => changedMeanwhile(namespace))
-    return yield* saved(namespace)
+    return yield* saved(namespace, omitted)
   })
 
   const remove = Effect.fn("Executor.sources.remove")(function* (
@@ -158,30 +172,36 @@ const taken = (namespace: string) =>
 const changedMeanwhile = (namespace: string) =>
   new SourceInvalid({ namespace, message: `${namespace} was changed by somebody else at the same time: try again` })
 
-/** Checks what a source says about its tools, and cleans its texts. */
-const checkTools = (
-  namespace: string,
-  tools: ReadonlyArray<ToolDefinition>
-): Effect.Effect<ReadonlyArray<ToolDefinition>, SourceInvalid> =>
+interface CheckedTools {
+  readonly tools: ReadonlyArray<ToolDefinition>
+  readonly omitted: ReadonlyArray<OmittedTool>
+}
+
+/** Checks what a source says about its tools, and cleans its texts. A tool that cannot be stored is left out. */
+const checkTools = (namespace: string, list: ToolList): Effect.Effect<CheckedTools, SourceInvalid> =>
   Effect.suspend(() => {
-    const invalid = (message: string) => new SourceInvalid({ namespace, message: `${namespace}: ${message}` })
-    if (tools.length > maxToolsPerSource) {
-      return invalid(`it has ${tools.length} tools, and at most ${maxToolsPerSource} are possible`)
+    if (list.tools.length > maxToolsPerSource) {
+      return new SourceInvalid({
+        namespace,
+        message: `${namespace}: it has ${list.tools.length} tools, and at most ${maxToolsPerSource} are possible`
+      })
     }
-    const names = new Set<string>()
-    const out: Array<ToolDefinition> = []
-    for (const tool of tools) {
-      const problem = names.has(tool.name)
-        ? `it has two tools called ${tool.name}`
-        : toolNameProblem(namespace, tool.name)
-      if (problem !== undefined) return invalid(problem)
-      names.add(tool.name)
+    const tools = new Map<string, ToolDefinition>()
+    const omitted = [...(list.omitted ?? [])]
+    for (const tool of list.tools) {
       const input = storableSchema(tool.inputSchema)
       const output = tool.outputSchema === undefined ? undefined : storableSchema(tool.outputSchema)
-      if (input === "tooLong" || output === "tooLong") {
-        return invalid(`the schema of ${tool.name} is no JSON, or longer than ${maxSchemaLength} characters`)
+      const problem = tools.has(tool.name)
+        ? "a tool before it has the same name"
+        : (toolNameProblem(namespace, tool.name) ??
+          (input === undefined
+            ? `its input schema is no JSON, or longer than ${maxSchemaLength} characters`
+            : undefined))
+      if (problem !== undefined || input === undefined) {
+        omitted.push({ name: tool.binding ?? tool.name, reason: problem ?? "" })
+        continue
       }
-      out.push({
+      tools.set(tool.name, {
         ...tool,
         title: tool.title === undefined ? undefined : cleanText(tool.title, maxTitleLength) || undefined,
         description: cleanText(tool.description, maxDescriptionLength),
@@ -189,12 +209,18 @@ const checkTools = (
         outputSchema: output
       })
     }
-    return Effect.succeed(out)
+    return Effect.succeed({ tools: [...tools.values()], omitted: omitted.map(cleanOmitted) })
   })
 
-const storableSchema = (schema: JsonSchema): JsonSchema | "tooLong" => {
+const cleanOmitted = ({ name, reason }: OmittedTool): OmittedTool => ({
+  name: cleanText(name, maxTitleLength),
+  reason: cleanText(reason, maxReasonLength)
+})
+
+/** A schema as it is stored. `undefined` if it is no JSON or too long: of a result nobody needs one, so that is left out. */
+const storableSchema = (schema: JsonSchema): JsonSchema | undefined => {
   const copied = copyJson(schema)
-  if (!copied.ok) return "tooLong"
+  if (!copied.ok) return undefined
   const clean = cleanSchema(copied.value) as JsonSchema
-  return JSON.stringify(clean).length > maxSchemaLength ? "tooLong" : clean
+  return JSON.stringify(clean).length > maxSchemaLength ? undefined : clean
 }

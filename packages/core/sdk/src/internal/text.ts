@@ -5,7 +5,7 @@
  * zero-width characters and the invisible tag block, all of which have been used to hide instructions in descriptions.
  */
 import { shorten } from "./json.ts"
-import { rebuildSchema } from "./rebuildSchema.ts"
+import { dropped, isSchemaData, rebuildSchema } from "./rebuildSchema.ts"
 
 /** Far longer than any real documentation of one operation, which is shown whole where the tool is described. */
 export const maxDescriptionLength = 262_144
@@ -27,8 +27,9 @@ export const cleanText = (text: string, length: number): string =>
 
 const prose = new Set(["title", "description", "$comment", "markdownDescription"])
 
-/** A JSON Schema whose descriptions are clean; what is data in it stays as it is. */
+/** A JSON Schema whose descriptions are clean, without keywords that are `null`; what is data in it stays as it is. */
 export const cleanSchema = (schema: unknown): unknown =>
-  rebuildSchema(schema, (key, value) =>
-    prose.has(key) && typeof value === "string" ? cleanText(value, maxDescriptionLength) : value
-  )
+  rebuildSchema(schema, (key, value) => {
+    if (value === null && !isSchemaData(key)) return dropped
+    return prose.has(key) && typeof value === "string" ? cleanText(value, maxDescriptionLength) : value
+  })

@@ -1,7 +1,7 @@
 /**
  * The commands about tools and where they come from: `search`, `describe` and `sources`.
  */
-import type { Source } from "@executor/sdk"
+import type { OmittedTool, Source } from "@executor/sdk"
 import { Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import { resolve } from "node:path"
@@ -11,7 +11,7 @@ import * as Output from "../Output.ts"
 import { Process } from "../Process.ts"
 import { printTable } from "../Table.ts"
 import { open } from "../Target.ts"
-import { neutralise } from "../Text.ts"
+import { neutralise, neutraliseLine } from "../Text.ts"
 import { parseCount } from "../Units.ts"
 
 const opened = Effect.gen(function* () {
@@ -143,9 +143,14 @@ const remove = Command.make(
   }, Effect.scoped)
 ).pipe(Command.withDescription("Remove a source with its tools. The history stays."), Command.withAlias("rm"))
 
+/** Each tool that was left out, with the reason. */
+export const describeOmitted = (omitted: ReadonlyArray<OmittedTool> = []): ReadonlyArray<string> =>
+  omitted.map(({ name, reason }) => neutraliseLine(`${name}: ${reason}`))
+
 const added = Effect.fnUntraced(function* (verb: string, source: Source, json: boolean) {
   if (json) return yield* Output.json(JSON.stringify({ source }))
   yield* Output.notice(`${verb} ${source.namespace}: ${source.toolCount} tools. See: executor search <words>`)
+  for (const each of describeOmitted(source.omitted)) yield* Output.notice(`Left out the tool ${each}`)
 })
 
 const refresh = Command.make(

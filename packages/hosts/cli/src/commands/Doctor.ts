@@ -19,6 +19,7 @@ import { resolveAdmission, resolveLimits, resolveRetention, retentionSettings } 
 import { dataFolderOf, serverOf } from "../Target.ts"
 import { neutraliseLine, plural } from "../Text.ts"
 import { formatSize } from "../Units.ts"
+import { describeOmitted } from "./Catalog.ts"
 import { type Check, note, ok, problem } from "./Check.ts"
 import { checkDropped, checkHistory, checkServers, findFaulty } from "./HistoryChecks.ts"
 
@@ -75,7 +76,13 @@ const checkSource = (parts: LocalParts, start: boolean) => (source: Source) => {
   }
   return parts.executor.sources.refresh(source.namespace).pipe(
     Effect.match({
-      onSuccess: (fresh) => ok(name, `starts, ${plural(fresh.toolCount, "tool", "tools")}`),
+      onSuccess: ({ omitted = [], toolCount }) =>
+        omitted.length === 0
+          ? ok(name, `starts, ${plural(toolCount, "tool", "tools")}`)
+          : note(
+              name,
+              `starts, ${plural(toolCount, "tool", "tools")}; left out: ${describeOmitted(omitted).join("; ")}`
+            ),
       onFailure: (error) => problem(name, error.message)
     })
   )
