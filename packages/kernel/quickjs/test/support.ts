@@ -55,30 +55,3 @@ export const error = (code: string, options?: Parameters<typeof run>[1]) =>
   )
 
 export const limited = (changes: Partial<typeof Limits.Type>): ExecuteOptions => ({ limits: Limits.with(changes) })
-
-const threadCpuMs = (): number => {
-  const { system, user } = process.threadCpuUsage()
-  return (system + user) / 1000
-}
-
-/**
- * The longest that this thread kept its loop from turning while the effect ran: the time between two turns, as far as the thread
- * itself computed in it. What other processes take from the machine does not count.
- */
-export const withLoopGap = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<readonly [A, number], E, R> =>
-  Effect.suspend(() => {
-    let worst = 0
-    let last = threadCpuMs()
-    const timer = setInterval(() => {
-      const now = threadCpuMs()
-      worst = Math.max(worst, now - last)
-      last = now
-    }, 1)
-    return Effect.map(
-      Effect.ensuring(
-        effect,
-        Effect.sync(() => clearInterval(timer))
-      ),
-      (a) => [a, worst] as const
-    )
-  })

@@ -7,11 +7,14 @@ import { createExecutor, type DBAdapter, definePlugin, type StaticTool } from "@
 import { PostgresAdapter, SqliteAdapter } from "@executor/storage-drizzle"
 import { Effect } from "effect"
 
+/** How long a database is waited for: that the machine is busy is no fault to be tested here. */
+const patienceMs = 300_000
+
 /** Opens a file or a Postgres. */
 export const openDatabase = (database: string) =>
   database.startsWith("postgres")
-    ? PostgresAdapter.make({ url: database })
-    : SqliteAdapter.make({ file: database, reads: "inline" })
+    ? PostgresAdapter.make({ url: database, waitMillis: patienceMs })
+    : SqliteAdapter.make({ file: database, reads: "inline", lockWaitMillis: patienceMs })
 
 /** An engine over the tools, whose executions are in `scope`. */
 export const makeEngine = Effect.fnUntraced(function* (
