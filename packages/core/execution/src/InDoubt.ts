@@ -58,11 +58,13 @@ const time = (ms: number): string => new Date(ms).toISOString()
 export type Known = { readonly why: string } | EarlierCall
 
 /** Why a call is in doubt that its process has left. */
-export const processEnded = "the process that ran it ended before it did."
+export const processEnded = "the process that ran it ended before it did"
+
+const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
 
 const whatIsNotKnown = ({ path, seq, startedAt }: Call, known: Known): string => {
   if ("why" in known) {
-    return `Call ${seq} of this execution, ${path}, was made at ${time(startedAt)}, and nobody knows whether it took effect: ${known.why} Look there, and say what happened.`
+    return `Call ${seq} of this execution, ${path}, was made at ${time(startedAt)}, and nobody knows whether it took effect: ${sentence(known.why)} Look there, and say what happened.`
   }
   const earlier = known
   const made = `Call ${seq}, ${path}, was made by execution ${earlier.executionId}, which this one is a fork of, at ${time(earlier.startedAt)}`

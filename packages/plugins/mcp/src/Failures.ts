@@ -38,7 +38,7 @@ export const outcomeUnknown = (path: string, sentAt: Date, what: string): Effect
   Effect.fail(
     new OutcomeUnknown({
       path,
-      message: `the call was sent at ${sentAt.toISOString()}, and ${what}: it may have taken effect`
+      message: `the call was sent at ${sentAt.toISOString()}, and ${what}`
     })
   )
 

@@ -42,7 +42,7 @@ const failureOf = (exit: Exit.Exit<unknown, InvokeError>) => {
 
 const assertUnknown = (error: unknown, words: string) => {
   assert(error instanceof OutcomeUnknown)
-  assert.match(error.message, /^the call was sent at \d{4}-\S+Z, and .*: it may have taken effect$/)
+  assert.match(error.message, /^the call was sent at \d{4}-\S+Z, and /)
   assert.include(error.message, words)
   assert.strictEqual(error.path, "counter.write")
 }
