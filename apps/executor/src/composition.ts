@@ -12,6 +12,7 @@ import {
   makeOwner,
   recoverForever,
   type Retention,
+  type SourceLimits,
   type WithoutHistory
 } from "@executor/host-cli"
 import type { Admission } from "@executor/execution"
@@ -66,6 +67,7 @@ const openAdapter = Effect.fn("composition.openAdapter")(function* (options: Ope
 const openParts = Effect.fn("composition.openParts")(function* (
   options: OpenOptions & {
     readonly limits: LimitChanges
+    readonly sourceLimits?: SourceLimits
     readonly durability?: Durability
     readonly admission?: Admission.AdmissionOptions
   }
@@ -75,7 +77,11 @@ const openParts = Effect.fn("composition.openParts")(function* (
     [load(() => import("@executor/sdk")), load(() => import("@executor/plugin-mcp")), openAdapter(options)],
     { concurrency: "unbounded" }
   )
-  const executor = yield* createExecutor({ scopes: [ScopeId.make(scopeName)], adapter, plugins: [mcpPlugin()] })
+  const executor = yield* createExecutor({
+    scopes: [ScopeId.make(scopeName)],
+    adapter,
+    plugins: [mcpPlugin({ limits: options.sourceLimits })]
+  })
   const engine = yield* Effect.cached(
     Effect.gen(function* () {
       const [{ sandbox }, { Admission, createExecutionEngine }, { Limits }] = yield* Effect.all(

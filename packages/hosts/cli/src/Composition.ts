@@ -10,7 +10,7 @@ import type { Failure } from "./Failure.ts"
 import type { OnFault } from "./HistoryFaults.ts"
 import type { LocalParts } from "./LocalBackend.ts"
 import type { Retention } from "./Retention.ts"
-import type { LimitChanges, McpSettings } from "./Settings.ts"
+import type { LimitChanges, McpSettings, SourceLimits } from "./Settings.ts"
 
 /** What the database says of itself. */
 export interface DatabaseReport {
@@ -61,6 +61,8 @@ export class Composition extends Context.Service<
     readonly openLocal: (options: {
       readonly database: string
       readonly limits: LimitChanges
+      /** For sources that have none of their own. */
+      readonly sourceLimits?: SourceLimits
       readonly withoutHistory?: WithoutHistory | undefined
     }) => Effect.Effect<LocalParts, Failure, Scope.Scope>
     /**
@@ -71,6 +73,8 @@ export class Composition extends Context.Service<
       readonly dataFolder: string
       readonly database: string
       readonly limits: LimitChanges
+      /** For sources that have none of their own. */
+      readonly sourceLimits?: SourceLimits
       readonly retention: Retention
       readonly admission: Admission.AdmissionOptions
       readonly durability: Durability
@@ -85,6 +89,8 @@ export class Composition extends Context.Service<
     readonly mcp: (options: {
       readonly database: string
       readonly limits: LimitChanges
+      /** For sources that have none of their own. */
+      readonly sourceLimits?: SourceLimits
       readonly admission: Admission.AdmissionOptions
       readonly mcp: McpSettings
       readonly withoutHistory: WithoutHistory

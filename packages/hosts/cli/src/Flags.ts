@@ -3,7 +3,14 @@
  */
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { admissionSettings, limitSettings, type LimitFlags, mcpSettings, retentionSettings } from "./Settings.ts"
+import {
+  admissionSettings,
+  limitSettings,
+  type LimitFlags,
+  mcpSettings,
+  retentionSettings,
+  sourceSettings
+} from "./Settings.ts"
 
 /** A flag that is on when it is there. It never takes the next word as its value, as `--json true` would. */
 export const switchFlag = (name: string, description: string): Flag.Flag<boolean> =>
@@ -55,6 +62,9 @@ export const admission = flagsOf(admissionSettings)
 /** One flag for each setting of an MCP server. */
 export const mcp = flagsOf(mcpSettings)
 
+/** One flag for each limit of a source's server. */
+export const sourceLimits = flagsOf(sourceSettings)
+
 /** The settings among parsed flags. */
 const settingsOf =
   (settings: ReadonlyArray<{ readonly flag: string }>) =>
@@ -77,6 +87,9 @@ export const admissionFlagsOf = settingsOf(admissionSettings)
 
 /** The settings of an MCP server among parsed flags. */
 export const mcpFlagsOf = settingsOf(mcpSettings)
+
+/** The limits of a source's server among parsed flags. */
+export const sourceLimitFlagsOf = settingsOf(sourceSettings)
 
 /** The command itself, with the flags that say what it works on. */
 export const root = Command.make("executor").pipe(

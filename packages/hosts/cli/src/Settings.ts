@@ -129,6 +129,46 @@ export const mcpSettings: ReadonlyArray<Setting<number | string> & { readonly bo
   }
 ]
 
+/** Limits of the servers of sources, in milliseconds. */
+export interface SourceLimits {
+  readonly startTimeoutMillis?: number
+  readonly callTimeoutMillis?: number
+  readonly idleTimeoutMillis?: number
+  readonly maxProcesses?: number
+}
+
+/** Limits of servers as settings: as flags for one source, in the environment and the file for all that have none of their own. */
+export const sourceSettings: ReadonlyArray<Setting & { readonly bound: keyof SourceLimits }> = [
+  {
+    bound: "startTimeoutMillis",
+    flag: "start-timeout",
+    parse: parseDuration,
+    metavar: "duration",
+    description: "Time to start, and to list tools (30s; with npx and the like 5m, and more while it prints something)"
+  },
+  {
+    bound: "callTimeoutMillis",
+    flag: "call-timeout",
+    parse: parseDuration,
+    metavar: "duration",
+    description: "Time of a call, without a person's thinking time (5m)"
+  },
+  {
+    bound: "idleTimeoutMillis",
+    flag: "idle-timeout",
+    parse: parseDuration,
+    metavar: "duration",
+    description: "End the program when it is not called for so long; the next call starts it again (1h)"
+  },
+  {
+    bound: "maxProcesses",
+    flag: "max-processes",
+    parse: parseCount,
+    metavar: "count",
+    description: "Further processes of the program while questions are open at others; 1 for one that keeps state (8)"
+  }
+]
+
 /** Limits as flags give them: by the flag's name. */
 export type LimitFlags = { readonly [flag: string]: string | undefined }
 
@@ -162,8 +202,8 @@ const readFileSettings = Effect.fnUntraced(function* (folder: string) {
   if (!Predicate.isObject(parsed)) {
     return yield* new UsageError({ message: `${file}: expected an object of settings, such as { "cpuLimit": "2s" }` })
   }
-  const names = [...limitSettings, ...retentionSettings, ...admissionSettings, ...mcpSettings].map(({ flag }) =>
-    fileName(flag)
+  const names = [...limitSettings, ...retentionSettings, ...admissionSettings, ...mcpSettings, ...sourceSettings].map(
+    ({ flag }) => fileName(flag)
   )
   const settings: { [name: string]: string } = {}
   for (const [name, value] of Object.entries(parsed)) {
@@ -248,3 +288,7 @@ export const resolveAdmission = (places: Places): Effect.Effect<Admission.Admiss
 
 /** How an MCP server treats its client, as far as it is not the default. */
 export const resolveMcp = (places: Places): Effect.Effect<McpSettings, UsageError> => resolveBounds(mcpSettings, places)
+
+/** The limits of servers that are set. */
+export const resolveSourceLimits = (places: Places): Effect.Effect<SourceLimits, UsageError> =>
+  resolveBounds(sourceSettings, places)

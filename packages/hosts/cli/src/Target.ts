@@ -11,7 +11,7 @@ import { UsageError } from "./Failure.ts"
 import { type Caller, make as makeLocal } from "./LocalBackend.ts"
 import { target as targetFlags } from "./Flags.ts"
 import { Process } from "./Process.ts"
-import { type LimitChanges, type LimitFlags, resolveLimits } from "./Settings.ts"
+import { type LimitChanges, type LimitFlags, resolveLimits, resolveSourceLimits } from "./Settings.ts"
 import { prepare } from "./WithoutHistory.ts"
 
 /** The flags that every command has. */
@@ -102,8 +102,10 @@ export const open = Effect.fn("Target.open")(function* (
     if (prepared === undefined) yield* ensure(dataFolder)
     const settings = prepared === undefined ? dataFolder : prepared.settings
     const limits = yield* resolveLimits({ flags: limitFlags, env, dataFolder: settings })
+    const sourceLimits = yield* resolveSourceLimits({ flags: {}, env, dataFolder: settings })
     const database = yield* locateDatabase(env, dataFolder)
-    const parts = yield* composition.openLocal({ database, limits, withoutHistory: prepared?.withoutHistory })
+    const withoutHistory = prepared?.withoutHistory
+    const parts = yield* composition.openLocal({ database, limits, sourceLimits, withoutHistory })
     const { keepsHistory } = parts
     const opened: Opened = {
       backend: makeLocal(parts, caller),

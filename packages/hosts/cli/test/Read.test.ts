@@ -141,7 +141,9 @@ layer(layerCommand, live)("catalog", (it) => {
       const cases = [
         [["files", "npx", "server"], "Write -- between"],
         [["--", "npx", "server"], "Write -- between"],
-        [["files", "--env", "TOKEN=secret", "--", "npx"], '"TOKEN" must be the name']
+        [["files", "--env", "TOKEN=secret", "--", "npx"], "Set TOKEN in the environment"],
+        [["files", "--env", "MY-TOKEN", "--", "npx"], '"MY-TOKEN" is not the name'],
+        [["files", "--start-timeout", "soon", "--", "npx"], '--start-timeout: "soon"']
       ] as const
       for (const [args, message] of cases) {
         const ended = yield* run(["sources", "add", "mcp", ...args])

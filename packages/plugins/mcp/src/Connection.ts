@@ -11,8 +11,8 @@ import {
   defaultCallTimeoutMillis,
   defaultIdleTimeoutMillis,
   defaultMaxProcesses,
-  defaultStartTimeoutMillis,
-  type McpSourceConfig
+  type McpSourceConfig,
+  startLimit
 } from "./McpSourceConfig.ts"
 import { makeManners, type NoTurn } from "./Questions.ts"
 import { type CallResult, toFailure, toValue } from "./Results.ts"
@@ -30,14 +30,13 @@ export const open = Effect.fn("McpPlugin.open")(function* (
   options: OpenOptions
 ): Effect.fn.Return<SourceConnection, SourceUnavailable, Scope.Scope> {
   const { namespace } = options
-  const startTimeout = config.startTimeoutMillis ?? defaultStartTimeoutMillis
-  const callTimeout = config.callTimeoutMillis ?? defaultCallTimeoutMillis
+  const callTimeout = config.callTimeoutMillis ?? options.limits.callTimeoutMillis ?? defaultCallTimeoutMillis
   const servers = yield* makeServers({
     namespace,
-    start: startServer(config, options, makeManners()).pipe(withinStartTime(namespace, "start", startTimeout)),
+    start: startServer(config, options, makeManners()),
     turnMillis: Math.min(maxTurnMillis, callTimeout),
-    maxProcesses: config.maxProcesses ?? defaultMaxProcesses,
-    idleMillis: config.idleTimeoutMillis ?? defaultIdleTimeoutMillis
+    maxProcesses: config.maxProcesses ?? options.limits.maxProcesses ?? defaultMaxProcesses,
+    idleMillis: config.idleTimeoutMillis ?? options.limits.idleTimeoutMillis ?? defaultIdleTimeoutMillis
   })
   yield* servers.use(() => Effect.void)
 
@@ -67,6 +66,7 @@ export const open = Effect.fn("McpPlugin.open")(function* (
     )
     return yield* withinCallTime(questions.during(call, outcome), {
       call,
+      server: process,
       path: context.path,
       millis: callTimeout,
       isAlive: isAlive(client, callTimeout),
@@ -84,7 +84,12 @@ export const open = Effect.fn("McpPlugin.open")(function* (
       listTools(client).pipe(
         Effect.map(toTools),
         Effect.catch((error) => unavailable(namespace, process, error, "tools/list")),
-        withinStartTime(namespace, "list its tools", startTimeout)
+        withinStartTime({
+          namespace,
+          what: "list its tools",
+          limit: startLimit(config, options.limits),
+          printed: process.printed
+        })
       )
     ),
     invoke: (tool, args, context) =>

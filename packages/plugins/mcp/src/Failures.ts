@@ -25,7 +25,7 @@ export const callFailure = (options: {
     untilEnded(server, error),
     Effect.suspend((): Effect.Effect<never, ToolError> => {
       const sentAt = call.delivery?.sentAt
-      if (sentAt !== undefined) return outcomeUnknown(path, sentAt, whatHappened(server, error))
+      if (sentAt !== undefined) return outcomeUnknown(path, server, sentAt, whatHappened(server, error))
       return server.isRunning && !isClosed(error)
         ? Effect.fail(new ToolFailed({ path, message: messageOf(error) }))
         : unavailable(namespace, server, error, "tools/call")
@@ -34,13 +34,15 @@ export const callFailure = (options: {
 }
 
 /** A call of which nobody knows whether it had an effect. `what` goes on after "and". */
-export const outcomeUnknown = (path: string, sentAt: Date, what: string): Effect.Effect<never, OutcomeUnknown> =>
-  Effect.fail(
-    new OutcomeUnknown({
-      path,
-      message: `the call was sent at ${sentAt.toISOString()}, and ${what}`
-    })
-  )
+export const outcomeUnknown = (
+  path: string,
+  server: StdioProcess,
+  sentAt: Date,
+  what: string
+): Effect.Effect<never, OutcomeUnknown> => {
+  const said = `the call was sent at ${sentAt.toISOString()}, and ${what}`
+  return Effect.fail(new OutcomeUnknown({ path, message: `${said}${server.printed.inError}` }))
+}
 
 const whatHappened = (server: StdioProcess, error: unknown): string => {
   if (error instanceof AnswerUnreadable) return error.message
@@ -50,25 +52,19 @@ const whatHappened = (server: StdioProcess, error: unknown): string => {
     : `the answer of its server cannot be read (${messageOf(error).replace(/\s+/g, " ")})`
 }
 
-/** The error says how the server ended and nothing that it wrote; that is for the host's debug log. */
+/** The error says how the server ended, and what it printed last. */
 export const unavailable = (
   namespace: string,
   server: StdioProcess,
   error: unknown,
   method: string
-): Effect.Effect<never, SourceUnavailable> =>
-  Effect.andThen(
-    Effect.logDebug("An MCP server is not available.", { namespace, ended: server.ended, stderr: server.stderrTail }),
-    Effect.fail(
-      new SourceUnavailable({
-        namespace,
-        message:
-          server.ended === undefined
-            ? `${namespace}: its server failed: ${inWords(error, method)}`
-            : `${namespace}: its server ${server.ended}${method === "tools/call" ? ", before the call was sent. The next call starts it again" : ""}`
-      })
-    )
+): Effect.Effect<never, SourceUnavailable> => {
+  const next = method === "tools/call" ? ", before the call was sent. The next call starts it again" : ""
+  const what = server.ended === undefined ? `failed: ${inWords(error, method)}` : `${server.ended}${next}`
+  return Effect.fail(
+    new SourceUnavailable({ namespace, message: `${namespace}: its server ${what}${server.printed.inError}` })
   )
+}
 
 /** A write that failed tells nothing; how the process ends does. */
 export const untilEnded = (server: StdioProcess, error: unknown): Effect.Effect<void> =>

@@ -12,7 +12,7 @@
  */
 import { definePlugin, type Plugin } from "@executor/sdk"
 import { open } from "./Connection.ts"
-import { describeConfig, McpSourceConfig } from "./McpSourceConfig.ts"
+import { describeConfig, McpSourceConfig, type ServerLimits } from "./McpSourceConfig.ts"
 
 /** The plugin's id, stored with each source. */
 export const mcpPluginId = "mcp"
@@ -21,12 +21,15 @@ export const mcpPluginId = "mcp"
 export const mcpPlugin = (options?: {
   /** The version that servers are told beside the name `executor`. */
   readonly clientVersion?: string | undefined
+  /** Limits of sources that have none of their own. */
+  readonly limits?: ServerLimits | undefined
 }): Plugin =>
   definePlugin({
     id: mcpPluginId,
     source: {
       config: McpSourceConfig,
       describe: describeConfig,
-      open: (config, { namespace }) => open(config, { namespace, clientVersion: options?.clientVersion ?? "0.1.0" })
+      open: (config, { namespace }) =>
+        open(config, { namespace, clientVersion: options?.clientVersion ?? "0.1.0", limits: options?.limits ?? {} })
     }
   })

@@ -3,8 +3,14 @@
  */
 import { Schema } from "effect"
 
-/** A server has this long to start and to list its tools; installing it with `npx` on first use is part of that. */
+/** A server has this long to start, and as long to list its tools. */
 export const defaultStartTimeoutMillis = 30_000
+
+/** One that is started by a program that may download it first has this long, and again as long whenever it prints something. */
+export const defaultInstallTimeoutMillis = 5 * 60_000
+
+/** A download that takes longer is none. */
+const maxInstallTimeoutMillis = 60 * 60_000
 
 /** A call has this long to come back. A person's thinking time is not counted. */
 export const defaultCallTimeoutMillis = 5 * 60_000
@@ -42,6 +48,56 @@ export const McpSourceConfig = Schema.Struct({
   maxProcesses: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 })))
 })
 export type McpSourceConfig = typeof McpSourceConfig.Type
+
+/** Limits for all sources that have none of their own. */
+export interface ServerLimits {
+  readonly startTimeoutMillis?: number | undefined
+  readonly callTimeoutMillis?: number | undefined
+  readonly idleTimeoutMillis?: number | undefined
+  readonly maxProcesses?: number | undefined
+}
+
+/** How long a server may take for what it does first. */
+export interface StartLimit {
+  readonly millis: number
+  /** A server that has printed something meanwhile gets `millis` again, until so much time has passed in all. */
+  readonly maxMillis: number
+}
+
+/** The time for starting. It is prolonged only where nobody has set it. */
+export const startLimit = (config: McpSourceConfig, limits: ServerLimits): StartLimit => {
+  const set = config.startTimeoutMillis ?? limits.startTimeoutMillis
+  if (set !== undefined) return { millis: set, maxMillis: set }
+  return mayInstall(config)
+    ? { millis: defaultInstallTimeoutMillis, maxMillis: maxInstallTimeoutMillis }
+    : { millis: defaultStartTimeoutMillis, maxMillis: defaultStartTimeoutMillis }
+}
+
+/** Programs that download what they start, each with the first argument that has them do it, where it needs one. */
+const installers: Readonly<Record<string, ReadonlyArray<string> | "always">> = {
+  npx: "always",
+  uvx: "always",
+  bunx: "always",
+  pnpx: "always",
+  npm: ["exec", "x"],
+  pnpm: ["dlx"],
+  yarn: ["dlx"],
+  bun: ["x"],
+  uv: ["run", "tool"],
+  pipx: ["run"],
+  deno: ["run"],
+  docker: ["run"],
+  podman: ["run"]
+}
+
+/** On Windows they are run by `cmd /c`. */
+const mayInstall = ({ args = [], command }: McpSourceConfig): boolean => {
+  const program = programName(command).replace(/\.(cmd|exe|ps1)$/i, "")
+  if (program === "cmd" && /^\/c$/i.test(args[0] ?? ""))
+    return mayInstall({ transport: "stdio", command: args[1] ?? "", args: args.slice(2) })
+  const wanted = Object.hasOwn(installers, program) ? installers[program] : undefined
+  return wanted === "always" || wanted?.includes(args[0] ?? "") === true
+}
 
 /**
  * One line for people and models: the program's own name, without its folder. Its arguments are left out, as they may hold keys.

@@ -5,15 +5,18 @@
  * connection and goes on with `initialize` where the server does not know that; a server that ends over the unknown request is
  * started a second time and greeted in the old way only.
  */
-import type { SourceUnavailable } from "@executor/sdk"
+import { SourceProgress, SourceUnavailable } from "@executor/sdk"
 import type { Client, ElicitRequestParams, ElicitResult } from "@modelcontextprotocol/client"
 import { Effect, type Scope } from "effect"
 import { noTimeout, request } from "./Calls.ts"
-import { serverEnvironment } from "./Environment.ts"
+import { serverEnvironment, withheldNote } from "./Environment.ts"
 import { unavailable, untilEnded } from "./Failures.ts"
-import type { McpSourceConfig } from "./McpSourceConfig.ts"
+import { type McpSourceConfig, type ServerLimits, startLimit } from "./McpSourceConfig.ts"
+import { Printed } from "./Printed.ts"
 import { makeQuestions, type Manners, type Questions } from "./Questions.ts"
+import { secretsOf } from "./Secrets.ts"
 import { StdioProcess } from "./StdioProcess.ts"
+import { withinStartTime } from "./Timeouts.ts"
 
 /** How long a server may take to answer the first request, which old ones may not know and never answer. */
 const probeTimeoutMillis = 5000
@@ -25,6 +28,8 @@ const firstAskingVersion = "2025-06-18"
 export interface OpenOptions {
   readonly namespace: string
   readonly clientVersion: string
+  /** Limits of sources that have none of their own. */
+  readonly limits: ServerLimits
 }
 
 /** A running server. */
@@ -39,19 +44,39 @@ export interface Server {
 /** Starts a server, and ends it with the scope. */
 export const startServer = Effect.fnUntraced(function* (
   config: McpSourceConfig,
-  { clientVersion, namespace }: OpenOptions,
+  options: OpenOptions,
   manners: Manners
 ): Effect.fn.Return<Server, SourceUnavailable, Scope.Scope> {
-  const env = yield* serverEnvironment(namespace, config.env ?? [])
+  const { namespace } = options
+  const report = yield* SourceProgress
+  const printed = new Printed(secretsOf(config), (line) => report(namespace, line))
+  const { client, process } = yield* connect(config, options, printed).pipe(
+    withinStartTime({ namespace, what: "start", limit: startLimit(config, options.limits), printed })
+  )
+  const questions = makeQuestions<ElicitRequestParams, ElicitResult>({ exclusive: asksUnattributed(client), manners })
+  client.setRequestHandler(
+    "elicitation/create",
+    async (question) => (await questions.answer(question.params)) ?? { action: "cancel" }
+  )
+  return { process, client, questions, hangs: false }
+})
+
+const connect = Effect.fnUntraced(function* (
+  config: McpSourceConfig,
+  { clientVersion, namespace }: OpenOptions,
+  printed: Printed
+): Effect.fn.Return<Pick<Server, "process" | "client">, SourceUnavailable, Scope.Scope> {
+  const { env, withheld } = yield* serverEnvironment(namespace, config.env ?? [])
   const mcp = yield* Effect.promise(() => import("@modelcontextprotocol/client"))
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const onNoise = (text: string) =>
     void runFork(Effect.logDebug("An MCP server printed what is no message.", { namespace, text: text.slice(0, 200) }))
 
-  const connect = Effect.fnUntraced(function* (mode: "auto" | "legacy") {
+  const attempt = Effect.fnUntraced(function* (mode: "auto" | "legacy") {
     const server = yield* Effect.acquireRelease(
       Effect.sync(
-        () => new StdioProcess({ command: config.command, args: config.args ?? [], cwd: config.cwd, env, onNoise })
+        () =>
+          new StdioProcess({ command: config.command, args: config.args ?? [], cwd: config.cwd, env, printed, onNoise })
       ),
       (server) => Effect.promise(() => server.close())
     )
@@ -68,18 +93,16 @@ export const startServer = Effect.fnUntraced(function* (
     )
   })
 
-  const { client, server } = yield* connect("auto").pipe(
+  const { client, server } = yield* attempt("auto").pipe(
     Effect.catch((failure) =>
-      failure.server.pid !== undefined && failure.server.ended !== undefined ? connect("legacy") : Effect.fail(failure)
+      failure.server.pid !== undefined && failure.server.ended !== undefined ? attempt("legacy") : Effect.fail(failure)
     ),
-    Effect.catch(({ server, error }) => unavailable(namespace, server, error, "initialize"))
+    Effect.catch(({ server, error }) => unavailable(namespace, server, error, "initialize")),
+    Effect.mapError(
+      ({ message }) => new SourceUnavailable({ namespace, message: `${message}${withheldNote(withheld)}` })
+    )
   )
-  const questions = makeQuestions<ElicitRequestParams, ElicitResult>({ exclusive: asksUnattributed(client), manners })
-  client.setRequestHandler(
-    "elicitation/create",
-    async (question) => (await questions.answer(question.params)) ?? { action: "cancel" }
-  )
-  return { process: server, client, questions, hangs: false }
+  return { client, process: server }
 })
 
 /** Whether questions of this server come without saying for which call. */

@@ -5,24 +5,20 @@
  * with it. It ends when the transport is closed: first its input is closed, after {@link closeGraceMillis} the group
  * gets SIGTERM, after as long again SIGKILL. Whatever happens, no process outlives the host's orderly exit.
  *
- * Its standard error belongs to nobody's terminal: the last {@link stderrTailBytes} are kept for the host's debug log, and
- * are never part of an error, because they may hold secrets and an error reaches sandboxed code.
+ * Its standard error belongs to nobody's terminal; see `Printed.ts`.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process"
 import process from "node:process"
 import type { Readable, Writable } from "node:stream"
-import { StringDecoder } from "node:string_decoder"
 import { encodeJson } from "@executor/kernel"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import { Effect } from "effect"
 import { type Delivery, deliveryOf } from "./Delivery.ts"
 import { maxSkippedBytes, MessageReader } from "./MessageReader.ts"
+import type { Printed } from "./Printed.ts"
 
 /** How long a process may take to end by itself after each step of being closed. */
 export const closeGraceMillis = 1500
-
-/** Enough for the last lines of a crash. */
-export const stderrTailBytes = 4096
 
 /** How long the output of an ended process is read, where something outside of its group holds it open. */
 const drainMillis = 500
@@ -35,6 +31,8 @@ export interface StdioProcessOptions {
   readonly cwd: string | undefined
   /** Gets what the process prints that is no message. */
   readonly onNoise?: ((text: string) => void) | undefined
+  /** Takes what it prints to its standard error. */
+  readonly printed: Printed
 }
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>
@@ -75,7 +73,6 @@ export class StdioProcess implements Transport {
   #exit: Promise<void> = Promise.resolve()
   #closing = false
   #fate: string | undefined
-  #stderr: Buffer = Buffer.alloc(0)
   #sent: Promise<void> = Promise.resolve()
   readonly #reader = new MessageReader({
     message: (message) => {
@@ -109,9 +106,9 @@ export class StdioProcess implements Transport {
     return this.#child !== undefined && this.#fate === undefined && !this.#closing
   }
 
-  /** The last lines of its standard error. For logs of the host only. */
-  get stderrTail(): string {
-    return new StringDecoder("utf8").write(this.#stderr)
+  /** What it prints to its standard error. */
+  get printed(): Printed {
+    return this.#options.printed
   }
 
   start(): Promise<void> {
@@ -121,6 +118,7 @@ export class StdioProcess implements Transport {
         reject(new Error("was closed before it was started"))
         return
       }
+      this.printed.begin()
       const child = spawn(command, args, {
         env,
         cwd,
@@ -160,9 +158,7 @@ export class StdioProcess implements Transport {
       child.stdout.once("end", () => {
         void this.#afterClosing("closed its standard output, so that it could answer nothing, and was ended")
       })
-      child.stderr.on("data", (chunk: Buffer) => {
-        this.#stderr = Buffer.concat([this.#stderr, chunk]).subarray(-stderrTailBytes)
-      })
+      child.stderr.on("data", (chunk: Buffer) => this.printed.add(chunk))
     })
   }
 

@@ -5,6 +5,9 @@ import { type OutcomeUnknown, SourceUnavailable, ToolFailed } from "@executor/sd
 import { Effect } from "effect"
 import type { AnyCall } from "./Calls.ts"
 import { outcomeUnknown } from "./Failures.ts"
+import type { StartLimit } from "./McpSourceConfig.ts"
+import type { Printed } from "./Printed.ts"
+import type { StdioProcess } from "./StdioProcess.ts"
 
 /** A server that did not answer a call in time must answer a simple request in this time (or that of a call), or it hangs. */
 export const answerTimeoutMillis = 5000
@@ -12,20 +15,36 @@ export const answerTimeoutMillis = 5000
 /** A call waits no longer for its turn: who waits for a person's answer elsewhere may wait for days. */
 export const maxTurnMillis = 20_000
 
-/** Fails when a server takes longer than `millis` for what it does first: `start`, `list its tools`. */
+/** Fails when a server takes longer for what it does first: `start`, `list its tools`. */
 export const withinStartTime =
-  (namespace: string, what: string, millis: number) =>
-  <A, R>(effect: Effect.Effect<A, SourceUnavailable, R>): Effect.Effect<A, SourceUnavailable, R> =>
-    Effect.timeoutOrElse(effect, {
-      duration: millis,
-      orElse: () =>
-        Effect.fail(
-          new SourceUnavailable({
-            namespace,
-            message: `${namespace}: its server did not ${what} within ${millis} ms (the setting startTimeoutMillis)`
-          })
-        )
+  (options: {
+    readonly namespace: string
+    readonly what: string
+    readonly limit: StartLimit
+    readonly printed: Printed
+  }) =>
+  <A, R>(effect: Effect.Effect<A, SourceUnavailable, R>): Effect.Effect<A, SourceUnavailable, R> => {
+    const { limit, namespace, printed, what } = options
+    const late = Effect.gen(function* () {
+      for (let spent = 0, seen = -1; spent < limit.maxMillis && seen !== printed.length; spent += limit.millis) {
+        seen = printed.length
+        yield* Effect.sleep(limit.millis)
+      }
+      return yield* new SourceUnavailable({
+        namespace,
+        message:
+          `${namespace}: its server did not ${what} within ${limit.millis} ms ` +
+          `(${limitNames("startTimeout")})${printed.inError}`
+      })
     })
+    return Effect.raceFirst(effect, late)
+  }
+
+/** How a limit is called where it can be set. */
+export const limitNames = (name: "startTimeout" | "callTimeout"): string => {
+  const flag = name.replace("T", "-t")
+  return `the setting ${name}Millis of the source; executor sources add mcp --${flag}; for all sources EXECUTOR_${flag.replace("-", "_").toUpperCase()}`
+}
 
 /** Time is counted in steps, so that a step during which a person is thinking can be left out. */
 const steps = 20
@@ -39,13 +58,14 @@ export const withinCallTime = <A, E>(
   outcome: Effect.Effect<A, E>,
   options: {
     readonly call: AnyCall
+    readonly server: StdioProcess
     readonly path: string
     readonly millis: number
     readonly isAlive: Effect.Effect<boolean>
     readonly hangs: Effect.Effect<void>
   }
 ): Effect.Effect<A, E | ToolFailed | OutcomeUnknown> => {
-  const { call, hangs, isAlive, millis, path } = options
+  const { call, hangs, isAlive, millis, path, server } = options
   const late = Effect.gen(function* () {
     const step = Math.min(longestStepMillis, Math.max(1, Math.ceil(millis / steps)))
     for (let left = millis; left > 0;) {
@@ -61,7 +81,7 @@ export const withinCallTime = <A, E>(
     ),
     (result): Effect.Effect<A, ToolFailed | OutcomeUnknown> => {
       if (result !== "late") return Effect.succeed(result.value)
-      const limit = `within ${millis} ms (the setting callTimeoutMillis)`
+      const limit = `within ${millis} ms (${limitNames("callTimeout")})`
       const sentAt = call.delivery?.sentAt
       return Effect.flatMap(isAlive, (alive) => {
         const failure: Effect.Effect<never, ToolFailed | OutcomeUnknown> =
@@ -69,6 +89,7 @@ export const withinCallTime = <A, E>(
             ? Effect.fail(new ToolFailed({ path, message: `could not be sent ${limit}: its server does not read it` }))
             : outcomeUnknown(
                 path,
+                server,
                 sentAt,
                 `its server did not answer ${limit}${alive ? "" : ", and does not answer any more"}`
               )

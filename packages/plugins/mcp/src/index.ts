@@ -3,5 +3,13 @@
  */
 export { idempotencyMetaKey } from "./Calls.ts"
 export { mcpPlugin, mcpPluginId } from "./McpPlugin.ts"
-export { defaultCallTimeoutMillis, defaultStartTimeoutMillis, McpSourceConfig } from "./McpSourceConfig.ts"
+export {
+  defaultCallTimeoutMillis,
+  defaultIdleTimeoutMillis,
+  defaultInstallTimeoutMillis,
+  defaultMaxProcesses,
+  defaultStartTimeoutMillis,
+  McpSourceConfig,
+  type ServerLimits
+} from "./McpSourceConfig.ts"
 export { type Call, makeManners, makeQuestions, type Questions } from "./Questions.ts"

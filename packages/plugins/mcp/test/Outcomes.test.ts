@@ -52,7 +52,7 @@ const ends = {
   SIGKILL: "was ended by SIGKILL before it answered",
   "closed output": "closed its standard output",
   "closed executor": "was closed by its host before it answered",
-  timeout: "its server did not answer within 1000 ms (the setting callTimeoutMillis)",
+  timeout: "its server did not answer within 1000 ms (the setting callTimeoutMillis",
   hang: "does not answer any more",
   interruption: undefined
 } as const

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import {
   createExecutor,
@@ -6,11 +6,13 @@ import {
   MemoryAdapter,
   OutcomeUnknown,
   SourceInvalid,
+  SourceProgress,
   SourceUnavailable,
   ToolFailed
 } from "@executor/sdk"
-import { idempotencyMetaKey, mcpPlugin } from "@executor/plugin-mcp"
+import { defaultInstallTimeoutMillis, idempotencyMetaKey, mcpPlugin } from "@executor/plugin-mcp"
 import { Deferred, Effect, Exit, Fiber, Predicate, Scope } from "effect"
+import { TestClock } from "effect/testing"
 import { add, call, fixture, isRunning, makeExecutor, temporaryFolder, withVariable } from "./Support.ts"
 
 const pidOf = (executor: Executor, namespace = "raw") =>
@@ -145,18 +147,20 @@ describe("the process", () => {
     })
   )
 
-  it.live("that dies mid-call gives a typed error with its exit code and nothing it wrote, and is started again", () =>
-    Effect.gen(function* () {
-      const executor = yield* makeExecutor()
-      yield* add(executor, "raw", fixture("raw-server"))
-      const before = yield* pidOf(executor)
-      const error = yield* Effect.flip(call(executor, "raw.die"))
-      assert(error instanceof OutcomeUnknown)
-      assert.include(error.message, "exited with code 3")
-      assert.notInclude(error.message, "hunter2")
-      const after = yield* pidOf(executor)
-      assert.notStrictEqual(after, before)
-    })
+  it.live(
+    "that dies mid-call gives a typed error with its exit code and what it printed, but no secrets, and is started again",
+    () =>
+      Effect.gen(function* () {
+        const executor = yield* makeExecutor()
+        yield* add(executor, "raw", fixture("raw-server"))
+        const before = yield* pidOf(executor)
+        const error = yield* Effect.flip(call(executor, "raw.die"))
+        assert(error instanceof OutcomeUnknown)
+        assert.include(error.message, "exited with code 3")
+        assert.include(error.message, "The last that it printed:\nSECRET=*** noise on standard error")
+        const after = yield* pidOf(executor)
+        assert.notStrictEqual(after, before)
+      })
   )
 
   it.live("that closes its input is ended, the error says so, and the next call starts it again", () =>
@@ -203,6 +207,51 @@ describe("the process", () => {
     })
   )
 
+  it.live("that does not start says why in its own words, without the values of variables and keys in arguments", () =>
+    Effect.gen(function* () {
+      yield* withVariable("RAW_TOKEN", "open.sesame")
+      const executor = yield* makeExecutor()
+      const args = [
+        "--crash",
+        "--tell",
+        "--api-key",
+        "k3yy",
+        "--key=k-123",
+        "https://me:hu%40nter@example.com/?token=t0ken"
+      ]
+      const error = yield* Effect.flip(add(executor, "raw", { ...fixture("raw-server", ...args), env: ["RAW_TOKEN"] }))
+      assert(error instanceof SourceUnavailable)
+      assert.include(
+        error.message,
+        "exited with code 7. The last that it printed:\nSECRET=*** noise on standard error\nmy token is ***\n" +
+          "my arguments are --crash --tell --api-key *** --key=*** https://me:***@example.com/?token=***"
+      )
+    })
+  )
+
+  it.effect("that a program like npx may download first has minutes, and again as long while it prints something", () =>
+    Effect.gen(function* () {
+      const npx = `${yield* temporaryFolder}/npx`
+      const script = `#!${process.execPath}\nconsole.error("downloading\\u001b[1m 10%")\nsetInterval(() => {}, 1000)`
+      yield* Effect.sync(() => writeFileSync(npx, script, { mode: 0o755 }))
+      const executor = yield* makeExecutor()
+      const heard = yield* Deferred.make<string>()
+      const adding = yield* add(executor, "slow", { transport: "stdio", command: npx }).pipe(
+        Effect.provideService(SourceProgress, (_, line) => void Deferred.doneUnsafe(heard, Exit.succeed(line))),
+        Effect.flip,
+        Effect.forkChild({ startImmediately: true })
+      )
+      assert.strictEqual(yield* Deferred.await(heard), "downloading 10%")
+      yield* TestClock.adjust(defaultInstallTimeoutMillis)
+      assert.isUndefined(adding.pollUnsafe())
+      yield* TestClock.adjust(defaultInstallTimeoutMillis)
+      const error = yield* Fiber.join(adding)
+      assert.include(error.message, "did not start within 300000 ms (the setting startTimeoutMillis")
+      assert.include(error.message, "--start-timeout")
+      assert.include(error.message, "downloading 10%")
+    })
+  )
+
   it.live("that exits over an unknown first request is greeted in the old way", () =>
     Effect.gen(function* () {
       const executor = yield* makeExecutor()
@@ -214,13 +263,32 @@ describe("the process", () => {
   it.live("sees a harmless environment and the named variables, and names are all that is stored", () =>
     Effect.gen(function* () {
       yield* withVariable("RAW_TOKEN", "token-value")
-      yield* withVariable("RAW_OTHER", "other-value")
+      const passedOn = {
+        HTTPS_PROXY: "http://proxy.example:8080",
+        no_proxy: "localhost,.example",
+        NODE_EXTRA_CA_CERTS: "/etc/ca.pem",
+        LC_TIME: "de_CH.UTF-8",
+        npm_config_cache: "/tmp/cache",
+        UV_DEFAULT_INDEX: "https://index.example/simple",
+        XDG_CACHE_HOME: "/tmp/xdg"
+      }
+      const keptBack = {
+        RAW_OTHER: "other-value",
+        HTTP_PROXY: "http://me:secret@proxy.example:8080",
+        all_proxy: "me:secret@proxy.example:8080",
+        npm_config__auth: "c2VjcmV0",
+        "npm_config_//registry.example/:_authToken": "npm-secret",
+        UV_INDEX_PRIVATE_PASSWORD: "uv-secret",
+        PIP_INDEX_URL: "https://token@index.example/simple"
+      }
+      for (const [name, value] of Object.entries({ ...passedOn, ...keptBack })) yield* withVariable(name, value)
       const adapter = MemoryAdapter.make()
       const executor = yield* makeExecutor(adapter)
       yield* add(executor, "raw", { ...fixture("raw-server"), env: ["RAW_TOKEN"] })
       const env = yield* call(executor, "raw.env")
       assert.propertyVal(env, "RAW_TOKEN", "token-value")
-      assert.notProperty(env, "RAW_OTHER")
+      assert.deepInclude(env, passedOn)
+      assert.doesNotHaveAnyKeys(env, Object.keys(keptBack))
       assert.property(env, "PATH")
       const rows = yield* Effect.all([adapter.find({ table: "source" }), adapter.find({ table: "tool" })])
       assert.notInclude(JSON.stringify(rows), "token-value")

@@ -9,6 +9,8 @@ import { UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 import { Process } from "../Process.ts"
+import { withOpening } from "../Progress.ts"
+import { resolveSourceLimits } from "../Settings.ts"
 import { printTable } from "../Table.ts"
 import { open } from "../Target.ts"
 import { neutralise, neutraliseLine } from "../Text.ts"
@@ -157,7 +159,7 @@ const refresh = Command.make(
   "refresh",
   { namespace, json: Flags.json },
   Effect.fn(function* (input) {
-    yield* added("Refreshed", yield* (yield* opened).refreshSource(input.namespace), input.json)
+    yield* added("Refreshed", yield* withOpening((yield* opened).refreshSource(input.namespace)), input.json)
   }, Effect.scoped)
 ).pipe(Command.withDescription("Learn a source's tools anew."))
 
@@ -175,6 +177,7 @@ const addMcp = Command.make(
       "folder",
       "The folder that the program runs in; without it, wherever executor is started"
     ),
+    ...Flags.sourceLimits,
     json: Flags.json
   },
   Effect.fn(function* (input) {
@@ -189,22 +192,32 @@ const addMcp = Command.make(
     const assigned = input.env.find((name) => !/^[A-Za-z_]\w*$/.test(name))
     if (assigned !== undefined) {
       return yield* new UsageError({
-        message: `--env: "${assigned.split("=")[0]}" must be the name of a variable alone; its value is taken from the environment and not stored`
+        message: assigned.includes("=")
+          ? `--env: a value is never stored. Set ${assigned.split("=")[0]} in the environment that executor runs in, and give its name alone: --env ${assigned.split("=")[0]}`
+          : `--env: "${assigned}" is not the name of a variable, such as GITHUB_TOKEN`
       })
     }
     const [command, ...commandArgs] = input.command
     const cwd = Option.getOrUndefined(input.cwd)
-    const source = yield* (yield* opened).addSource({
-      namespace: input.namespace,
-      pluginId: "mcp",
-      config: {
-        transport: "stdio",
-        command,
-        args: commandArgs,
-        ...(input.env.length === 0 ? {} : { env: input.env }),
-        ...(cwd === undefined ? {} : { cwd: resolve(cwd) })
-      }
+    const limits = yield* resolveSourceLimits({
+      flags: Flags.sourceLimitFlagsOf(input),
+      env: {},
+      dataFolder: undefined
     })
+    const source = yield* (yield* opened)
+      .addSource({
+        namespace: input.namespace,
+        pluginId: "mcp",
+        config: {
+          transport: "stdio",
+          command,
+          args: commandArgs,
+          ...(input.env.length === 0 ? {} : { env: input.env }),
+          ...(cwd === undefined ? {} : { cwd: resolve(cwd) }),
+          ...limits
+        }
+      })
+      .pipe(withOpening)
     yield* added("Added", source, input.json)
   }, Effect.scoped)
 ).pipe(

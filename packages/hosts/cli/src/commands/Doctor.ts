@@ -15,7 +15,13 @@ import type { LocalParts } from "../LocalBackend.ts"
 import * as Output from "../Output.ts"
 import { Process } from "../Process.ts"
 import { describeRetention } from "../Retention.ts"
-import { resolveAdmission, resolveLimits, resolveRetention, retentionSettings } from "../Settings.ts"
+import {
+  resolveAdmission,
+  resolveLimits,
+  resolveRetention,
+  resolveSourceLimits,
+  retentionSettings
+} from "../Settings.ts"
 import { dataFolderOf, serverOf } from "../Target.ts"
 import { neutraliseLine, plural } from "../Text.ts"
 import { formatSize } from "../Units.ts"
@@ -59,9 +65,10 @@ const checkFolder = Effect.fnUntraced(function* (folder: string) {
 const checkSettings = (folder: string, env: Environment) =>
   Effect.all([
     resolveLimits({ flags: {}, env, dataFolder: folder }),
-    resolveAdmission({ flags: {}, env, dataFolder: folder })
+    resolveAdmission({ flags: {}, env, dataFolder: folder }),
+    resolveSourceLimits({ flags: {}, env, dataFolder: folder })
   ]).pipe(
-    Effect.map(([limits, admission]) => ({ ...limits, ...admission })),
+    Effect.map(([limits, admission, sourceLimits]) => ({ ...limits, ...admission, ...sourceLimits })),
     Effect.match({
       onSuccess: (changes) =>
         ok("settings", Object.keys(changes).length === 0 ? "all defaults" : `changed: ${JSON.stringify(changes)}`),

@@ -11,7 +11,7 @@ import { exitCodes, ExitStatus, UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 import { Process } from "../Process.ts"
-import { resolveAdmission, resolveLimits, resolveMcp, resolveRetention } from "../Settings.ts"
+import { resolveAdmission, resolveLimits, resolveMcp, resolveRetention, resolveSourceLimits } from "../Settings.ts"
 import { dataFolderOf } from "../Target.ts"
 import { prepare } from "../WithoutHistory.ts"
 
@@ -86,6 +86,7 @@ export const serve = Command.make(
     const { onFault, settings, withoutHistory } = yield* prepare(dataFolder, "What this server executes is")
     const places = { env, dataFolder: settings }
     const limits = yield* resolveLimits({ ...places, flags: Flags.limitFlagsOf(input) })
+    const sourceLimits = yield* resolveSourceLimits({ ...places, flags: {} })
     const database = yield* locateDatabase(env, dataFolder)
     const retention = yield* resolveRetention({ ...places, flags: Flags.retentionFlagsOf(input) })
     const admission = yield* resolveAdmission({ ...places, flags: Flags.admissionFlagsOf(input) })
@@ -101,6 +102,7 @@ export const serve = Command.make(
         dataFolder,
         database,
         limits,
+        sourceLimits,
         retention,
         admission,
         durability,
@@ -139,10 +141,11 @@ export const mcp = Command.make(
     const { onFault, settings, withoutHistory } = yield* prepare(dataFolder, "What this server executes is")
     const places = { env, dataFolder: settings }
     const limits = yield* resolveLimits({ ...places, flags: Flags.limitFlagsOf(input) })
+    const sourceLimits = yield* resolveSourceLimits({ ...places, flags: {} })
     const admission = yield* resolveAdmission({ ...places, flags: Flags.admissionFlagsOf(input) })
     const mcp = yield* resolveMcp({ ...places, flags: Flags.mcpFlagsOf(input) })
     const database = yield* locateDatabase(env, dataFolder)
-    yield* untilStopped(composition.mcp({ database, limits, admission, mcp, withoutHistory, onFault }))
+    yield* untilStopped(composition.mcp({ database, limits, sourceLimits, admission, mcp, withoutHistory, onFault }))
   })
 ).pipe(
   Command.withDescription(
