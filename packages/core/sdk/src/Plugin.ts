@@ -85,7 +85,7 @@ export interface ToolList {
   readonly omitted?: ReadonlyArray<OmittedTool> | undefined
 }
 
-/** An opened source. It lives in a scope, and is opened again on the next use after it said {@link SourceUnavailable}, unless it is still open. */
+/** An opened source. It lives in a scope, and is opened again on the next use after it said {@link SourceUnavailable}, unless it recovers by itself. */
 export interface SourceConnection {
   readonly listTools: Effect.Effect<ToolList, SourceUnavailable>
   /** Fails with `OutcomeUnknown` from the moment of sending on, unless the source itself says that the call failed. */
@@ -94,11 +94,17 @@ export interface SourceConnection {
     args: unknown,
     context: ToolContext
   ) => Effect.Effect<unknown, ToolError>
-  /**
-   * False once it can take no more calls: the next call then opens the source anew instead of failing. True for one that mends itself, and
-   * is kept whatever its calls say. If absent, it is open until a call says {@link SourceUnavailable}.
-   */
+  /** False once it can take no more calls: the next call then opens the source anew instead of failing. Always open if absent. */
   readonly isOpen?: (() => boolean) | undefined
+  /** True for one that replaces what has broken in it: it is kept when a call says {@link SourceUnavailable}. */
+  readonly recovers?: boolean | undefined
+}
+
+/** What a source is opened with. */
+export interface OpenSourceOptions {
+  readonly namespace: string
+  /** To be called when the tools have changed while it is open: they are listed anew. */
+  readonly onToolsChanged?: (() => void) | undefined
 }
 
 /** A kind of source that is configured at run time. */
@@ -109,7 +115,7 @@ export interface SourceKind<Config> {
   readonly describe: (config: Config) => string
   readonly open: (
     config: Config,
-    options: { readonly namespace: string }
+    options: OpenSourceOptions
   ) => Effect.Effect<SourceConnection, SourceUnavailable, Scope.Scope>
 }
 
@@ -118,9 +124,7 @@ export interface ConfiguredSource {
   /** What is stored. */
   readonly encoded: unknown
   readonly description: string
-  readonly open: (options: {
-    readonly namespace: string
-  }) => Effect.Effect<SourceConnection, SourceUnavailable, Scope.Scope>
+  readonly open: (options: OpenSourceOptions) => Effect.Effect<SourceConnection, SourceUnavailable, Scope.Scope>
 }
 
 /** A {@link SourceKind} whose configuration's type only it knows. */

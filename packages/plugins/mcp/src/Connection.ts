@@ -80,15 +80,15 @@ export const open = Effect.fn("McpPlugin.open")(function* (
     servers.call({ tool: name, path: context.path }, (server) => Effect.scoped(callAt(server, name, args, context)))
 
   return {
-    listTools: servers.use(({ client, process }) =>
-      listTools(client).pipe(
+    listTools: servers.use((server) =>
+      listing(server, listTools(server.client)).pipe(
         Effect.map(toTools),
-        Effect.catch((error) => unavailable(namespace, process, error, "tools/list")),
+        Effect.catch((error) => unavailable(namespace, server.process, error, "tools/list")),
         withinStartTime({
           namespace,
           what: "list its tools",
           limit: startLimit(config, options.limits),
-          printed: process.printed
+          printed: server.process.printed
         })
       )
     ),
@@ -96,8 +96,7 @@ export const open = Effect.fn("McpPlugin.open")(function* (
       Effect.flatMap(invoke(tool.binding ?? tool.name, args, context), (result) =>
         result.isError ? Effect.fail(toFailure(context.path, result)) : toValue(result)
       ),
-    // A process that has ended is replaced here.
-    isOpen: () => true
+    recovers: true
   } satisfies SourceConnection
 })
 
@@ -139,4 +138,16 @@ const isAlive = (client: Client, callTimeout: number): Effect.Effect<boolean> =>
   ).pipe(
     Effect.as(true),
     Effect.catch(() => Effect.succeed(false))
+  )
+
+const listing = <A, E>(server: Server, list: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      server.isListing = true
+    }),
+    () => list,
+    () =>
+      Effect.sync(() => {
+        server.isListing = false
+      })
   )

@@ -29,7 +29,12 @@ export const mcpPlugin = (options?: {
     source: {
       config: McpSourceConfig,
       describe: describeConfig,
-      open: (config, { namespace }) =>
-        open(config, { namespace, clientVersion: options?.clientVersion ?? "0.1.0", limits: options?.limits ?? {} })
+      open: (config, { namespace, onToolsChanged }) =>
+        open(config, {
+          namespace,
+          onToolsChanged,
+          clientVersion: options?.clientVersion ?? "0.1.0",
+          limits: options?.limits ?? {}
+        })
     }
   })

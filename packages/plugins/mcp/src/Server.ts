@@ -27,6 +27,7 @@ const firstAskingVersion = "2025-06-18"
 /** What is told to the server and used in messages. */
 export interface OpenOptions {
   readonly namespace: string
+  readonly onToolsChanged: (() => void) | undefined
   readonly clientVersion: string
   /** Limits of sources that have none of their own. */
   readonly limits: ServerLimits
@@ -39,6 +40,8 @@ export interface Server {
   readonly questions: Questions<ElicitRequestParams, ElicitResult>
   /** It answers nothing any more. */
   hangs: boolean
+  /** Its tools are being listed. */
+  isListing: boolean
 }
 
 /** Starts a server, and ends it with the scope. */
@@ -58,7 +61,12 @@ export const startServer = Effect.fnUntraced(function* (
     "elicitation/create",
     async (question) => (await questions.answer(question.params)) ?? { action: "cancel" }
   )
-  return { process, client, questions, hangs: false }
+  const server: Server = { process, client, questions, hangs: false, isListing: false }
+  client.setNotificationHandler("notifications/tools/list_changed", () => {
+    // Some servers say so whenever they are asked for the list; that must not go round in circles.
+    if (!server.isListing) options.onToolsChanged?.()
+  })
+  return server
 })
 
 const connect = Effect.fnUntraced(function* (

@@ -178,6 +178,19 @@ describe("the process", () => {
     })
   )
 
+  it.live("learns tools that appear while it runs, which can be called right away, and goes on for a refresh", () =>
+    Effect.gen(function* () {
+      const { config, starts } = yield* counted
+      const executor = yield* makeExecutor()
+      yield* add(executor, "raw", config())
+      const before = (yield* executor.tools.list({ namespace: "raw" })).length
+      yield* call(executor, "raw.grow")
+      assert.strictEqual(yield* call(executor, "raw.grown"), "grown")
+      assert.strictEqual((yield* executor.sources.refresh("raw")).toolCount, before + 1)
+      assert.strictEqual(yield* starts, 1)
+    })
+  )
+
   it.live("that died while nobody called is started again without an error", () =>
     Effect.gen(function* () {
       const executor = yield* makeExecutor()

@@ -2,9 +2,9 @@
  * The open connections to dynamic sources: at most one a source, shared by concurrent calls.
  *
  * A connection is opened by the first use, in a fiber of its own, so that a caller that is interrupted while it waits takes
- * nothing away from the others. It is discarded, and its scope closed, when it reports `SourceUnavailable` without saying that
- * it is still open, when it says that it is closed, and when its source is removed or configured anew; the next use opens
- * another one. All are closed with the scope they were made in.
+ * nothing away from the others. It is discarded, and its scope closed, when it reports `SourceUnavailable` and does not recover by
+ * itself, when it says that it is closed, and when its source is removed or configured anew; the next use opens another one.
+ * All are closed with the scope they were made in.
  */
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import type { SourceConnection } from "../Plugin.ts"
@@ -89,7 +89,7 @@ export const makeConnections: Effect.Effect<Connections, never, Scope.Scope> = E
       Effect.flatMap(acquire(key, namespace, open), (entry) =>
         Effect.flatMap(Deferred.await(entry.opened), (connection) =>
           Effect.tapError(f(connection), (error) =>
-            error instanceof SourceUnavailable && connection.isOpen?.() !== true ? drop(key, entry) : Effect.void
+            error instanceof SourceUnavailable && connection.recovers !== true ? drop(key, entry) : Effect.void
           )
         )
       ),

@@ -11,7 +11,7 @@ import { catalogMaxAgeMillis } from "../Executor.ts"
 import { type ScopeId, ToolId } from "../Ids.ts"
 import type { ConfiguredSource, Plugin, ToolContext } from "../Plugin.ts"
 import { OutcomeUnknown, Source, SourceUnavailable, Tool, type ToolError, ToolFailed } from "../Tool.ts"
-import type { Connections } from "./connections.ts"
+import type { Connections, Open } from "./connections.ts"
 import type { SourceRow, SourceRows, ToolRow } from "./sourceRows.ts"
 import { cleanText, maxDescriptionLength } from "./text.ts"
 import { type CatalogTool, maxErrorMessageLength } from "./toolCall.ts"
@@ -35,6 +35,8 @@ export interface DynamicSources {
   readonly readRecent: Effect.Effect<DynamicCatalog, DBError>
   /** The configuration of a source, accepted by its plugin. */
   readonly configured: (row: SourceRow) => Effect.Effect<ConfiguredSource, SourceUnavailable>
+  /** How a source is opened. */
+  readonly opening: (source: ConfiguredSource, namespace: string) => Open
 }
 
 /** A key that changes with the configuration, so that a connection never outlives it. */
@@ -50,6 +52,7 @@ export const makeDynamicSources = (options: {
   readonly rows: SourceRows
   readonly plugins: ReadonlyMap<string, Plugin>
   readonly connections: Connections
+  readonly onToolsChanged: (namespace: string) => void
 }): DynamicSources => {
   let catalog: DynamicCatalog = new Map()
   let readAt: number | undefined
@@ -78,6 +81,9 @@ export const makeDynamicSources = (options: {
       )
     })
 
+  const opening: DynamicSources["opening"] = (source, namespace) =>
+    source.open({ namespace, onToolsChanged: () => options.onToolsChanged(namespace) })
+
   const call = (
     row: SourceRow,
     tool: ToolRow,
@@ -88,7 +94,7 @@ export const makeDynamicSources = (options: {
       options.connections.use<unknown, ToolError>(
         connectionKey(row),
         row.namespace,
-        Effect.flatMap(configured(row), (source) => source.open({ namespace: row.namespace })),
+        Effect.flatMap(configured(row), (source) => opening(source, row.namespace)),
         (connection) =>
           connection.invoke({ name: tool.definition.name, binding: tool.definition.binding }, args, context)
       ),
@@ -169,7 +175,7 @@ export const makeDynamicSources = (options: {
       )
   })
 
-  return { read, readRecent, configured }
+  return { read, readRecent, configured, opening }
 }
 
 const cleanError = (error: ToolError): ToolError => {

@@ -21,6 +21,7 @@ import { makeConnections } from "./connections.ts"
 import { type DynamicCatalog, makeDynamicSources } from "./dynamicSources.ts"
 import { shorten } from "./json.ts"
 import { printSignature } from "./printType.ts"
+import { makeRelearning } from "./relearning.ts"
 import { makeSourceChanges } from "./sourceChanges.ts"
 import { makeSourceRows } from "./sourceRows.ts"
 import { collectStaticSources, type StaticSources } from "./staticSources.ts"
@@ -39,7 +40,11 @@ export const createExecutor = Effect.fn("createExecutor")(function* (
   const scope = yield* Scope.fork(yield* Effect.scope, "sequential")
   const connections = yield* Scope.provide(makeConnections, scope)
   const rows = makeSourceRows(options.adapter, scopes)
-  const dynamic = makeDynamicSources({ scopes, rows, plugins, connections })
+  const relearning = yield* Scope.provide(
+    makeRelearning((namespace) => changes.refresh(namespace)),
+    scope
+  )
+  const dynamic = makeDynamicSources({ scopes, rows, plugins, connections, onToolsChanged: relearning.changed })
   const changes = makeSourceChanges({
     scope: scopes[0],
     rows,
@@ -66,7 +71,9 @@ export const createExecutor = Effect.fn("createExecutor")(function* (
     args: unknown,
     invokeOptions: InvokeOptions
   ): Effect.fn.Return<unknown, InvokeError> {
-    const entry = (yield* find(path, dynamic.readRecent)) ?? (yield* find(path, dynamic.read))
+    const recent = yield* find(path, dynamic.readRecent)
+    if (recent === undefined) yield* relearning.settled(namespaceOf(path))
+    const entry = recent ?? (yield* find(path, dynamic.read))
     return yield* entry === undefined ? notFound(path) : callTool(entry, args, invokeOptions)
   })
 

@@ -107,7 +107,7 @@ export const makeSourceChanges = (options: {
       description: cleanText(configured.description, maxListedDescriptionLength),
       configJson: JSON.stringify(configured.encoded)
     }
-    const { tools, omitted } = yield* learn(row, configured.open({ namespace })).pipe(
+    const { tools, omitted } = yield* learn(row, dynamic.opening(configured, namespace)).pipe(
       Effect.tapError(() => connections.discard(connectionKey(row)))
     )
     yield* rows.save(row, tools, undefined).pipe(
@@ -123,7 +123,7 @@ export const makeSourceChanges = (options: {
   ): Effect.fn.Return<Source, DBError | SourceNotFound | SourceInvalid | SourceUnavailable> {
     const { row } = yield* own(namespace)
     const configured = yield* dynamic.configured(row)
-    const { tools, omitted } = yield* learn(row, configured.open({ namespace }))
+    const { tools, omitted } = yield* learn(row, dynamic.opening(configured, namespace))
     const changed: Omit<SourceRow, "createdAt" | "updatedAt"> = {
       ...row,
       description: cleanText(configured.description, maxListedDescriptionLength)
