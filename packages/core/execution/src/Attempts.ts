@@ -80,22 +80,27 @@ export const make = (options: AttemptsOptions): Attempts => {
     return { ms: Math.max(0, ms - (options.now() - call.startedAt)) }
   }
 
-  /** Makes a call, and again while that is safe. */
-  const makeWith = Effect.fnUntraced(function* (call: Call, repeats: number): Effect.fn.Return<Outcomes.Outcome> {
+  /** Makes a call, and again while that is safe. `earlier` says why an attempt before may have had its effect. */
+  const makeWith = Effect.fnUntraced(function* (
+    call: Call,
+    repeats: number,
+    earlier: string | undefined
+  ): Effect.fn.Return<Outcomes.Outcome> {
     const invoked = Effect.suspend(() => invokeTool(call))
     const made = yield* Outcomes.attempt(call, invoked, limits)
-    if (made._tag !== "Unknown") return made
     const annotations = call.tool?.annotations ?? {}
     const mayRepeat = policy === "repeat" || InDoubt.mayRepeat(annotations, true)
-    if (mayRepeat && repeats > 0) return yield* makeWith(call, repeats - 1)
-    if (annotations.readOnly === true) return Outcomes.unanswered(made.why)
+    if (made._tag === "Unknown" && mayRepeat && repeats > 0) return yield* makeWith(call, repeats - 1, made.why)
+    if (annotations.readOnly === true) return made._tag === "Unknown" ? Outcomes.unanswered(made.why) : made
+    const settled = stillUnknown(made, earlier)
+    if (settled._tag !== "Unknown") return settled
     // The code may call it again as well.
-    if (policy === "repeat" || annotations.idempotent === true) return Outcomes.unknown(call, made.why)
+    if (policy === "repeat" || annotations.idempotent === true) return Outcomes.unknown(call, settled.why)
     call.begunBefore = true
-    return yield* settleDoubt(call, made)
+    return yield* settleDoubt(call, settled)
   })
 
-  const make = (call: Call) => makeWith(call, maxRepeats)
+  const make = (call: Call) => makeWith(call, maxRepeats, undefined)
 
   const goOn: Attempts["goOn"] = Effect.fnUntraced(function* (call, taken) {
     if (builtins.has(call.path)) return yield* make(call)
@@ -114,28 +119,27 @@ export const make = (options: AttemptsOptions): Attempts => {
     // A call that another execution began had another key.
     const sameKey = taken?.inDoubt === undefined
     const { doubt } = interactions.gatesOf(call)
-    if (policy === "repeat") return yield* make(call)
-    if (InDoubt.mayRepeat(annotations, sameKey) && doubt?.status !== "pending") return yield* make(call)
+    const isAsked = doubt?.status === "pending"
+    if (policy === "repeat" || (InDoubt.mayRepeat(annotations, sameKey) && !isAsked)) {
+      return yield* makeWith(call, maxRepeats, InDoubt.processEnded)
+    }
     const earlier = doubt?.status === "resolved" ? undefined : taken?.inDoubt
-    return yield* settleDoubt(call, earlier ?? { why: InDoubt.processEnded })
+    const known = earlier ?? { why: InDoubt.processEnded }
+    return yield* settleDoubt(call, known, isAsked ? (JSON.parse(doubt.payloadJson) as ElicitationRequest) : undefined)
   })
 
-  /** Finds out what became of a call as the policy says. A question that waits for its answer is asked as it was. */
+  /** Finds out what became of a call as the policy says. A question that waits for its answer already is asked as it was. */
   const settleDoubt = Effect.fnUntraced(function* (
     call: Call,
-    known: InDoubt.Known
+    known: InDoubt.Known,
+    asked?: ElicitationRequest
   ): Effect.fn.Return<Outcomes.Outcome> {
     // While it waits for a person it does nothing, and another process may go on with it.
     call.state = "open"
     yield* recorder.progressed(call.seq, { status: "in_doubt" })
     if (policy === "fail") return yield* giveUp(call)
-    const { doubt } = interactions.gatesOf(call)
-    const question =
-      doubt?.status === "pending"
-        ? (JSON.parse(doubt.payloadJson) as ElicitationRequest)
-        : InDoubt.question(call, known)
-    const why = "why" in known ? known.why : InDoubt.processEnded
-    return yield* decide(call, yield* interactions.askInDoubt(call, question), why)
+    const answer = yield* interactions.askInDoubt(call, asked ?? InDoubt.question(call, known))
+    return yield* decide(call, answer, "why" in known ? known.why : InDoubt.processEnded)
   })
 
   const decide = (call: Call, response: ElicitationResponse, why: string): Effect.Effect<Outcomes.Outcome> => {
@@ -160,3 +164,9 @@ export const make = (options: AttemptsOptions): Attempts => {
 
   return { make, goOn, repeat }
 }
+
+/** A repeated attempt that fails says nothing of the one before. */
+const stillUnknown = (made: Outcomes.Attempt, earlier: string | undefined): Outcomes.Attempt =>
+  earlier === undefined || made._tag !== "Failure" || made.error.outcome !== undefined
+    ? made
+    : { _tag: "Unknown", why: `${InDoubt.sentence(earlier)} It was made again, and failed: ${made.error.message}` }

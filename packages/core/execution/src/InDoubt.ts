@@ -60,7 +60,8 @@ export type Known = { readonly why: string } | EarlierCall
 /** Why a call is in doubt that its process has left. */
 export const processEnded = "the process that ran it ended before it did"
 
-const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
+/** With its full stop. */
+export const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
 
 const whatIsNotKnown = ({ path, seq, startedAt }: Call, known: Known): string => {
   if ("why" in known) {

@@ -94,6 +94,27 @@ it.layer(QuickJsExecutor.layer({ workers: 1 }))("a call whose outcome is unknown
     })
   )
 
+  it.effect("stays unknown where it is made again and then fails", () =>
+    Effect.gen(function* () {
+      const adapter = yield* memory
+      for (const [annotations, told, status] of [
+        [{ idempotent: true }, "OutcomeUnknown", "in_doubt"],
+        [{ acceptsIdempotencyKey: true }, "OutcomeUnknown", "in_doubt"],
+        [{ readOnly: true }, "ToolFailed", "failed"]
+      ] as const) {
+        let attempts = 0
+        const ends = () => (++attempts === 1 ? lost() : Effect.fail(new Error("not found")))
+        const { write } = writer({ annotations, ends })
+        const { engine, history } = yield* engineOf([write], { adapter })
+        const { executionId, result } = yield* engine.execute(code)
+        const seen = result as Record<string, string>
+        const [call] = yield* history.calls(executionId)
+        assert.deepStrictEqual([attempts, seen["told"], call?.status], [2, told, status])
+        assert.include(seen["message"] ?? "", "not found")
+      }
+    })
+  )
+
   it.effect("waits for a person, in this process or another, and does as they say", () =>
     Effect.gen(function* () {
       const adapter = yield* sqlite
@@ -161,7 +182,7 @@ it.layer(QuickJsExecutor.layer({ workers: 1 }))("a call whose outcome is unknown
   it.effect("is known where only its result could not be kept", () =>
     Effect.gen(function* () {
       const adapter = yield* memory
-      for (const result of [{ toJSON: () => assert.fail("no JSON") }, 1n, () => 1]) {
+      for (const result of [{ toJSON: () => assert.fail("no JSON") }, () => 1]) {
         const { write } = writer({ ends: () => Effect.succeed(result) })
         const { engine } = yield* engineOf([write], { adapter })
         const end = yield* quietly(engine.execute(code))
