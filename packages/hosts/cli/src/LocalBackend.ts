@@ -48,7 +48,7 @@ const toSourceFailure =
   (logFile: string) =>
   (error: { readonly _tag: string; readonly message: string }): Failure =>
     error._tag === "SourceUnavailable"
-      ? new CommandFailed({ message: `${error.message}. What it printed, if anything, is in ${logFile}` })
+      ? new CommandFailed({ message: `${error.message}\nMore of what it printed may be in ${logFile}` })
       : toFailure(error)
 
 const toOutcome = (outcome: ExecutionOutcome): Outcome =>
