@@ -83,6 +83,8 @@ export interface ToolList {
   readonly tools: ReadonlyArray<ToolDefinition>
   /** Those that the source names and that cannot be offered. They hide no other. */
   readonly omitted?: ReadonlyArray<OmittedTool> | undefined
+  /** What else its user should know, in a sentence each: what it offers beside tools, and nobody gets. */
+  readonly notes?: ReadonlyArray<string> | undefined
 }
 
 /** An opened source. It lives in a scope, and is opened again on the next use after it said {@link SourceUnavailable}, unless it recovers by itself. */

@@ -66,7 +66,9 @@ export class Source extends Schema.Class<Source>("Source")({
   description: Schema.String,
   toolCount: Schema.Int,
   /** Tools that were left out when they were learned just now: known right after adding and refreshing only. Absent if there are none. */
-  omitted: Schema.optionalKey(Schema.Array(OmittedTool))
+  omitted: Schema.optionalKey(Schema.Array(OmittedTool)),
+  /** What the source offers beside tools, and nobody gets, in a sentence each. Known like `omitted`. */
+  notes: Schema.optionalKey(Schema.Array(Schema.String))
 }) {}
 
 /** No tool has this path. `suggestions` are paths that look like it. */

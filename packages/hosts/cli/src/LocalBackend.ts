@@ -43,7 +43,7 @@ const toFailure = (error: {
     : new CommandFailed({ message: error.message })
 }
 
-/** What the program of a source printed is not for whoever calls tools, but for the person who sets it up. */
+/** The error has the last lines that the program of a source printed. The log has more. */
 const toSourceFailure =
   (logFile: string) =>
   (error: { readonly _tag: string; readonly message: string }): Failure =>

@@ -82,7 +82,7 @@ export const open = Effect.fn("McpPlugin.open")(function* (
   return {
     listTools: servers.use((server) =>
       listing(server, listTools(server.client)).pipe(
-        Effect.map(toTools),
+        Effect.map((tools) => ({ ...toTools(tools), notes: notPassedOn(server.client) })),
         Effect.catch((error) => unavailable(namespace, server.process, error, "tools/list")),
         withinStartTime({
           namespace,
@@ -122,6 +122,15 @@ const listTools = Effect.fnUntraced(function* (client: Client): Effect.fn.Return
   }
   return yield* Effect.fail(new Error(`its list of tools has more than ${maxToolPages} pages`))
 })
+
+/** What a server offers beside tools, and no caller gets. */
+const notPassedOn = (client: Client): ReadonlyArray<string> => {
+  const { prompts, resources } = client.getServerCapabilities() ?? {}
+  const offers = [...(resources === undefined ? [] : ["resources"]), ...(prompts === undefined ? [] : ["prompts"])]
+  return offers.length === 0
+    ? []
+    : [`It also offers ${offers.join(" and ")}, which are not passed on: only its tools are.`]
+}
 
 /** A server that does not say that it has tools may still have them, and may refuse the question. */
 const orNoTools = (client: Client) => (error: unknown) =>

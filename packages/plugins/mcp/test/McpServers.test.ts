@@ -14,7 +14,10 @@ class Catalog extends Context.Service<Catalog, { readonly executor: Executor; re
       const folder = yield* temporaryFolder
       yield* withVariable("MEMORY_FILE_PATH", `${folder}/memory.jsonl`)
       const executor = yield* makeExecutor()
-      yield* add(executor, "everything", npmServer("everything"))
+      const everything = yield* add(executor, "everything", npmServer("everything"))
+      assert.deepStrictEqual(everything.notes, [
+        "It also offers resources and prompts, which are not passed on: only its tools are."
+      ])
       yield* add(executor, "files", npmServer("filesystem", folder))
       yield* add(executor, "memory", { ...npmServer("memory"), env: ["MEMORY_FILE_PATH"] })
       return { executor, folder }

@@ -55,14 +55,17 @@ export const makeSourceChanges = (options: {
         Effect.flatMap((list) => checkTools(row.namespace, list))
       )
 
-  const saved = (
-    namespace: string,
-    omitted: ReadonlyArray<OmittedTool>
-  ): Effect.Effect<Source, DBError | SourceInvalid> =>
+  const saved = (namespace: string, { notes, omitted }: CheckedTools): Effect.Effect<Source, DBError | SourceInvalid> =>
     Effect.flatMap(dynamic.read, (catalog) => {
       const found = catalog.get(namespace)
       if (found === undefined) return changedMeanwhile(namespace)
-      return Effect.succeed(omitted.length === 0 ? found.source : new Source({ ...found.source, omitted }))
+      return Effect.succeed(
+        new Source({
+          ...found.source,
+          ...(omitted.length > 0 && { omitted }),
+          ...(notes.length > 0 && { notes })
+        })
+      )
     })
 
   /** The source of this namespace if it may be changed here: a row of the innermost scope. */
@@ -107,15 +110,15 @@ export const makeSourceChanges = (options: {
       description: cleanText(configured.description, maxListedDescriptionLength),
       configJson: JSON.stringify(configured.encoded)
     }
-    const { tools, omitted } = yield* learn(row, dynamic.opening(configured, namespace)).pipe(
+    const learned = yield* learn(row, dynamic.opening(configured, namespace)).pipe(
       Effect.tapError(() => connections.discard(connectionKey(row)))
     )
-    yield* rows.save(row, tools, undefined).pipe(
+    yield* rows.save(row, learned.tools, undefined).pipe(
       Effect.catchTag("WriteConflict", () => changedMeanwhile(namespace)),
       Effect.mapError((error) => (error._tag === "DBError" && error.reason === "unique" ? taken(namespace) : error)),
       Effect.tapError(() => connections.discard(connectionKey(row)))
     )
-    return yield* saved(namespace, omitted)
+    return yield* saved(namespace, learned)
   })
 
   const refresh = Effect.fn("Executor.sources.refresh")(function* (
@@ -123,13 +126,13 @@ export const makeSourceChanges = (options: {
   ): Effect.fn.Return<Source, DBError | SourceNotFound | SourceInvalid | SourceUnavailable> {
     const { row } = yield* own(namespace)
     const configured = yield* dynamic.configured(row)
-    const { tools, omitted } = yield* learn(row, dynamic.opening(configured, namespace))
+    const learned = yield* learn(row, dynamic.opening(configured, namespace))
     const changed: Omit<SourceRow, "createdAt" | "updatedAt"> = {
       ...row,
       description: cleanText(configured.description, maxListedDescriptionLength)
     }
-    yield* Effect.catchTag(rows.save(changed, tools, row), "WriteConflict", () => changedMeanwhile(namespace))
-    return yield* saved(namespace, omitted)
+    yield* Effect.catchTag(rows.save(changed, learned.tools, row), "WriteConflict", () => changedMeanwhile(namespace))
+    return yield* saved(namespace, learned)
   })
 
   const remove = Effect.fn("Executor.sources.remove")(function* (
@@ -175,6 +178,7 @@ const changedMeanwhile = (namespace: string) =>
 interface CheckedTools {
   readonly tools: ReadonlyArray<ToolDefinition>
   readonly omitted: ReadonlyArray<OmittedTool>
+  readonly notes: ReadonlyArray<string>
 }
 
 /** Checks what a source says about its tools, and cleans its texts. A tool that cannot be stored is left out. */
@@ -209,7 +213,8 @@ const checkTools = (namespace: string, list: ToolList): Effect.Effect<CheckedToo
         outputSchema: output
       })
     }
-    return Effect.succeed({ tools: [...tools.values()], omitted: omitted.map(cleanOmitted) })
+    const notes = (list.notes ?? []).map((note) => cleanText(note, maxReasonLength))
+    return Effect.succeed({ tools: [...tools.values()], omitted: omitted.map(cleanOmitted), notes })
   })
 
 const cleanOmitted = ({ name, reason }: OmittedTool): OmittedTool => ({

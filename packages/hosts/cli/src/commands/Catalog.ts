@@ -153,6 +153,7 @@ const added = Effect.fnUntraced(function* (verb: string, source: Source, json: b
   if (json) return yield* Output.json(JSON.stringify({ source }))
   yield* Output.notice(`${verb} ${source.namespace}: ${source.toolCount} tools. See: executor search <words>`)
   for (const each of describeOmitted(source.omitted)) yield* Output.notice(`Left out the tool ${each}`)
+  for (const note of source.notes ?? []) yield* Output.notice(neutraliseLine(note))
 })
 
 const refresh = Command.make(

@@ -83,13 +83,12 @@ const checkSource = (parts: LocalParts, start: boolean) => (source: Source) => {
   }
   return parts.executor.sources.refresh(source.namespace).pipe(
     Effect.match({
-      onSuccess: ({ omitted = [], toolCount }) =>
-        omitted.length === 0
-          ? ok(name, `starts, ${plural(toolCount, "tool", "tools")}`)
-          : note(
-              name,
-              `starts, ${plural(toolCount, "tool", "tools")}; left out: ${describeOmitted(omitted).join("; ")}`
-            ),
+      onSuccess: ({ notes = [], omitted = [], toolCount }) => {
+        const said = [`starts, ${plural(toolCount, "tool", "tools")}`, ...notes]
+        return omitted.length === 0
+          ? ok(name, said.join("; "))
+          : note(name, `${said.join("; ")}; left out: ${describeOmitted(omitted).join("; ")}`)
+      },
       onFailure: (error) => problem(name, error.message)
     })
   )
