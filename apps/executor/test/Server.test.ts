@@ -190,7 +190,7 @@ describe("executor mcp", () => {
         (client) => Effect.promise(() => client.close())
       )
       const { tools } = yield* Effect.promise(() => client.listTools())
-      assert.deepStrictEqual(tools.map((tool) => tool.name).toSorted(), ["execute", "resume"])
+      assert.deepStrictEqual(tools.map((tool) => tool.name).toSorted(), ["execute", "executions", "resume"])
       const answer = yield* Effect.promise(() => client.callTool({ name: "execute", arguments: { code } }))
       assert.include(JSON.stringify(answer), "42")
       const [row] = yield* history(cli)
