@@ -180,7 +180,7 @@ export const composition: Composition["Service"] = {
   mcp: Effect.fn("composition.mcp")(
     function* (options) {
       const { McpHost } = yield* load(() => import("@executor/host-mcp"))
-      const durability = { recovery: "resume" } as const
+      const durability = { recovery: "resume", ...options.inDoubt } as const
       const { adapter, engine, executor, keepsHistory } = yield* openParts({ ...options, durability, reads: "worker" })
       yield* followFaults(adapter, { owner: makeOwner(), onFault: options.onFault })
       if (!keepsHistory) yield* Effect.forkScoped(keepWithin(executor, memoryRetention))

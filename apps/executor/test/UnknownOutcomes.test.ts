@@ -217,7 +217,7 @@ it.layer(QuickJsExecutor.layer({ workers: 1 }), { excludeTestServices: true })("
               })
             )
           ),
-          { numRuns: Number(process.env["EXECUTOR_PROPERTY_RUNS"] ?? 15) }
+          { numRuns: Number(process.env["EXECUTOR_PROPERTY_RUNS"] ?? 8) }
         )
       )
     })

@@ -109,7 +109,7 @@ export const make = (options: AttemptsOptions): Attempts => {
     const answersSeen = call.recorded?.answersSeen
     const begun = !asked || InDoubt.hasBegun(answersSeen, answered)
     call.begunBefore = InDoubt.mayHaveBegun(answersSeen, gates)
-    if (doubt?.status === "resolved" && !begun) return yield* decide(call, responseOf(doubt), InDoubt.processEnded)
+    if (doubt?.status === "resolved" && !begun) return yield* decide(call, responseOf(doubt), InDoubt.nobodyCouldSay)
     return yield* call.begunBefore ? repeat(call, taken) : make(call)
   })
 
@@ -139,7 +139,7 @@ export const make = (options: AttemptsOptions): Attempts => {
     yield* recorder.progressed(call.seq, { status: "in_doubt" })
     if (policy === "fail") return yield* giveUp(call)
     const answer = yield* interactions.askInDoubt(call, asked ?? InDoubt.question(call, known))
-    return yield* decide(call, answer, "why" in known ? known.why : InDoubt.processEnded)
+    return yield* decide(call, answer, asked === undefined && "why" in known ? known.why : InDoubt.nobodyCouldSay)
   })
 
   const decide = (call: Call, response: ElicitationResponse, why: string): Effect.Effect<Outcomes.Outcome> => {

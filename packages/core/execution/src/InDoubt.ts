@@ -57,15 +57,26 @@ const time = (ms: number): string => new Date(ms).toISOString()
 /** What is known of a call in doubt: why, or of which earlier call. */
 export type Known = { readonly why: string } | EarlierCall
 
+/** Why the code is told of a call that its outcome is not known, where the reason is told to the person alone. */
+export const nobodyCouldSay = "its outcome is not known, and nobody who was asked could say what became of it"
+
 /** Why a call is in doubt that its process has left. */
 export const processEnded = "the process that ran it ended before it did"
+
+/** Arguments inside the question; it carries them whole as well. */
+const maxShownArguments = 200
+
+const argumentsOf = (argsJson: string | null): string => {
+  const shown = argsJson ?? ""
+  return shown.length > maxShownArguments ? `${shown.slice(0, maxShownArguments)}…` : shown
+}
 
 /** With its full stop. */
 export const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
 
-const whatIsNotKnown = ({ path, seq, startedAt }: Call, known: Known): string => {
+const whatIsNotKnown = ({ argsJson, path, seq, startedAt }: Call, known: Known): string => {
   if ("why" in known) {
-    return `Call ${seq} of this execution, ${path}, was made at ${time(startedAt)}, and nobody knows whether it took effect: ${sentence(known.why)} Look there, and say what happened.`
+    return `Did ${path}(${argumentsOf(argsJson)}) take effect? Nobody knows: ${sentence(known.why)}\nIt is call ${seq}, made at ${time(startedAt)}. Look where it writes, and say what happened.`
   }
   const earlier = known
   const made = `Call ${seq}, ${path}, was made by execution ${earlier.executionId}, which this one is a fork of, at ${time(earlier.startedAt)}`
@@ -85,9 +96,10 @@ export const question = (call: Call, known: Known): ElicitationRequest => ({
     properties: {
       outcome: {
         type: "string",
-        enum: ["happened", "did_not_happen", "unknown", "give_up"],
+        // What comes first is chosen by who does not read: it must claim nothing.
+        enum: ["unknown", "happened", "did_not_happen", "give_up"],
         description:
-          "did_not_happen makes the call again; unknown tells the code, which may look for itself; give_up ends the execution as failed."
+          "unknown tells the code, which may look for itself; happened goes on with the result; did_not_happen makes the call again; give_up ends the execution as failed."
       },
       result: { type: "string", description: "The result of a call that happened, as JSON; no result if left out." }
     },

@@ -277,11 +277,12 @@ layer(QuickJsExecutor.layer(), { excludeTestServices: true })("durable execution
       const { tools } = makeTools()
       const a = yield* closable(adapter, tools)
       const { id } = paused(yield* a.engine.executeWithPause("return await tools.t.guarded({ n: 1 })"))
+      yield* a.close
       const codeExecutor = { ...(yield* CodeExecutor), build: "another" }
       const b = yield* closable(adapter, tools, { codeExecutor })
       const refused = yield* Effect.flip(b.engine.resume(id, { action: "accept" }))
       assert.strictEqual(refused._tag === "ExecutionNotResumable" && refused.reason, "other_build")
-      assert.strictEqual((yield* a.history.interactions(id))[0]?.status, "pending")
+      assert.strictEqual((yield* b.history.interactions(id))[0]?.status, "pending")
       const told = finished(yield* b.engine.resume(id, { action: "accept", anyBuild: true }))
       assert.strictEqual(told.resultJson, `{"guarded":1}`)
     })

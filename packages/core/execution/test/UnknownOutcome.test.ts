@@ -6,6 +6,7 @@ import type { ExecutionEngineOptions } from "@executor/execution"
 import { OutcomeUnknown, tool, type ToolAnnotations } from "@executor/sdk"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { Effect, Exit, Scope } from "effect"
+import { type AddressInfo, createServer } from "node:net"
 import { engineOf, memory, paused, quietly, sqlite } from "./support/harness.ts"
 
 const code = `
@@ -176,6 +177,44 @@ it.layer(QuickJsExecutor.layer({ workers: 1 }))("a call whose outcome is unknown
           String(thrown)
         )
       }
+    })
+  )
+
+  it.effect("is that of a function whose HTTP request is answered and cannot be read", () =>
+    Effect.gen(function* () {
+      let answer = ""
+      let requests = 0
+      const server = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          createServer((socket) => {
+            socket.on("error", () => undefined)
+            socket.once("data", () => {
+              requests++
+              socket.end(answer)
+            })
+          })
+        ),
+        (listening) => Effect.callback<void>((resume) => void listening.close(() => resume(Effect.void)))
+      )
+      yield* Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void)))
+      const { port } = server.address() as AddressInfo
+      const ends = () => fetch(`http://127.0.0.1:${port}`, { method: "POST", body: "{}" }).then((it) => it.json())
+      const { write } = writer({ ends })
+      const { engine } = yield* engineOf([write])
+      const answers = {
+        nothing: "",
+        "no HTTP": "garbage\r\n\r\n",
+        "no chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc",
+        "no gzip": "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+        "a broken body": 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"a": [1,',
+        "half a body": 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"a"'
+      }
+      for (const [what, text] of Object.entries(answers)) {
+        answer = text
+        const { result } = yield* engine.execute(code)
+        assert.strictEqual((result as Record<string, string>)["outcome"], "unknown", what)
+      }
+      assert.strictEqual(requests, Object.keys(answers).length)
     })
   )
 

@@ -10,7 +10,7 @@ import type { Failure } from "./Failure.ts"
 import type { OnFault } from "./HistoryFaults.ts"
 import type { LocalParts } from "./LocalBackend.ts"
 import type { Retention } from "./Retention.ts"
-import type { LimitChanges, McpSettings, SourceLimits } from "./Settings.ts"
+import type { InDoubt, LimitChanges, McpSettings, SourceLimits } from "./Settings.ts"
 
 /** What the database says of itself. */
 export interface DatabaseReport {
@@ -63,6 +63,7 @@ export class Composition extends Context.Service<
       readonly limits: LimitChanges
       /** For sources that have none of their own. */
       readonly sourceLimits?: SourceLimits
+      readonly durability?: Durability
       readonly withoutHistory?: WithoutHistory | undefined
     }) => Effect.Effect<LocalParts, Failure, Scope.Scope>
     /**
@@ -92,6 +93,7 @@ export class Composition extends Context.Service<
       /** For sources that have none of their own. */
       readonly sourceLimits?: SourceLimits
       readonly admission: Admission.AdmissionOptions
+      readonly inDoubt: InDoubt
       readonly mcp: McpSettings
       readonly withoutHistory: WithoutHistory
       readonly onFault: OnFault

@@ -18,15 +18,14 @@ const recoverApartMs = 200
 /** Reads the flags of a server. */
 export const parse = Effect.fnUntraced(function* (flags: {
   readonly recovery: "resume" | "end"
-  readonly inDoubt: "ask" | "repeat" | "fail"
   readonly pauseExpiry: Option.Option<string>
 }): Effect.fn.Return<Durability, UsageError> {
-  const { inDoubt, pauseExpiry, recovery } = flags
-  if (Option.isNone(pauseExpiry)) return { recovery, inDoubt }
+  const { pauseExpiry, recovery } = flags
+  if (Option.isNone(pauseExpiry)) return { recovery }
   const parsed = parseDuration(pauseExpiry.value)
   if (parsed._tag === "Failure")
     return yield* new UsageError({ message: `--pause-expiry: "${pauseExpiry.value}" is not ${parsed.failure}` })
-  return { recovery, inDoubt, pauseExpiryMs: parsed.success }
+  return { recovery, pauseExpiryMs: parsed.success }
 })
 
 /**

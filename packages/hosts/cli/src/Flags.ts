@@ -5,6 +5,7 @@ import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import {
   admissionSettings,
+  inDoubtSettings,
   limitSettings,
   type LimitFlags,
   mcpSettings,
@@ -59,6 +60,9 @@ export const retention = flagsOf(retentionSettings)
 /** One flag for each bound of what goes on at once. */
 export const admission = flagsOf(admissionSettings)
 
+/** The flag for calls whose outcome nobody knows. */
+export const inDoubt = flagsOf(inDoubtSettings)
+
 /** One flag for each setting of an MCP server. */
 export const mcp = flagsOf(mcpSettings)
 
@@ -84,6 +88,9 @@ export const retentionFlagsOf = settingsOf(retentionSettings)
 
 /** The bounds of what goes on at once among parsed flags. */
 export const admissionFlagsOf = settingsOf(admissionSettings)
+
+/** The setting for calls whose outcome nobody knows among parsed flags. */
+export const inDoubtFlagsOf = settingsOf(inDoubtSettings)
 
 /** The settings of an MCP server among parsed flags. */
 export const mcpFlagsOf = settingsOf(mcpSettings)

@@ -5,7 +5,7 @@
  * `"cpuLimit": "2s"` in the file. A value that cannot be read is refused by the name it was given under, even where another
  * source would win: a typing error must not hide behind a flag.
  */
-import type { Admission } from "@executor/execution"
+import type { Admission, ExecutionEngineOptions } from "@executor/execution"
 import type { LimitName, Limits } from "@executor/kernel"
 import { Effect, Predicate, Result } from "effect"
 import { readFile } from "node:fs/promises"
@@ -108,15 +108,17 @@ export interface McpSettings {
   readonly messageBytes?: number
 }
 
-const parseWhenClientLeaves: Parser<number | string> = (text) =>
-  text === "keep" || text === "cancel" ? Result.succeed(text) : Result.fail("keep or cancel")
+const oneOf =
+  (...words: ReadonlyArray<string>): Parser<string> =>
+  (text) =>
+    words.includes(text) ? Result.succeed(text) : Result.fail(words.join(" or "))
 
 /** How an MCP server treats its client, as settings. */
 export const mcpSettings: ReadonlyArray<Setting<number | string> & { readonly bound: keyof McpSettings }> = [
   {
     bound: "whenClientLeaves",
     flag: "when-client-leaves",
-    parse: parseWhenClientLeaves,
+    parse: oneOf("keep", "cancel"),
     metavar: "keep|cancel",
     description: "What becomes of an execution that waits for a person when its client gives up (keep)"
   },
@@ -126,6 +128,21 @@ export const mcpSettings: ReadonlyArray<Setting<number | string> & { readonly bo
     parse: parseSize,
     metavar: "size",
     description: "The largest message of a client; a larger one is refused (16mb)"
+  }
+]
+
+/** What becomes of calls whose outcome nobody knows. */
+export type InDoubt = Pick<ExecutionEngineOptions, "inDoubt">
+
+/** What becomes of calls whose outcome nobody knows, as a setting. */
+export const inDoubtSettings: ReadonlyArray<Setting<string> & { readonly bound: keyof InDoubt }> = [
+  {
+    bound: "inDoubt",
+    flag: "in-doubt",
+    parse: oneOf("ask", "repeat", "fail"),
+    metavar: "ask|repeat|fail",
+    description:
+      "What becomes of calls whose outcome is not known and that are not safe to repeat: ask a person, call again, or end the execution (ask)"
   }
 ]
 
@@ -202,9 +219,14 @@ const readFileSettings = Effect.fnUntraced(function* (folder: string) {
   if (!Predicate.isObject(parsed)) {
     return yield* new UsageError({ message: `${file}: expected an object of settings, such as { "cpuLimit": "2s" }` })
   }
-  const names = [...limitSettings, ...retentionSettings, ...admissionSettings, ...mcpSettings, ...sourceSettings].map(
-    ({ flag }) => fileName(flag)
-  )
+  const names = [
+    ...limitSettings,
+    ...retentionSettings,
+    ...admissionSettings,
+    ...inDoubtSettings,
+    ...mcpSettings,
+    ...sourceSettings
+  ].map(({ flag }) => fileName(flag))
   const settings: { [name: string]: string } = {}
   for (const [name, value] of Object.entries(parsed)) {
     if (!names.includes(name)) {
@@ -285,6 +307,10 @@ export const resolveRetention = (places: Places): Effect.Effect<Retention, Usage
 /** How much goes on at once, as far as it is not the default. */
 export const resolveAdmission = (places: Places): Effect.Effect<Admission.AdmissionOptions, UsageError> =>
   resolveBounds(admissionSettings, places)
+
+/** What becomes of calls whose outcome nobody knows, if it is not the default. */
+export const resolveInDoubt = (places: Places): Effect.Effect<InDoubt, UsageError> =>
+  resolveBounds(inDoubtSettings, places)
 
 /** How an MCP server treats its client, as far as it is not the default. */
 export const resolveMcp = (places: Places): Effect.Effect<McpSettings, UsageError> => resolveBounds(mcpSettings, places)

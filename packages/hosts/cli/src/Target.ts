@@ -11,7 +11,7 @@ import { UsageError } from "./Failure.ts"
 import { type Caller, make as makeLocal } from "./LocalBackend.ts"
 import { target as targetFlags } from "./Flags.ts"
 import { Process } from "./Process.ts"
-import { type LimitChanges, type LimitFlags, resolveLimits, resolveSourceLimits } from "./Settings.ts"
+import { type LimitChanges, type LimitFlags, resolveInDoubt, resolveLimits, resolveSourceLimits } from "./Settings.ts"
 import { prepare } from "./WithoutHistory.ts"
 
 /** The flags that every command has. */
@@ -82,6 +82,7 @@ export interface Opened {
 /** What a command opens the backend for. */
 export interface OpenOptions {
   readonly limitFlags?: LimitFlags | undefined
+  readonly inDoubtFlags?: LimitFlags | undefined
   /** It runs code, and does so without a history where that cannot be kept; any other command is about what is stored. */
   readonly runsCode?: boolean | undefined
 }
@@ -90,7 +91,7 @@ export interface OpenOptions {
 export const open = Effect.fn("Target.open")(function* (
   flags: TargetFlags,
   env: Environment,
-  { limitFlags = {}, runsCode = false }: OpenOptions = {}
+  { inDoubtFlags = {}, limitFlags = {}, runsCode = false }: OpenOptions = {}
 ) {
   const composition = yield* Composition
   const dataFolder = dataFolderOf(flags, env)
@@ -103,9 +104,10 @@ export const open = Effect.fn("Target.open")(function* (
     const settings = prepared === undefined ? dataFolder : prepared.settings
     const limits = yield* resolveLimits({ flags: limitFlags, env, dataFolder: settings })
     const sourceLimits = yield* resolveSourceLimits({ flags: {}, env, dataFolder: settings })
+    const durability = yield* resolveInDoubt({ flags: inDoubtFlags, env, dataFolder: settings })
     const database = yield* locateDatabase(env, dataFolder)
     const withoutHistory = prepared?.withoutHistory
-    const parts = yield* composition.openLocal({ database, limits, sourceLimits, withoutHistory })
+    const parts = yield* composition.openLocal({ database, limits, sourceLimits, durability, withoutHistory })
     const { keepsHistory } = parts
     const opened: Opened = {
       backend: makeLocal(parts, caller),

@@ -36,8 +36,14 @@ const suspect = /(?:^|[:,[\s])(-?\d[\d.]{15,}(?:[eE][-+]?\d+)?|-?\d[\d.]*[eE][-+
 /** The digits of a decimal without zeros at its ends, and the power of ten behind them. */
 const decimalOf = (text: string): string => {
   const [, whole = "", fraction = "", exponent = "0"] = /^-?(\d+)(?:\.(\d+))?(?:[eE]([-+]?\d+))?$/.exec(text) ?? []
-  const digits = `${whole}${fraction}`.replace(/^0+/, "")
-  const short = digits.replace(/0+$/, "")
+  const all = `${whole}${fraction}`
+  // Not by a regular expression, which takes quadratic time for zeros in the middle.
+  let start = 0
+  let end = all.length
+  while (start < end && all[start] === "0") start++
+  while (end > start && all[end - 1] === "0") end--
+  const digits = all.slice(start)
+  const short = all.slice(start, end)
   return short === "" ? "0" : `${short}e${Number(exponent) - fraction.length + digits.length - short.length}`
 }
 

@@ -29,7 +29,9 @@ const lost = [
   "1.23456789012345678e5",
   "1e400",
   "-1e-400",
-  "1e-999999999999999999999"
+  "1e-999999999999999999999",
+  // A long run of zeros inside takes no longer than any other digits.
+  `0.1${"0".repeat(200_000)}1`
 ]
 
 const places = (number: string) => [

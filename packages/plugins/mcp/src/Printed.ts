@@ -12,6 +12,9 @@ import { redact } from "./Secrets.ts"
 const keptBytes = 8192
 
 const shownLines = 5
+
+/** Frames of a stack would push out what they belong to. */
+const stackFrame = /^\s+at\s/
 const shownLineLength = 300
 
 /** What one server has printed. */
@@ -59,7 +62,7 @@ export class Printed {
     const whole = this.#dropped ? text.slice(text.indexOf("\n") + 1) : text
     const lines = this.#clean(whole)
       .split("\n")
-      .filter((line) => line.trim() !== "")
+      .filter((line) => line.trim() !== "" && !stackFrame.test(line))
       .slice(-shownLines)
       .map((line) => (line.length > shownLineLength ? `${line.slice(0, shownLineLength)}…` : line))
     return lines.length === 0 ? "" : `. The last that it printed:\n${lines.join("\n")}`

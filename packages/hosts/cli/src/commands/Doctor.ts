@@ -17,6 +17,7 @@ import { Process } from "../Process.ts"
 import { describeRetention } from "../Retention.ts"
 import {
   resolveAdmission,
+  resolveInDoubt,
   resolveLimits,
   resolveRetention,
   resolveSourceLimits,
@@ -66,9 +67,10 @@ const checkSettings = (folder: string, env: Environment) =>
   Effect.all([
     resolveLimits({ flags: {}, env, dataFolder: folder }),
     resolveAdmission({ flags: {}, env, dataFolder: folder }),
+    resolveInDoubt({ flags: {}, env, dataFolder: folder }),
     resolveSourceLimits({ flags: {}, env, dataFolder: folder })
   ]).pipe(
-    Effect.map(([limits, admission, sourceLimits]) => ({ ...limits, ...admission, ...sourceLimits })),
+    Effect.map((changes) => Object.assign({}, ...changes) as object),
     Effect.match({
       onSuccess: (changes) =>
         ok("settings", Object.keys(changes).length === 0 ? "all defaults" : `changed: ${JSON.stringify(changes)}`),

@@ -45,7 +45,11 @@ export const execute = Effect.fn("Execute.execute")(function* (
   more: () => object = () => ({})
 ) {
   const { env } = yield* Process
-  const opened = yield* open(yield* Flags.target, env, { limitFlags: Flags.limitFlagsOf(input), runsCode: isNew })
+  const opened = yield* open(yield* Flags.target, env, {
+    limitFlags: Flags.limitFlagsOf(input),
+    inDoubtFlags: Flags.inDoubtFlagsOf(input),
+    runsCode: isNew
+  })
   const first = yield* start(opened)
   const started = performance.now()
   const outcome = yield* Effect.provideService(converse(first), Backend, opened.backend)
@@ -89,7 +93,8 @@ export const run = Command.make(
     json: Flags.json,
     approve: Flags.approve,
     idempotencyKey: Flags.idempotencyKey,
-    ...Flags.limits
+    ...Flags.limits,
+    ...Flags.inDoubt
   },
   Effect.fn(function* (input) {
     const code = yield* readCode(input.file, input.eval)
@@ -132,7 +137,8 @@ export const call = Command.make(
     json: Flags.json,
     approve: Flags.approve,
     idempotencyKey: Flags.idempotencyKey,
-    ...Flags.limits
+    ...Flags.limits,
+    ...Flags.inDoubt
   },
   Effect.fn(function* (input) {
     if (!/^[^.\s]+(\.[^.\s]+)*$/.test(input.tool)) {

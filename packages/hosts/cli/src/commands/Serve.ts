@@ -11,7 +11,14 @@ import { exitCodes, ExitStatus, UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
 import * as Output from "../Output.ts"
 import { Process } from "../Process.ts"
-import { resolveAdmission, resolveLimits, resolveMcp, resolveRetention, resolveSourceLimits } from "../Settings.ts"
+import {
+  resolveAdmission,
+  resolveInDoubt,
+  resolveLimits,
+  resolveMcp,
+  resolveRetention,
+  resolveSourceLimits
+} from "../Settings.ts"
 import { dataFolderOf } from "../Target.ts"
 import { prepare } from "../WithoutHistory.ts"
 
@@ -62,13 +69,6 @@ export const serve = Command.make(
       Flag.withDescription("What becomes of executions whose process is gone: they go on here, or are ended (resume)"),
       Flag.withDefault("resume")
     ),
-    inDoubt: Flag.Literals("in-doubt", ["ask", "repeat", "fail"]).pipe(
-      Flag.withDescription(
-        "What becomes of calls whose effect is not known and that are not safe to repeat: ask a person, call again, or end " +
-          "the execution (ask)"
-      ),
-      Flag.withDefault("ask")
-    ),
     pauseExpiry: Flags.textFlag(
       "pause-expiry",
       "duration",
@@ -76,6 +76,7 @@ export const serve = Command.make(
     ),
     ...Flags.limits,
     ...Flags.retention,
+    ...Flags.inDoubt,
     ...Flags.admission
   },
   Effect.fn(function* (input) {
@@ -90,7 +91,8 @@ export const serve = Command.make(
     const database = yield* locateDatabase(env, dataFolder)
     const retention = yield* resolveRetention({ ...places, flags: Flags.retentionFlagsOf(input) })
     const admission = yield* resolveAdmission({ ...places, flags: Flags.admissionFlagsOf(input) })
-    const durability = yield* Durability.parse(input)
+    const inDoubt = yield* resolveInDoubt({ ...places, flags: Flags.inDoubtFlagsOf(input) })
+    const durability = { ...(yield* Durability.parse(input)), ...inDoubt }
     const output = yield* Output.Output
     const say = (url: string, ownToken: string | undefined) =>
       Effect.gen(function* () {
@@ -133,7 +135,7 @@ export const serve = Command.make(
 /** `executor mcp`. */
 export const mcp = Command.make(
   "mcp",
-  { ...Flags.limits, ...Flags.admission, ...Flags.mcp },
+  { ...Flags.limits, ...Flags.inDoubt, ...Flags.admission, ...Flags.mcp },
   Effect.fn(function* (input) {
     const { env } = yield* Process
     const composition = yield* Composition
@@ -143,9 +145,12 @@ export const mcp = Command.make(
     const limits = yield* resolveLimits({ ...places, flags: Flags.limitFlagsOf(input) })
     const sourceLimits = yield* resolveSourceLimits({ ...places, flags: {} })
     const admission = yield* resolveAdmission({ ...places, flags: Flags.admissionFlagsOf(input) })
+    const inDoubt = yield* resolveInDoubt({ ...places, flags: Flags.inDoubtFlagsOf(input) })
     const mcp = yield* resolveMcp({ ...places, flags: Flags.mcpFlagsOf(input) })
     const database = yield* locateDatabase(env, dataFolder)
-    yield* untilStopped(composition.mcp({ database, limits, sourceLimits, admission, mcp, withoutHistory, onFault }))
+    yield* untilStopped(
+      composition.mcp({ database, limits, sourceLimits, admission, inDoubt, mcp, withoutHistory, onFault })
+    )
   })
 ).pipe(
   Command.withDescription(
