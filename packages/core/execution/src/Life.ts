@@ -306,7 +306,10 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
   const sendAway = (execution: LiveExecution) => {
     const message =
       "The engine that ran it was closed: its process is shutting down. Send the code again to start over."
-    if (parts.recovery === "resume" && execution.recorder.complete()) execution.leave("handed_over")
+    // One that only waits may not be parked yet, where the store is slow.
+    const onlyWaits = execution.progress.isWaiting() && execution.toolCalls.onlyAsk()
+    const goesOnElsewhere = (parts.recovery === "resume" || onlyWaits) && execution.recorder.complete()
+    if (goesOnElsewhere) execution.leave("handed_over")
     else execution.stop({ _tag: "Cancelled", message })
   }
 
