@@ -53,9 +53,13 @@ export const takeAnswer = (result: { readonly _meta?: unknown }): Answer => {
 /** The methods whose answers are read here. */
 const ownMethods = new Set(["tools/list", "tools/call"])
 
+/** Whether the answer to a request is read here. Before the first of these the client has sent no notification. */
+export const isOwn = ({ method }: Pending): boolean => ownMethods.has(method)
+
 /** The message by which the client settles a request. */
-export const answerMessage = ({ id, method }: Pending, answer: Answer): JSONRPCMessage => {
-  if (ownMethods.has(method)) {
+export const answerMessage = (pending: Pending, answer: Answer): JSONRPCMessage => {
+  const { id, method } = pending
+  if (isOwn(pending)) {
     const shell = { resultType: "complete", content: [], tools: [], ttlMs: 0, cacheScope: "private" }
     return { jsonrpc: "2.0", id, result: { ...shell, _meta: { [key]: new Aside(answer) } } }
   }
@@ -80,15 +84,44 @@ const internalError = -32_603
 /** Reads an answer: what it means, or why nobody can say. */
 export const readAnswer = (message: Readonly<Record<string, unknown>>): Answer => {
   const { error, result } = message
-  if (result != null && isNothing(error)) return Effect.succeed(result)
-  if (error != null) {
+  if (!isNothing(error)) {
     return result == null
       ? Effect.fail(readError(error))
       : Effect.fail(new AnswerUnreadable({ message: "has both a result and an error" }))
   }
   return "result" in message
-    ? Effect.succeed({})
+    ? Effect.succeed(result ?? {})
     : Effect.fail(new AnswerUnreadable({ message: "has neither a result nor an error" }))
+}
+
+const fields = new Set(["id", "method", "params", "result", "error", "_meta"])
+
+/** Whether an object is marked as a message, or has the keys of one and no others, as the lines of a log have. */
+export const mayBeMessage = (message: Readonly<Record<string, unknown>>): boolean =>
+  "jsonrpc" in message || Object.keys(message).every((field) => fields.has(field))
+
+/** Whether a message with the id of a request is the answer to it. An error that is not marked as one may be that of a log. */
+export const isAnswer = (message: Readonly<Record<string, unknown>>, startsLine: boolean): boolean => {
+  const { error, result } = message
+  if ("jsonrpc" in message) return true
+  if (isNothing(error)) return "result" in message
+  return (
+    startsLine && result == null && Predicate.isObject(error) && (error["code"] != null || error["message"] != null)
+  )
+}
+
+/** The protocol's code for a message that the server could not read. */
+const parseError = -32_700
+
+/** Why nobody can say what an answer without an id means for this request. `undefined` for what is no answer to it. */
+export const problemWithoutId = (
+  { method }: Pending,
+  { error, result }: Readonly<Record<string, unknown>>
+): string | undefined => {
+  if (Predicate.isObject(error) && error["code"] === parseError)
+    return `has no id and says that the server could not read a message (code ${parseError})`
+  const isResult = Predicate.isObject(result) && Array.isArray(result[method === "tools/list" ? "tools" : "content"])
+  return isResult ? "has no id" : undefined
 }
 
 /** Some servers send an empty error beside each result. */

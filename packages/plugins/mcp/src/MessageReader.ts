@@ -8,6 +8,9 @@
  * waits; else all that wait, as each of them could be meant. Their outcome is not known then. A message that is longer than
  * {@link maxMessageBytes} is such an answer: the rest of its line is skipped, and the server goes on.
  *
+ * Logs may look like answers, with an `id` or an `error` of their own. So text that may be an answer or not settles nothing at once: a
+ * request that it may be for is in doubt until its answer comes, or the server has been silent for {@link silenceMillis}.
+ *
  * Large text is read in slices, and what comes after it waits, so that no size holds up the loop and messages stay in order.
  */
 import { holdsExact, inSlices, parseJsonSteps } from "@executor/kernel"
@@ -17,7 +20,11 @@ import {
   type Answer,
   answerMessage,
   AnswerUnreadable,
+  isAnswer,
+  isOwn,
+  mayBeMessage,
   type Pending,
+  problemWithoutId,
   readAnswer,
   readRequest,
   unreadable
@@ -26,6 +33,8 @@ import {
   answeredId,
   describeBroken,
   headLength,
+  isBetween,
+  isCutLog,
   mayBeObject,
   messageStart,
   Nesting,
@@ -42,8 +51,8 @@ export const maxSkippedBytes = 16 * maxMessageBytes
 /** Text of this length is read in slices. */
 const largeLength = 32 * 1024
 
-/** How long a message over several lines may pause before it counts as broken off. */
-const continuationMillis = 5000
+/** How long a server prints nothing before a message over several lines counts as broken off, and a doubtful answer as the answer. */
+const silenceMillis = 5000
 
 const newline = 0x0a
 
@@ -63,19 +72,26 @@ export interface MessageHandlers {
 interface Open {
   readonly lines: Array<string>
   readonly nesting: Nesting
+  readonly startsLine: boolean
   length: number
+}
+
+/** A request that waits, and what is wrong with the text that may have been its answer. */
+interface Waiting extends Pending {
+  doubt: string | undefined
 }
 
 /** Made for one process. */
 export class MessageReader {
   readonly #handlers: MessageHandlers
-  readonly #pending = new Map<string, Pending>()
+  readonly #pending = new Map<string, Waiting>()
   #chunks: Array<Buffer> = []
   #buffered = 0
   /** Bytes of the line that is too long, with its beginning and its end so far. */
   #skipped: { readonly head: string; tail: Buffer; bytes: number; settled: boolean } | undefined
   #open: Open | undefined
   #timer: NodeJS.Timeout | undefined
+  #chunksRead = 0
   /** Lines that wait for a large one to be read. Absent while there is none. */
   #backlog: Array<string> | undefined
   #whenIdle: (() => void) | undefined
@@ -88,13 +104,15 @@ export class MessageReader {
   /** Takes note of what is sent: requests wait for an answer from then on. */
   sent(message: JSONRPCMessage): void {
     if (!("method" in message)) return
-    if ("id" in message) this.#pending.set(String(message.id), { id: message.id, method: message.method })
-    else if (message.method === "notifications/cancelled") {
+    if ("id" in message) {
+      this.#pending.set(String(message.id), { id: message.id, method: message.method, doubt: undefined })
+    } else if (message.method === "notifications/cancelled") {
       this.#pending.delete(String((message.params as { readonly requestId?: unknown } | undefined)?.requestId))
     }
   }
 
   read(chunk: Buffer): void {
+    this.#chunksRead++
     let start = 0
     for (let end = chunk.indexOf(newline); end !== -1; end = chunk.indexOf(newline, start)) {
       this.#take(chunk.subarray(start, end))
@@ -138,15 +156,16 @@ export class MessageReader {
     if (before <= maxSkippedBytes && line.bytes > maxSkippedBytes) this.#handlers.endless()
   }
 
-  /** At once if its beginning or the number of requests says whose answer it is, else when its end may say that. */
+  /** At once if its beginning says whose answer it is, else when its end may say that. */
   #settleTooLong(ended: boolean): void {
     const line = this.#skipped
     if (line === undefined || line.settled) return
-    const answered = answeredId(line.head, ended ? line.tail.toString("utf8") : "")
-    if (!ended && answered !== undefined && answered.id === undefined && this.#pending.size > 1) return
+    const startsLine = isBetween(line.head.slice(0, line.head.indexOf("{")))
+    const answered = answeredId(line.head, ended ? line.tail.toString("utf8") : "", startsLine)
+    if (!ended && answered?.isPlain !== true) return
     line.settled = true
     const problem = `is longer than ${maxMessageBytes} bytes, the most that is read of one message`
-    for (const pending of this.#meant(answered)) this.#unreadable(pending, problem)
+    this.#settleMeant(answered, problem)
   }
 
   #endLine(): void {
@@ -191,8 +210,11 @@ export class MessageReader {
     // Inside of a message over several lines, one begins only where it is not indented.
     const alone = this.#open === undefined || line.startsWith("{") ? yield* this.#parse(line) : undefined
     if (alone !== undefined && (this.#open === undefined || isMessage(alone.value))) {
-      if (this.#open !== undefined) yield* this.#breakOff(this.#open)
-      this.#deliver(alone.value, line)
+      const before = this.#open
+      this.#open = undefined
+      // First, as it may be the answer to what the broken text leaves in doubt.
+      this.#deliver(alone.value, line, true)
+      if (before !== undefined) yield* this.#breakOff(before)
     } else if (this.#open === undefined) {
       yield* this.#mixed(line)
     } else {
@@ -201,28 +223,31 @@ export class MessageReader {
   }
 
   /** Text with more than a message in it, or less. */
-  *#mixed(text: string): Steps<void> {
+  *#mixed(text: string, follows = true): Steps<void> {
+    let startsLine = follows
     for (let rest = text; rest.trim() !== "";) {
       const start = messageStart(rest)
-      if (start !== 0) this.#handlers.ignored(start === -1 ? rest : rest.slice(0, start))
+      const before = start === -1 ? rest : rest.slice(0, start)
+      if (before !== "") this.#handlers.ignored(before)
       if (start === -1) return
+      startsLine &&= isBetween(before)
       const nesting = new Nesting()
       const end = yield* nesting.follow(rest, start)
       if (end === -1) {
         const begun = rest.slice(start)
-        if (nesting.inString) yield* this.#broken(begun)
-        else this.#keepOpen({ lines: [begun], nesting, length: begun.length })
+        if (nesting.inString || (!startsLine && isCutLog(begun))) yield* this.#broken(begun, startsLine)
+        else this.#keepOpen({ lines: [begun], nesting, startsLine, length: begun.length })
         return
       }
-      yield* this.#whole(rest.slice(start, end))
+      yield* this.#whole(rest.slice(start, end), startsLine)
       rest = rest.slice(end)
     }
   }
 
-  *#whole(text: string): Steps<void> {
+  *#whole(text: string, startsLine: boolean): Steps<void> {
     const parsed = yield* this.#parse(text)
-    if (parsed === undefined) yield* this.#broken(text)
-    else this.#deliver(parsed.value, text)
+    if (parsed === undefined) yield* this.#broken(text, startsLine)
+    else this.#deliver(parsed.value, text, startsLine)
   }
 
   *#goOn(open: Open, line: string): Steps<void> {
@@ -230,14 +255,16 @@ export class MessageReader {
     open.lines.push(end === -1 ? line : line.slice(0, end))
     open.length += line.length + 1
     if (end !== -1) {
-      this.#close()
-      yield* this.#whole(open.lines.join("\n"))
-      yield* this.#mixed(line.slice(end))
-    } else if (
-      open.nesting.inString ||
-      open.length > maxMessageBytes ||
-      !mayBeObject(open.lines.slice(0, 2).join("\n"))
-    ) {
+      this.#open = undefined
+      yield* this.#whole(open.lines.join("\n"), open.startsLine)
+      yield* this.#mixed(line.slice(end), open.startsLine)
+    } else if (!mayBeObject(open.lines.slice(0, 2).join("\n"))) {
+      // What began is no message, so that this line may begin one.
+      open.lines.pop()
+      this.#open = undefined
+      yield* this.#line(line)
+      yield* this.#breakOff(open)
+    } else if (open.nesting.inString || open.length > maxMessageBytes) {
       yield* this.#breakOff(open)
     } else {
       this.#keepOpen(open)
@@ -245,34 +272,43 @@ export class MessageReader {
   }
 
   #keepOpen(open: Open): void {
-    this.#close()
     this.#open = open
-    const { length } = open
-    const hasStopped = () => this.#open === open && open.length === length && this.#backlog === undefined
-    // What came while the loop was busy is read before the time counts.
-    this.#timer = setTimeout(() => {
-      setImmediate(() => {
-        if (hasStopped()) void Effect.runPromise(inSlices(this.#breakOff(open)))
-      })
-    }, continuationMillis)
-    this.#timer.unref()
-  }
-
-  #close(): void {
-    this.#open = undefined
-    clearTimeout(this.#timer)
+    this.#awaitSilence()
   }
 
   *#breakOff(open: Open): Steps<void> {
-    this.#close()
-    yield* this.#broken(open.lines.join("\n"))
+    if (this.#open === open) this.#open = undefined
+    yield* this.#broken(open.lines.join("\n"), open.startsLine)
   }
 
-  *#broken(text: string): Steps<void> {
-    const meant = this.#meant(answeredId(text.slice(0, headLength), text.slice(-tailLength)))
-    if (meant.length === 0) return this.#handlers.ignored(text)
-    const problem = `is no JSON: ${yield* describeBroken(text)}`
-    for (const pending of meant) this.#unreadable(pending, problem)
+  *#broken(text: string, startsLine: boolean): Steps<void> {
+    const answered = answeredId(text.slice(0, headLength), text.slice(-tailLength), startsLine)
+    if (this.#meant(answered).length === 0) this.#handlers.ignored(text)
+    else this.#settleMeant(answered, `is no JSON: ${yield* describeBroken(text)}`)
+  }
+
+  /** The time counts from now on. It starts anew when something comes meanwhile. */
+  #awaitSilence(): void {
+    clearTimeout(this.#timer)
+    const chunksRead = this.#chunksRead
+    // What came while the loop was busy is read before the time counts.
+    this.#timer = setTimeout(() => {
+      setImmediate(() => {
+        if (this.#hasEnded || (this.#open === undefined && this.#doubtful().length === 0)) return
+        if (this.#chunksRead !== chunksRead || this.#backlog !== undefined) this.#awaitSilence()
+        else void Effect.runPromise(inSlices(this.#afterSilence()))
+      })
+    }, silenceMillis)
+    this.#timer.unref()
+  }
+
+  *#afterSilence(): Steps<void> {
+    if (this.#open !== undefined) yield* this.#breakOff(this.#open)
+    for (const pending of this.#doubtful()) this.#unreadable(pending, pending.doubt ?? "")
+  }
+
+  #doubtful(): ReadonlyArray<Waiting> {
+    return [...this.#pending.values()].filter(({ doubt }) => doubt !== undefined)
   }
 
   /** `undefined` if it is no JSON. Only what a call gives keeps numbers by their text: in schemas and questions the nearest numbers do. */
@@ -292,38 +328,57 @@ export class MessageReader {
       : this.#pending.get(String(id))?.method === "tools/call"
   }
 
-  #deliver(value: unknown, text: string): void {
+  #deliver(value: unknown, text: string, startsLine: boolean): void {
     if (Array.isArray(value)) {
-      for (const each of value) this.#deliver(each, text)
+      for (const each of value) this.#deliver(each, text, startsLine)
       return
     }
-    const message = Predicate.isObject(value) ? (readRequest(value) ?? this.#answer(value)) : undefined
+    const message =
+      Predicate.isObject(value) && mayBeMessage(value)
+        ? (readRequest(value) ?? this.#answer(value, startsLine))
+        : undefined
     if (message === undefined) this.#handlers.ignored(text)
     else this.#handlers.message(message)
   }
 
-  #answer(message: Readonly<Record<string, unknown>>): JSONRPCMessage | undefined {
+  #answer(message: Readonly<Record<string, unknown>>, startsLine: boolean): JSONRPCMessage | undefined {
     const { id } = message
     if (typeof id === "string" || typeof id === "number") {
       const pending = this.#pending.get(String(id))
-      return pending === undefined ? undefined : this.#settle(pending, readAnswer(message))
+      if (pending === undefined) return undefined
+      if (!isOwn(pending) || isAnswer(message, startsLine)) return this.#settle(pending, readAnswer(message))
+      return this.#doubt(pending, 'has no "jsonrpc" and may be a line of a log')
     }
     // Without an id it may as well be about a notification. Only what can be nothing else settles the request that waits.
     const [only, ...others] = this.#pending.values()
-    if (only === undefined || others.length > 0) return undefined
-    const { error, result } = message
-    if (Predicate.isObject(error) && error["code"] === parseError) return this.#settle(only, readAnswer(message))
-    const isResult =
-      Predicate.isObject(result) && Array.isArray(result[only.method === "tools/list" ? "tools" : "content"])
-    return isResult ? this.#settle(only, Effect.fail(new AnswerUnreadable({ message: "has no id" }))) : undefined
+    const isVersioned = "jsonrpc" in message
+    if (only === undefined || others.length > 0 || !(isVersioned || startsLine)) return undefined
+    const problem = problemWithoutId(only, message)
+    if (problem === undefined) return undefined
+    if (!isOwn(only)) return this.#settle(only, readAnswer(message))
+    if (!isVersioned || message["result"] == null) return this.#doubt(only, problem)
+    return this.#settle(only, Effect.fail(new AnswerUnreadable({ message: problem })))
   }
 
   /** The requests that an answer that cannot be read may be for. */
-  #meant(answered: ReturnType<typeof answeredId>): ReadonlyArray<Pending> {
+  #meant(answered: ReturnType<typeof answeredId>): ReadonlyArray<Waiting> {
     if (answered === undefined || this.#hasEnded) return []
     if (answered.id === undefined) return [...this.#pending.values()]
     const pending = this.#pending.get(answered.id)
     return pending === undefined ? [] : [pending]
+  }
+
+  #settleMeant(answered: ReturnType<typeof answeredId>, problem: string): void {
+    for (const pending of this.#meant(answered)) {
+      if (answered?.isPlain === true) this.#unreadable(pending, problem)
+      else this.#doubt(pending, problem)
+    }
+  }
+
+  /** Settles nothing yet. */
+  #doubt(pending: Waiting, problem: string): undefined {
+    pending.doubt ??= problem
+    this.#awaitSilence()
   }
 
   #unreadable(pending: Pending, problem: string): void {
@@ -338,8 +393,5 @@ export class MessageReader {
     )
   }
 }
-
-/** The protocol's code for a message that the server could not read. */
-const parseError = -32_700
 
 const isMessage = (value: unknown): boolean => Predicate.isObject(value) && "jsonrpc" in value

@@ -63,9 +63,14 @@ const lastId = new RegExp(
 
 /**
  * What a text that cannot be read says of itself: the id of the request that it answers, as far as it has one in the usual places; `undefined`
- * for text that is no answer, such as a line of a log.
+ * for text that is no answer, such as a line of a log. Inside of a line (not `startsLine`) an answer shows its version or its id. It is
+ * `isPlain` if it can be nothing else than the answer to that request.
  */
-export const answeredId = (head: string, tail: string): { readonly id: string | undefined } | undefined => {
+export const answeredId = (
+  head: string,
+  tail: string,
+  startsLine: boolean
+): { readonly id: string | undefined; readonly isPlain: boolean } | undefined => {
   const start = head.indexOf("{") + 1
   if (start === 0) return undefined
   const fields = new Map<string, string>()
@@ -76,8 +81,18 @@ export const answeredId = (head: string, tail: string): { readonly id: string | 
   if (!fields.has("jsonrpc") && !/"(?:jsonrpc|result|error)"\s*:/.test(`${head} ${tail}`)) return undefined
   const last = lastId.exec(tail)
   const id = fields.get("id") ?? last?.[1] ?? last?.[2]
-  return { id: id?.replaceAll('"', "") }
+  const isVersioned = fields.has("jsonrpc") || last !== null
+  if (!startsLine && !isVersioned && id === undefined) return undefined
+  return { id: id?.replaceAll('"', ""), isPlain: startsLine && isVersioned && id !== undefined }
 }
+
+/** Whether this text before a message is only what stands between messages. */
+export const isBetween = (text: string): boolean => /^[\s,[\]]*$/.test(text)
+
+/** Whether text inside of a line, that goes on to its end, shows no sign of a message. */
+export const isCutLog = (begun: string): boolean =>
+  /^\{\s*"(?:result|error)"/.test(begun) &&
+  answeredId(begun.slice(0, headLength), begun.slice(-tailLength), false) === undefined
 
 /** Where and why a text is no JSON: `unexpected NaN at character 52, in result.structuredContent.v`. It shows keys and no values. */
 export function* describeBroken(text: string): Steps<string> {

@@ -13,6 +13,32 @@ const sizes = [0, 40_000]
 const image = { type: "image", data: "AA==", mimeType: "image/png" }
 const cat = [image, { type: "resource", resource: { uri: "file:///a", text: "a" } }, { type: "hologram", depth: null }]
 
+const pretty = (text: string) => text.replaceAll(/(?<=[{,])|(?=\})/g, "\n  ").replace("{", "{ ")
+
+const unread = '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}'
+
+/** Each might be an answer and is none: what follows it decides. */
+const looksLikeAnswer = [
+  '{"level":"warn","id":$ID,"error":"cache miss, goes to the origin"}',
+  '{"level":"warn","id":$ID,"error":{"code":"E_MISS","message":"cache miss"}}',
+  '{"level":"info","id":$ID,"msg":"begins"}',
+  '{"level":"info","id":$ID,"result":"cache hit"}',
+  '{"id":$ID,"error":"cache miss"}',
+  '{"id":$ID}',
+  'DEBUG got {"id":$ID,"error":{"code":404,"message":"cache miss"}}',
+  'DEBUG got {"id":$ID,"error":None}',
+  '{"id":$ID,"result":{},"error":{"code":1,"message":"cache miss"}}',
+  unread,
+  unread.replace('"error"', '"result":null,"error"'),
+  'DEBUG said {"result": {"content": []}}',
+  'DEBUG said {"result": {"items": [1, 2, ...',
+  'DEBUG got {"result": "aaaa...',
+  'ERROR cache: {"error": None}',
+  '{"result": {"items": [1, 2, ...',
+  '{"result": "aaaa...',
+  '{"error": None}'
+]
+
 describe("answers", () => {
   it.live("are read as what they plainly mean, at every size", () =>
     Effect.gen(function* () {
@@ -41,6 +67,9 @@ describe("answers", () => {
         [answer('"result":"ok"'), "ok"],
         [answer(`${ok},"error":null`), "ok"],
         [answer(`${ok},"error":{"code":0,"message":""}`), "ok"],
+        ...['{"code":0,"message":""}', "{}", "false", '""'].map(
+          (empty) => [answer(`"result":null,"error":${empty}`), null] as const
+        ),
         [`{"id":$ID,${ok}}\n`, "ok"],
         [`{"jsonrpc":"2.0","id":"$ID",${ok}}\n`, "ok"],
         [`\uFEFF${answer(ok).trim()}\r\n`, "ok"],
@@ -49,12 +78,11 @@ describe("answers", () => {
         [`loading 100% ${answer(ok)}`, "ok"],
         [log + answer(ok), "ok"],
         [`{\n${answer(ok)}`, "ok"],
-        [
-          answer('"result":{"pad":"$PAD","content":"ok"}')
-            .replaceAll(/(?<=[{,])|(?=\})/g, "\n  ")
-            .replace("{", "{ "),
-          "ok"
-        ],
+        // Logs that look like answers, before the answer.
+        ...looksLikeAnswer.map((line) => [`${line}\n${answer(ok)}`, "ok"] as const),
+        [`DEBUG said {"result": {"items": [1, ...\n${pretty(answer(ok))}`, "ok"],
+        [`{\n${pretty(answer(ok))}`, "ok"],
+        [pretty(answer('"result":{"pad":"$PAD","content":"ok"}')), "ok"],
         [`[\n  ${answer(ok).replaceAll(",", ",\r\n    ")}]\n`, "ok"]
       ] as const) {
         for (const pad of sizes) assert.deepStrictEqual(yield* print(executor, text, pad), expected, text)
@@ -133,6 +161,26 @@ describe("answers", () => {
       // Meanwhile: one that stops in the middle of a message over several lines.
       const other = yield* opened()
       const stopped = yield* Effect.forkChild(Effect.flip(print(other, '{\n  "jsonrpc": "2.0",\n  "id": $ID,\n')))
+      // And those that may be answers, which no other follows: nobody can say that the call failed.
+      const doubtful = yield* Effect.forkChild(
+        Effect.forEach(
+          [
+            ['{"id":$ID,"error":"no"}\n', 'has no "jsonrpc"'],
+            ['DEBUG got {"id":$ID,"error":{"code":1,"message":"no"}}\n', 'has no "jsonrpc"'],
+            ['{"result":{"content":[]}}\n', "has no id"],
+            [`${unread}\n`, "has no id and says that the server could not read a message"],
+            ['{"error": None}\n', "unexpected None"],
+            ['DEBUG got {"jsonrpc":"2.0","id":$ID,"result":NaN}\n', "unexpected NaN"]
+          ] as const,
+          ([text, problem]) =>
+            Effect.gen(function* () {
+              const error = yield* Effect.flip(print(yield* opened(), text))
+              assert(error instanceof OutcomeUnknown, text)
+              assert.include(error.message, problem, text)
+            }),
+          { concurrency: "unbounded" }
+        )
+      )
       for (const [text, problem] of [
         [result('"content":[],"structuredContent":{"rows":[{"v":NaN}]}'), "unexpected NaN at character "],
         [
@@ -172,10 +220,12 @@ describe("answers", () => {
         assert(tooLong instanceof OutcomeUnknown)
         assert.include(tooLong.message, "longer than 16777216 bytes")
       }
-      assert.strictEqual(yield* print(executor, answer(ok)), "ok")
+      const longLog = 'DEBUG said {"result":"$PAD"}\n'
+      assert.strictEqual(yield* print(executor, longLog + answer(ok), 17 * 1024 * 1024), "ok")
       const error = yield* Fiber.join(stopped)
       assert(error instanceof OutcomeUnknown)
       assert.include(error.message, "it ends in the middle at character")
+      yield* Fiber.join(doubtful)
     })
   )
 
@@ -201,7 +251,7 @@ describe("answers", () => {
       }
       // Neither a log nor a broken message of another kind is an answer.
       const noise =
-        '{"level":"error","error":{}\n{"jsonrpc":"2.0","method":"x","params":NaN}\n{"jsonrpc":"2.0","id":4711,"result":NaN}\n'
+        'DEBUG said {"result": {"items": [1, ...\nERROR cache: {"error": None}\n{"level":"error","error":{}\n{"jsonrpc":"2.0","method":"x","params":NaN}\n{"jsonrpc":"2.0","id":4711,"result":NaN}\n'
       assert.strictEqual(yield* print(executor, noise + answer(ok)), "ok")
       assert.isUndefined(waiting.pollUnsafe())
       assert.instanceOf(yield* Effect.flip(print(executor, '{"jsonrpc":"2.0","result":NaN}\n')), OutcomeUnknown)
@@ -238,8 +288,6 @@ describe("answers", () => {
         assert.deepStrictEqual(yield* failure(answer(text)), expected)
       }
       assert.include((yield* failure(answer('"error":{"code":-32601,"message":"x"}'))).message, "Refresh the source")
-      const unread = '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}\n'
-      assert.deepStrictEqual(yield* failure(unread), { message: "Parse error", code: -32700 })
     })
   )
 
