@@ -9,7 +9,7 @@
  * so it only has the adapter look at once. One that fails for another reason may fail for what it writes: the next look decides.
  */
 import { type DBAdapter, DBError } from "@executor/sdk"
-import { type Cause, Effect, Queue, Result, Stream } from "effect"
+import { type Cause, Effect, Exit, Option, Queue, Result, Stream } from "effect"
 import { sleep, sleepInSteps } from "./realTime.ts"
 
 type Write = DBAdapter["Service"]["write"]
@@ -62,6 +62,12 @@ export const makeFaults = ({ look, tryWrite }: Looks): Faults => {
     if (error.reason === "unavailable" && fault === undefined) lookNow()
   }
 
+  /** A look may fail where writes do not: for want of a connection of its own. */
+  const works = (): void => {
+    isSuspect = false
+    if (fault !== undefined) set(undefined)
+  }
+
   const lookOnce = Effect.suspend(() => {
     const looking = fault !== undefined || isSuspect ? Effect.andThen(look, tryWrite) : look
     isSuspect = false
@@ -91,9 +97,11 @@ export const makeFaults = ({ look, tryWrite }: Looks): Faults => {
 
   return {
     watch: (write) => (operations, options) =>
-      Effect.tapError(write(operations, options), (error) =>
+      Effect.onExit(write(operations, options), (exit) =>
         Effect.sync(() => {
-          if (error._tag === "DBError") note(error)
+          if (Exit.isSuccess(exit)) return works()
+          const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+          if (error?._tag === "DBError") note(error)
         })
       ),
     changes: Stream.callback<DBError | undefined>(listen, { bufferSize: maxUntaken, strategy: "sliding" })
