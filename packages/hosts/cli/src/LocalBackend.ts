@@ -43,11 +43,11 @@ const toFailure = (error: {
     : new CommandFailed({ message: error.message })
 }
 
-/** The error has the last lines that the program of a source printed. The log has more. */
+/** An error of several lines has the last that the program of a source printed. The log then has more of it. */
 const toSourceFailure =
   (logFile: string) =>
   (error: { readonly _tag: string; readonly message: string }): Failure =>
-    error._tag === "SourceUnavailable"
+    error._tag === "SourceUnavailable" && error.message.includes("\n")
       ? new CommandFailed({ message: `${error.message}\nMore of what it printed may be in ${logFile}` })
       : toFailure(error)
 

@@ -9,6 +9,7 @@ import { OutcomeUnknown, SourceUnavailable, type ToolError, ToolFailed } from "@
 import { Effect } from "effect"
 import { AnswerUnreadable, RequestRefused } from "./Answers.ts"
 import type { AnyCall } from "./Calls.ts"
+import { logPrinted } from "./Printed.ts"
 import type { StdioProcess } from "./StdioProcess.ts"
 
 /** How a call failed that ended with `error`. */
@@ -52,7 +53,7 @@ const whatHappened = (server: StdioProcess, error: unknown): string => {
     : `the answer of its server cannot be read (${messageOf(error).replace(/\s+/g, " ")})`
 }
 
-/** The error says how the server ended, and what it printed last. */
+/** The error says how the server ended, and what it printed last. The log has all that is kept of it. */
 export const unavailable = (
   namespace: string,
   server: StdioProcess,
@@ -61,9 +62,11 @@ export const unavailable = (
 ): Effect.Effect<never, SourceUnavailable> => {
   const next = method === "tools/call" ? ", before the call was sent. The next call starts it again" : ""
   const what = server.ended === undefined ? `failed: ${inWords(error, method)}` : `${server.ended}${next}`
-  return Effect.fail(
-    new SourceUnavailable({ namespace, message: `${namespace}: its server ${what}${server.printed.inError}` })
+  const { inError } = server.printed
+  const failure = Effect.fail(
+    new SourceUnavailable({ namespace, message: `${namespace}: its server ${what}${inError}` })
   )
+  return inError === "" ? failure : Effect.andThen(logPrinted(namespace, server.printed), failure)
 }
 
 /** A write that failed tells nothing; how the process ends does. */

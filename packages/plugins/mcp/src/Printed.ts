@@ -4,6 +4,7 @@
  * It belongs to nobody's terminal. Its last lines are a part of the errors that say how the server failed, because mostly they say why.
  * Errors reach people, models and histories, so the lines are cleaned of control characters and of secrets, and are few.
  */
+import { Effect } from "effect"
 import { StringDecoder } from "node:string_decoder"
 import { stripVTControlCharacters } from "node:util"
 import { redact } from "./Secrets.ts"
@@ -55,12 +56,16 @@ export class Printed {
     }
   }
 
-  /** The last lines as the end of an error's message; empty where nothing was printed. */
-  get inError(): string {
+  /** All that is kept, cleaned, for a log. */
+  get text(): string {
     const text = this.#bytes.toString("utf8")
     // A line without its beginning may hold a part of a secret that would not be found.
-    const whole = this.#dropped ? text.slice(text.indexOf("\n") + 1) : text
-    const lines = this.#clean(whole)
+    return this.#clean(this.#dropped ? text.slice(text.indexOf("\n") + 1) : text)
+  }
+
+  /** The last lines as the end of an error's message; empty where nothing was printed. */
+  get inError(): string {
+    const lines = this.text
       .split("\n")
       .filter((line) => line.trim() !== "" && !stackFrame.test(line))
       .slice(-shownLines)
@@ -75,3 +80,7 @@ export class Printed {
     return redact(plain, this.#secrets)
   }
 }
+
+/** Tells the log of the host all that is kept. */
+export const logPrinted = (namespace: string, { text }: Printed): Effect.Effect<void> =>
+  Effect.logDebug("An MCP server is not available.", { namespace, printed: text })

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import type { AnyCall } from "./Calls.ts"
 import { outcomeUnknown } from "./Failures.ts"
 import type { StartLimit } from "./McpSourceConfig.ts"
-import type { Printed } from "./Printed.ts"
+import { logPrinted, type Printed } from "./Printed.ts"
 import type { StdioProcess } from "./StdioProcess.ts"
 
 /** A server that did not answer a call in time must answer a simple request in this time (or that of a call), or it hangs. */
@@ -30,6 +30,7 @@ export const withinStartTime =
         seen = printed.length
         yield* Effect.sleep(limit.millis)
       }
+      if (printed.inError !== "") yield* logPrinted(namespace, printed)
       return yield* new SourceUnavailable({
         namespace,
         message:
