@@ -12,7 +12,7 @@ export interface End {
   readonly status: Execution["status"]
   readonly resultJson: string | null
   readonly errorText: string | null
-  /** Messages alone: their times are those of the run. */
+  /** What the code wrote, without times. Which of its calls were under way at its end, and are warned of, depends on who was quicker. */
   readonly logs: ReadonlyArray<string>
 }
 
@@ -21,7 +21,9 @@ export const endOf = ({ errorText, logsJson, resultJson, status }: Execution): E
   status,
   resultJson,
   errorText,
-  logs: (JSON.parse(logsJson ?? "[]") as ReadonlyArray<LogEntry>).map(({ message }) => message)
+  logs: (JSON.parse(logsJson ?? "[]") as ReadonlyArray<LogEntry>).flatMap(({ level, message }) =>
+    level === "warn" ? [] : [message]
+  )
 })
 
 /** What is left of an execution. */
