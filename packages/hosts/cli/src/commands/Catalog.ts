@@ -13,7 +13,7 @@ import { withOpening } from "../Progress.ts"
 import { resolveSourceLimits } from "../Settings.ts"
 import { printTable } from "../Table.ts"
 import { open } from "../Target.ts"
-import { neutralise, neutraliseLine } from "../Text.ts"
+import { neutralise, neutraliseLine, plural } from "../Text.ts"
 import { parseCount } from "../Units.ts"
 
 const opened = Effect.gen(function* () {
@@ -151,7 +151,7 @@ export const describeOmitted = (omitted: ReadonlyArray<OmittedTool> = []): Reado
 
 const added = Effect.fnUntraced(function* (verb: string, source: Source, json: boolean) {
   if (json) return yield* Output.json(JSON.stringify({ source }))
-  yield* Output.notice(`${verb} ${source.namespace}: ${source.toolCount} tools. See: executor search <words>`)
+  yield* Output.notice(`${verb} ${source.namespace}: ${plural(source.toolCount, "tool", "tools")}. See: executor search <words>`)
   for (const each of describeOmitted(source.omitted)) yield* Output.notice(`Left out the tool ${each}`)
   for (const note of source.notes ?? []) yield* Output.notice(neutraliseLine(note))
 })
