@@ -151,7 +151,9 @@ export const describeOmitted = (omitted: ReadonlyArray<OmittedTool> = []): Reado
 
 const added = Effect.fnUntraced(function* (verb: string, source: Source, json: boolean) {
   if (json) return yield* Output.json(JSON.stringify({ source }))
-  yield* Output.notice(`${verb} ${source.namespace}: ${plural(source.toolCount, "tool", "tools")}. See: executor search <words>`)
+  yield* Output.notice(
+    `${verb} ${source.namespace}: ${plural(source.toolCount, "tool", "tools")}. See: executor search <words>`
+  )
   for (const each of describeOmitted(source.omitted)) yield* Output.notice(`Left out the tool ${each}`)
   for (const note of source.notes ?? []) yield* Output.notice(neutraliseLine(note))
 })
