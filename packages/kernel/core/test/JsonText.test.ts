@@ -37,8 +37,8 @@ const gapOf = (effect: Effect.Effect<unknown, unknown>) =>
       yield* effect
       turn()
       clearInterval(timer)
-      // On a slow machine a slice takes longer, but stays a small part of the whole.
-      const isSlice = worst < (threadCpuMs() - first) / 4
+      // On a slow machine a slice takes longer, but stays a part of the whole: without slices it is all of it.
+      const isSlice = worst < (threadCpuMs() - first) / 2
       best = Math.min(best, worst < 20 || !isSlice ? worst : 19)
     }
     return best
