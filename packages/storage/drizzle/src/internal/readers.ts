@@ -27,8 +27,11 @@ const cancelWaitMillis = 100
 /** After a failure to start a thread. */
 const restartAfterMillis = 60_000
 
-/** A thread ends within milliseconds of being asked to, unless it is still starting, or cannot be cancelled either. */
-const closeWaitMillis = 1_000
+/**
+ * A thread ends within milliseconds of being asked to, unless it is still starting, or cannot be cancelled either. On a busy machine a start
+ * takes seconds, and a thread that is torn out of loading the database's native code may take its process with it.
+ */
+const closeWaitMillis = 10_000
 
 type Outcome = Effect.Effect<ReadonlyArray<ReadItem>, DBError>
 
