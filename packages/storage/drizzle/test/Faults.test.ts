@@ -182,7 +182,7 @@ const refusals: ReadonlyArray<{
     refuse: "ALTER ROLE no_time SET statement_timeout = 1",
     allow: "ALTER ROLE no_time RESET statement_timeout",
     reason: "unavailable",
-    says: /statement timeout/
+    says: /ended a statement/
   },
   {
     name: "no_right",
