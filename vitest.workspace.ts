@@ -7,7 +7,7 @@ const roots = globSync(["packages/*/*/package.json", "apps/*/package.json", "exa
 const conditions = ["@executor/source", "node"]
 
 /**
- * How long a test may take: only one that hangs takes so long. Usual is a tenth of it at most, also where a test gives its own limit, so
+ * How long a test may take: only a test that hangs takes so long. Usual is a tenth of it at most, also where a test gives its own limit, so
  * that a busy machine fails nothing.
  */
 const patienceMs = 600_000

@@ -1,5 +1,5 @@
 /**
- * Bundles the programs that tests start as processes of their own: a crash needs a process to kill, and one that loads hundreds of
+ * Bundles the programs that tests start as processes of their own: a crash needs a process to kill, and a process that loads hundreds of
  * sources takes twice as much to start as to do its work. Tests find `<name>.js` in the folder that `EXECUTOR_TEST_PROGRAMS` names.
  *
  * Processes keep what they have compiled too: those of the bundles, of the built command, and of the tests themselves.
@@ -36,7 +36,7 @@ const bundle = async (dir: string): Promise<void> => {
 export default async (project: TestProject): Promise<() => void> => {
   const cache = join(root, "node_modules/.cache")
   mkdirSync(cache, { recursive: true })
-  // In here what is not in the bundles is found: the database driver, and the sandbox's WebAssembly.
+  // Modules that are not in the bundles are found from here: the database driver, and the sandbox's WebAssembly.
   const folder = mkdtempSync(join(cache, "executor-test-programs-"))
   writeFileSync(join(folder, "package.json"), `{ "type": "module" }`)
   await bundle(folder)

@@ -1,5 +1,5 @@
 /**
- * What is out of the ordinary in the tools that a server lists: how they describe themselves, what they say of their effects, and which
+ * Oddities of the tools that a server lists: how they describe themselves, what they say of their effects, and which
  * parts of JSON Schema they use that readers get wrong.
  */
 import { Predicate } from "effect"

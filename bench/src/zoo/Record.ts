@@ -52,5 +52,5 @@ export const worse = (before: Record, now: Record): ReadonlyArray<string> => {
   ]
 }
 
-/** What is to be said of a server in one word, and in full where not all is well. */
+/** The verdict on a server in one word, and in full where not all is well. */
 export const verdict = ({ problems }: Record): string => (problems.length === 0 ? "whole" : problems.join("; "))

@@ -16,7 +16,7 @@ import { placed, type Server } from "./Servers.ts"
 
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "executor-zoo")
 
-/** For each step with a server. The command itself gives up on one that does not start within 30 s. */
+/** For each step with a server. The command itself gives up on a server that does not start within 30 s. */
 const stepSeconds = 120
 
 /** All that a server and the command know of the person: where programs are. */

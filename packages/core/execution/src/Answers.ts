@@ -41,7 +41,7 @@ export const shapeProblem = (answer: unknown): string | undefined => {
 }
 
 /**
- * The answer as the question takes it, with the defaults of its form; fails with what is wrong with it, for the one who gave it.
+ * The answer as the question takes it, with the defaults of its form; fails with the fault of it, for the person who gave it.
  */
 export const acceptAnswer = Effect.fnUntraced(function* (
   request: ElicitationRequest,

@@ -73,7 +73,7 @@ export const make = (options: AttemptsOptions): Attempts => {
       Effect.catch(() => Effect.succeed({}))
     )
 
-  /** A timer that had begun waits for what is left of it. */
+  /** A timer that had begun waits for the rest of its time. */
   const argsNow = (call: Call): unknown => {
     if (call.path !== sleepPath || call.recorded === undefined) return call.args
     const { ms } = call.args as { readonly ms: number }

@@ -31,7 +31,7 @@ How to work:
 3. Call it by its path with one object: \`await tools.github.issues.create({ title: "Hi" })\`. A segment that is no identifier goes in brackets: \`tools.my["tool-name"]({})\`.
 
 Rules:
-- Run independent calls together with \`Promise.all\`. Await every call, and every async function that calls: what is still under way when the code returns a value may be cut off, and its errors are lost. Code that ends without \`return\` goes on until all of that has ended, but has no result.
+- Run independent calls together with \`Promise.all\`. Await every call, and every async function that calls: calls that are still under way when the code returns a value may be cut off, and their errors are lost. Code that ends without \`return\` goes on until all of that has ended, but has no result.
 - A failed call throws an \`Error\` with \`name\`, \`message\` and \`data\`; \`ToolInputInvalid\` names the wrong fields, \`ToolNotFound\` suggests paths. If it has an \`outcome\` ("unknown" or "happened"), the call may have taken effect: look before you call again.
 - \`tools\` cannot be listed: no \`Object.keys(tools)\`, no \`in\`.
 - Tools with \`requiresApproval\` ask a person first; the code waits. A refusal throws \`ElicitationDeclined\`: do not try again to get around it.

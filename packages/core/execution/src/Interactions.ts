@@ -110,7 +110,7 @@ export const make = (options: InteractionsOptions): Interactions => {
   const questions = new Map<string, Question>()
   const open = new Set<Question>()
   const askingCalls = new Map<Call, number>()
-  /** Calls that were approved here: one that is made again is not asked about again. */
+  /** Calls that were approved here. When such a call is made again, nobody is asked again. */
   const approved = new Set<Call>()
   let lastAnswered: Question | undefined
   let detached = false

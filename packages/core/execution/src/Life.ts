@@ -306,7 +306,7 @@ export const make = (parts: EngineParts, executions: Map<ExecutionId, LiveExecut
   const sendAway = (execution: LiveExecution) => {
     const message =
       "The engine that ran it was closed: its process is shutting down. Send the code again to start over."
-    // One that only waits may not be parked yet, where the store is slow.
+    // Where the store is slow, an execution that only waits may not be parked yet.
     const onlyWaits = execution.progress.isWaiting() && execution.toolCalls.onlyAsk()
     const goesOnElsewhere = (parts.recovery === "resume" || onlyWaits) && execution.recorder.complete()
     if (goesOnElsewhere) execution.leave("handed_over")

@@ -13,7 +13,7 @@ export type Purpose = "tool_approval" | typeof inDoubtPurpose | "tool_input"
 
 /** The questions that stand before the invocation of a tool. */
 export interface Gates {
-  /** Whether there was any. */
+  /** Whether any question stood there. */
   readonly asked: boolean
   readonly answered: number
   /** Whether one of them was for its approval. */

@@ -70,7 +70,7 @@ export const endRetryMs = 10 * 60_000
 export interface Recorder {
   /** Writes the row, if it is new; done before the sandbox starts. */
   readonly begin: Effect.Effect<void>
-  /** Writes the intent of a call; done before it has any effect. */
+  /** Writes the intent of a call, before the call can have any effect. */
   readonly intent: (call: Omit<RecordToolCall, "scopeId" | "executionId">) => Effect.Effect<void>
   /** Writes the outcome of a call; done before the code sees it. */
   readonly outcome: (id: ExecutionToolCallId, outcome: FinishToolCall) => Effect.Effect<void>

@@ -6,16 +6,8 @@ import { CodeExecutionError, CodeExecutor } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { tool, ToolFailed } from "@executor/sdk"
 import { assert, layer } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Schema, Stream } from "effect"
-import { engineOf, executorOf, historyOf, memory, quietly, sqlite } from "./support/harness.ts"
-
-const add = tool({
-  name: "add",
-  description: "Adds.",
-  input: Schema.Struct({ a: Schema.Number, b: Schema.Number }),
-  annotations: { readOnly: true },
-  handler: ({ a, b }) => a + b
-})
+import { Deferred, Effect, Exit, Fiber, Stream } from "effect"
+import { add, engineOf, executorOf, historyOf, memory, quietly, sqlite } from "./support/harness.ts"
 
 const fail = tool({
   name: "fail",

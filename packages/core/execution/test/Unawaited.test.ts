@@ -6,15 +6,7 @@ import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { tool } from "@executor/sdk"
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Schema } from "effect"
-import { engineOf } from "./support/harness.ts"
-
-const add = tool({
-  name: "add",
-  description: "Adds.",
-  input: Schema.Struct({ a: Schema.Number, b: Schema.Number }),
-  annotations: { readOnly: true },
-  handler: ({ a, b }) => a + b
-})
+import { add, engineOf } from "./support/harness.ts"
 
 layer(QuickJsExecutor.layer(), { excludeTestServices: true })("calls that the program does not wait for", (it) => {
   it.effect("get a short time to end, and are recorded without a place in the order", () =>

@@ -98,7 +98,7 @@ export interface SourceConnection {
   ) => Effect.Effect<unknown, ToolError>
   /** False once it can take no more calls: the next call then opens the source anew instead of failing. Always open if absent. */
   readonly isOpen?: (() => boolean) | undefined
-  /** True for one that replaces what has broken in it: it is kept when a call says {@link SourceUnavailable}. */
+  /** True if the connection replaces its broken parts by itself: then it is kept when a call says {@link SourceUnavailable}. */
   readonly recovers?: boolean | undefined
 }
 

@@ -51,7 +51,7 @@ export class ToolSchema extends Schema.Class<ToolSchema>("ToolSchema")({
 export const OmittedTool = Schema.Struct({
   /** As the source calls it, or its place in the list if it has no name. */
   name: Schema.String,
-  /** What is wrong with it. */
+  /** Why it cannot be offered. */
   reason: Schema.String
 })
 export type OmittedTool = typeof OmittedTool.Type

@@ -11,7 +11,7 @@ import { isGone } from "./Owner.ts"
 /** Told when a fault begins, or is another, and when it is over. */
 export type OnFault = (fault: DBError | undefined) => Effect.Effect<void>
 
-/** Tells of the faults of a database until the scope closes. Gives what is known of them at a moment. */
+/** Tells of the faults of a database until the scope closes. Gives the fault of the moment, if there is any. */
 export const follow = Effect.fnUntraced(function* (
   { faults }: DBAdapter["Service"],
   options: { readonly owner: string; readonly onFault: OnFault }

@@ -182,7 +182,8 @@ export const sourceSettings: ReadonlyArray<Setting & { readonly bound: keyof Sou
     flag: "max-processes",
     parse: parseCount,
     metavar: "count",
-    description: "Further processes of the program while questions are open at others; 1 for one that keeps state (8)"
+    description:
+      "Further processes of the program while questions are open at others; 1 for a server that keeps state (8)"
   }
 ]
 

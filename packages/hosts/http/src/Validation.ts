@@ -77,7 +77,7 @@ const checkBody = (limitBytes: number) =>
     }
   })
 
-/** The number would be changed without a word when the body is decoded, which tells what is wrong with text that is no JSON. */
+/** Decoding the body would change such a number without a word. Text that is no JSON is left to the decoding, which says why. */
 const holdsWideNumber = (text: string): boolean => {
   if (!mayHoldExact(text)) return false
   try {

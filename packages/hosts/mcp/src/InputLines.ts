@@ -1,8 +1,8 @@
 /**
- * The lines of standard input, one message each, with a bound on what is kept of one.
+ * The lines of standard input, one message each, with a bound on the bytes that are kept of a line.
  *
- * A line above the bound is read to its end but not kept: the connection, and the calls under way on it, go on. What is kept of it is its
- * {@link Outline}, so that the request can be answered under its id wherever in the line that stands.
+ * A line above the bound is read to its end but not kept: the connection, and the calls under way on it, go on. Only its
+ * {@link Outline} is kept, so that the request can be answered under its id wherever in the line that stands.
  */
 const newline = 0x0a
 const quote = 0x22
@@ -14,7 +14,7 @@ const nothing = Buffer.from("null")
 /** A JSON text whose outermost level is longer than this is no message of this protocol. */
 const maxOutlineBytes = 4_096
 
-/** The outermost level of a JSON text that is read piece by piece: what is nested in it is `null`. */
+/** The outermost level of a JSON text that is read piece by piece: nested values are `null`. */
 class Outline {
   readonly #kept: Array<number> = []
   #depth = 0
@@ -56,10 +56,10 @@ class Outline {
   }
 }
 
-/** What is done with a line. */
+/** Takes each line. */
 export interface LineHandler {
   readonly line: (bytes: Uint8Array) => void
-  /** One that was too long: its outermost level, `undefined` if that cannot be told. */
+  /** The outermost level of a line that was too long; `undefined` if that cannot be told. */
   readonly tooLong: (outline: unknown) => void
 }
 

@@ -1,5 +1,5 @@
 /**
- * JSON-RPC messages as a client sends them: what is one, and what is answered to what is none.
+ * JSON-RPC messages as a client sends them, and the answers to input that is no message.
  *
  * An answer bears the id of the request it belongs to. Where that cannot be told it is null, as JSON-RPC wants it; so also for
  * what may be a response, whose id is one of ours: the client could take the answer for that of a request of its own.

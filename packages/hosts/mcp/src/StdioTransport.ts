@@ -1,7 +1,7 @@
 /**
  * MCP over standard input and output: a JSON-RPC message on each line.
  *
- * Whatever a client sends, the connection holds, and with it the calls under way. What is no message, or is too large, is answered with
+ * Whatever a client sends, the connection holds, and with it the calls under way. Input that is no message, and a message that is too large, are answered with
  * an error. A batch (protocol 2025-03-26 alone has them) is answered with one line once all of its requests have their answers;
  * a request that is cancelled has none. The connection ends when the client closes its end, or when output cannot be written.
  */

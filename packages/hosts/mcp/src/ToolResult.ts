@@ -24,7 +24,7 @@ export const maxLogCharacters = 10_000
 /** An error's message, and its stack. */
 export const maxErrorCharacters = 8_000
 
-/** What is shown of the code of an execution that is found again: enough to know it by. */
+/** The length of code that is shown of an execution which is found again: enough to know it by. */
 export const maxCodeCharacters = 1_000
 
 const advice = "Return less: filter, pick fields or aggregate in the code."

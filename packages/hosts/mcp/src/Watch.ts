@@ -48,7 +48,7 @@ class Activity {
     this.#questions = new Map(known?.interactions.map(({ id, request }) => [id, request.message]))
   }
 
-  /** Whether the event changes what is told. */
+  /** Whether the event changes the message of the progress. */
   see(event: ExecutionEvent): boolean {
     switch (event._tag) {
       case "ToolCallStarted":

@@ -27,7 +27,7 @@
  *
  * ## The end
  *
- * A program that returns a value is over. One that comes to its end without a value is over as a process of Node is: when none of its calls
+ * A program that returns a value is over. A program that comes to its end without a value is over as a process of Node is: when none of its calls
  * is open, apart from timers that it cleared. Either way a line of its console output names what it did not wait for. If a promise was
  * rejected by then and nothing has handled it, a program without a value fails with that error.
  */

@@ -61,7 +61,7 @@ const isInteger = (text: string): boolean => /^-?\d+$/.test(text)
 export const mayHoldExact = (text: string, options: NumberOptions = {}): boolean => {
   suspect.lastIndex = 0
   for (let found = suspect.exec(text); found !== null; found = suspect.exec(text)) {
-    // What is no number stands in a string.
+    // Digits that are no number stand in a string.
     if (/^-?\d+(\.\d+)?([eE]|$)/.test(found[1] ?? "") && !isHeld(found[1] ?? "", options)) return true
   }
   return false

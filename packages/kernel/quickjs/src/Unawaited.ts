@@ -1,7 +1,7 @@
 /**
  * What a program has begun and not seen the end of, and what it is told if it comes to its own end before that.
  *
- * A program that returns a value is over. One that comes to its end without a value is over as a process of Node is: when nothing that it
+ * A program that returns a value is over. A program that comes to its end without a value is over as a process of Node is: when nothing that it
  * began is under way any more. So the rest of an async function that was called without `await` is done, and an error in it is not
  * lost. Either way a line of its console output says what it did not wait for.
  */

@@ -113,7 +113,7 @@ export const isAnswer = (message: Readonly<Record<string, unknown>>, startsLine:
 /** The protocol's code for a message that the server could not read. */
 const parseError = -32_700
 
-/** Why nobody can say what an answer without an id means for this request. `undefined` for what is no answer to it. */
+/** Why nobody can say what an answer without an id means for this request. `undefined` for a message that is no answer to it. */
 export const problemWithoutId = (
   { method }: Pending,
   { error, result }: Readonly<Record<string, unknown>>
@@ -143,7 +143,7 @@ const readError = (error: unknown): RequestRefused => {
   })
 }
 
-/** A request or a notification of the server. `undefined` for what is none. */
+/** A request or a notification of the server. `undefined` for other messages. */
 export const readRequest = (message: Readonly<Record<string, unknown>>): JSONRPCMessage | undefined => {
   const { id, method, params } = message
   if (typeof method !== "string") return undefined

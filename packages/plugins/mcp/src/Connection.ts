@@ -115,7 +115,7 @@ const listTools = Effect.fnUntraced(function* (client: Client): Effect.fn.Return
       : { tools: result }
     if (listed !== null && !Array.isArray(listed)) return yield* unreadable("tools/list", "has no list of tools")
     for (const tool of listed ?? []) tools.push(tool)
-    // An empty one and one that came before lead nowhere.
+    // An empty cursor, and a cursor that came before, lead nowhere.
     if (nextCursor == null || nextCursor === "" || cursors.has(String(nextCursor))) return tools
     cursor = String(nextCursor)
     cursors.add(cursor)

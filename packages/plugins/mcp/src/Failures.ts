@@ -97,7 +97,7 @@ const inWords = (error: unknown, method: string): string =>
     ? `it does not know the method \`${method}\` (it answers "${messageOf(error)}"). ${
         method === "tools/call"
           ? "Refresh the source, in case its tools have changed"
-          : "Check that the command of the source is an MCP server, and one that offers tools"
+          : "Check that the command of the source is an MCP server that offers tools"
       }`
     : messageOf(error)
 

@@ -6,7 +6,7 @@ import { Schema } from "effect"
 /** A server has this long to start, and as long to list its tools. */
 export const defaultStartTimeoutMillis = 30_000
 
-/** One that is started by a program that may download it first has this long, and again as long whenever it prints something. */
+/** A server that has to be downloaded first, by `npx` for one, has this long, and again as long whenever it prints something. */
 export const defaultInstallTimeoutMillis = 5 * 60_000
 
 /** A download that takes longer is none. */

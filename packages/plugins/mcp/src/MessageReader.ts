@@ -76,7 +76,7 @@ interface Open {
   length: number
 }
 
-/** A request that waits, and what is wrong with the text that may have been its answer. */
+/** A request that waits, and the fault of the text that may have been its answer. */
 interface Waiting extends Pending {
   doubt: string | undefined
 }
@@ -101,7 +101,7 @@ export class MessageReader {
     this.#handlers = handlers
   }
 
-  /** Takes note of what is sent: requests wait for an answer from then on. */
+  /** Takes note of a message that is sent: a request waits for its answer from then on. */
   sent(message: JSONRPCMessage): void {
     if (!("method" in message)) return
     if ("id" in message) {

@@ -2,7 +2,7 @@
  * Text that should be a message: where one begins and ends, which request it answers, and why it cannot be read.
  *
  * Nothing of it is needed for a message that is alone on its line. It is for servers that print several messages on a line, one over
- * several lines, a log in between, or what is no JSON.
+ * several lines, a log in between, or text that is no JSON.
  */
 
 /** Work in steps: others may run between two of them. */
@@ -209,7 +209,7 @@ class StrictReader {
     if (Number.isNaN(code)) return "it ends in the middle of a text"
     if (code < 0x20) return `a character that JSON does not allow in a text (code ${code})`
     word.lastIndex = this.at
-    // Only what is no text of somebody: a word that is no JSON, or a sign.
+    // Only a word that is no JSON, or a sign: anything longer may be private.
     const found = word.exec(this.#text)?.[0] ?? ""
     return /^(?:[-+]?(?:NaN|Infinity)|undefined|None|True|False|nan|inf|[^\w])$/.test(found)
       ? `unexpected ${found}`

@@ -41,7 +41,7 @@ export interface Call<Question, Answer> {
 /** The call did not get its turn, and was not started. */
 export class NoTurn extends Data.TaggedError("NoTurn") {}
 
-/** What is known of the tools of a server, whichever of its processes they were called at. */
+/** The habits of the tools of a server, at whichever of its processes they were called. */
 export interface Manners {
   /** Tools that have ended once. */
   readonly ended: Set<string>

@@ -51,7 +51,7 @@ const inUrl = (text: string): ReadonlyArray<string> => {
   return [url.password, decodeURIComponent(url.password), ...parameters]
 }
 
-/** Forms of keys, each with what is kept in front of it. */
+/** Forms of keys, each with the text in front that is kept. */
 const forms: ReadonlyArray<RegExp> = [
   /(\b(?:Bearer|Basic)\s+)[\w.+/=~-]+/gi,
   /(:\/\/[^\s/:@]*:)[^\s/@]+(?=@)/g,

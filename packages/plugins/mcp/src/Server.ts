@@ -24,7 +24,7 @@ const probeTimeoutMillis = 5000
 /** `elicitation/create` came with protocol 2025-06-18; versions are dates. */
 const firstAskingVersion = "2025-06-18"
 
-/** What is told to the server and used in messages. */
+/** Settings of a start that do not come from the configuration. */
 export interface OpenOptions {
   readonly namespace: string
   readonly onToolsChanged: (() => void) | undefined
@@ -78,7 +78,9 @@ const connect = Effect.fnUntraced(function* (
   const mcp = yield* Effect.promise(() => import("@modelcontextprotocol/client"))
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const onNoise = (text: string) =>
-    void runFork(Effect.logDebug("An MCP server printed what is no message.", { namespace, text: text.slice(0, 200) }))
+    void runFork(
+      Effect.logDebug("An MCP server printed text that is no message.", { namespace, text: text.slice(0, 200) })
+    )
 
   const attempt = Effect.fnUntraced(function* (mode: "auto" | "legacy") {
     const server = yield* Effect.acquireRelease(

@@ -1,5 +1,5 @@
 /**
- * MCP's tools in our words. Each is read by itself, as what it plainly means; one that cannot be offered is left out by name.
+ * MCP's tools in our words. Each is read by itself, as what it plainly means; a tool that cannot be offered is left out by name.
  */
 import { type JsonSchema, type OmittedTool, type ToolDefinition, type ToolList, ToolPath } from "@executor/sdk"
 import { Predicate, Result } from "effect"

@@ -14,15 +14,25 @@ import {
   type ExecutionId,
   type Executor,
   MemoryAdapter,
-  type StaticTool
+  type StaticTool,
+  tool
 } from "@executor/sdk"
 import { CodeExecutor } from "@executor/kernel"
 import { SqliteAdapter } from "@executor/storage-drizzle"
 import { assert } from "@effect/vitest"
-import { Effect, Logger } from "effect"
+import { Effect, Logger, Schema } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+
+/** A tool without effects. */
+export const add = tool({
+  name: "add",
+  description: "Adds.",
+  input: Schema.Struct({ a: Schema.Number, b: Schema.Number }),
+  annotations: { readOnly: true },
+  handler: ({ a, b }) => a + b
+})
 
 /** An SQLite history in a folder that goes with the scope. */
 export const sqlite = Effect.gen(function* () {

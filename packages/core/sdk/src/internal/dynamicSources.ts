@@ -103,7 +103,7 @@ export const makeDynamicSources = (options: {
 
   const load = Effect.fnUntraced(function* (row: SourceRow): Effect.fn.Return<DynamicSource, DBError> {
     const toolRows = yield* options.rows.tools(row)
-    // What an older build wrote down may show a key of the configuration, so what is shown comes from the configuration each time.
+    // A description that an older build has stored may show a key. So the description comes from the configuration each time.
     const description = yield* configured(row).pipe(
       Effect.map((source) => cleanText(source.description, maxDescriptionLength)),
       Effect.orElseSucceed(() => "")

@@ -160,7 +160,7 @@ const namespaceOf = (path: string): string => path.split(".", 1)[0] ?? path
 const visible = (statics: StaticSources, catalog: DynamicCatalog) =>
   [...catalog.values()].filter((each) => !statics.sources.has(each.row.namespace))
 
-/** Namespaces that are named to whoever took another. */
+/** Namespaces that an error names to a caller who used another. */
 const maxNamedNamespaces = 20
 
 /** What to say of a path whose first segment is no namespace. */

@@ -8,7 +8,7 @@
  */
 import { atOnce, type Steps } from "./slices.ts"
 
-/** A number by its text. */
+/** A number by its text. TypeScript has no types for it yet; `@executor/kernel`, which this package does not import, says the same. */
 export interface RawJson {
   readonly rawJSON: string
 }

@@ -5,8 +5,8 @@
  *   arguments against the very schema that they publish, and refuse a call without it.
  * - `null` for a property that need not be there, and whose schema refuses `null`, is left out.
  *
- * This is done at every depth that the schema leads to. Of alternatives only one that the value alone can mean is followed. What is sent is
- * what a person is asked about. The history keeps what the caller gave.
+ * This is done at every depth that the schema leads to. Of several alternatives, the only one that fits the value is followed. A person is asked
+ * about the arguments that are sent. The history keeps what the caller gave.
  */
 import { Predicate } from "effect"
 import { setKey } from "./json.ts"
@@ -117,7 +117,7 @@ export function* lenientArguments(root: unknown, args: unknown): Steps<unknown> 
   return yield* prepare(args, root, 0)
 }
 
-/** A default that can be sent. An integer beyond 2^53 may not be the one that the server wrote. */
+/** A default that can be sent. An integer beyond 2^53 may differ from the integer that the server wrote. */
 const usableDefault = (root: unknown, property: unknown): unknown => {
   const value: unknown = Predicate.isObject(property) ? property["default"] : undefined
   if (value === null && !takesNull(root, property)) return undefined

@@ -7,13 +7,13 @@ import { Effect, Fiber, FiberMap, Option, type Scope } from "effect"
 
 /** What learns the tools of sources anew. */
 export interface Relearning {
-  /** The tools of this source have changed. What is under way for it begins again. */
+  /** The tools of this source have changed. If they are being learned, that begins again. */
   readonly changed: (namespace: string) => void
-  /** Waits until nothing is under way for this source. */
+  /** Waits until the tools of this source are not being learned. */
   readonly settled: (namespace: string) => Effect.Effect<void>
 }
 
-/** Makes it; what is under way ends with the scope. */
+/** Makes it. Learning that is under way ends with the scope. */
 export const makeRelearning = Effect.fnUntraced(function* (
   refresh: (namespace: string) => Effect.Effect<unknown, unknown>
 ): Effect.fn.Return<Relearning, never, Scope.Scope> {

@@ -27,7 +27,7 @@ export const cleanText = (text: string, length: number): string =>
 
 const prose = new Set(["title", "description", "$comment", "markdownDescription"])
 
-/** A JSON Schema whose descriptions are clean, without keywords that are `null`; what is data in it stays as it is. */
+/** A JSON Schema whose descriptions are clean, without keywords that are `null`; data in it stays as it is. */
 export const cleanSchema = (schema: unknown): unknown =>
   rebuildSchema(schema, (key, value) => {
     if (value === null && !isSchemaData(key)) return dropped

@@ -167,7 +167,7 @@ export const makeToolCalls = (adapter: Adapter) => {
   return {
     recordToolCall,
     finishToolCall,
-    /** Tells of an execution, so that it need not be looked up: what is looked up for calls at once may come in another order. */
+    /** Tells of an execution, so that it need not be looked up. Lookups for calls at once may come back in another order. */
     known: (id: ExecutionId, createdAt: number): void => {
       if (!remembered.has(id)) remember(id, createdAt)
     }

@@ -103,7 +103,7 @@ export const longTextTests = (test: AdapterTest): void => {
     ["that there is any", { op: "isNotNull", column }, "1234"],
     ["that there is none", { op: "isNull", column }, "5"]
   ]
-  test("finds long text as any other", (adapter) =>
+  test("finds long text like any other text", (adapter) =>
     Effect.gen(function* () {
       yield* insertExecutions(adapter, rows)
       for (const [title, where, ids] of cases) {

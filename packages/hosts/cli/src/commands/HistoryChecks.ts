@@ -143,7 +143,7 @@ const incompleteInLog = (folder: string) =>
     return new Set([...ids].map(([, id]) => id)).size
   })
 
-/** Servers that live, and whose database takes no writes: what is wrong with a file that is gone, only they can tell. */
+/** Servers that live, and whose database takes no writes: only they can tell that their file is gone. */
 export const findFaulty = (folder: string): Effect.Effect<ReadonlyArray<HistoryFaults.FaultyProcess>> =>
   Effect.map(readLog(folder), HistoryFaults.inLog)
 

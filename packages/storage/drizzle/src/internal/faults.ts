@@ -6,7 +6,7 @@
  * {@link answerMillis} tells of a database that hangs.
  *
  * A write that fails for a reason which lies with the storage says so at once. One whose connection was lost may work on the next,
- * so it only has the adapter look at once. One that fails for another reason may fail for what it writes: the next look decides.
+ * so it only has the adapter look at once. A write that fails for another reason may fail because of its content: the next look decides.
  */
 import { type DBAdapter, DBError } from "@executor/sdk"
 import { type Cause, Effect, Exit, Option, Queue, Result, Stream } from "effect"

@@ -45,7 +45,7 @@ interface Read {
 export interface ReadersOptions {
   readonly url: URL
   readonly file: string
-  /** What is open: where the path leads elsewhere by now, a thread does not start. */
+  /** The files that are open. Where their paths lead elsewhere by now, a thread does not start. */
   readonly files: FileIdentity
   readonly lockWaitMillis: number
   /** Runs a read on this thread. */
