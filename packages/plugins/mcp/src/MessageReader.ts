@@ -307,6 +307,11 @@ export class MessageReader {
     for (const pending of this.#doubtful()) this.#unreadable(pending, pending.doubt ?? "")
   }
 
+  /** Without listening, which is answered when it ends. */
+  #waiting(): ReadonlyArray<Waiting> {
+    return [...this.#pending.values()].filter(({ method }) => method !== "subscriptions/listen")
+  }
+
   #doubtful(): ReadonlyArray<Waiting> {
     return [...this.#pending.values()].filter(({ doubt }) => doubt !== undefined)
   }
@@ -350,7 +355,7 @@ export class MessageReader {
       return this.#doubt(pending, 'has no "jsonrpc" and may be a line of a log')
     }
     // Without an id it may as well be about a notification. Only what can be nothing else settles the request that waits.
-    const [only, ...others] = this.#pending.values()
+    const [only, ...others] = this.#waiting()
     const isVersioned = "jsonrpc" in message
     if (only === undefined || others.length > 0 || !(isVersioned || startsLine)) return undefined
     const problem = problemWithoutId(only, message)
@@ -363,7 +368,7 @@ export class MessageReader {
   /** The requests that an answer that cannot be read may be for. */
   #meant(answered: ReturnType<typeof answeredId>): ReadonlyArray<Waiting> {
     if (answered === undefined || this.#hasEnded) return []
-    if (answered.id === undefined) return [...this.#pending.values()]
+    if (answered.id === undefined) return this.#waiting()
     const pending = this.#pending.get(answered.id)
     return pending === undefined ? [] : [pending]
   }

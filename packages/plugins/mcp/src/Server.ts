@@ -21,6 +21,9 @@ import { withinStartTime } from "./Timeouts.ts"
 /** How long a server may take to answer the first request, which old ones may not know and never answer. */
 const probeTimeoutMillis = 5000
 
+/** How long a server may take to agree that it is listened to. Nothing waits for that. */
+const listenTimeoutMillis = 60_000
+
 /** `elicitation/create` came with protocol 2025-06-18; versions are dates. */
 const firstAskingVersion = "2025-06-18"
 
@@ -61,12 +64,24 @@ export const startServer = Effect.fnUntraced(function* (
     "elicitation/create",
     async (question) => (await questions.answer(question.params)) ?? { action: "cancel" }
   )
+  yield* hearOfChanges(client)
   const server: Server = { process, client, questions, hangs: false, isListing: false }
   client.setNotificationHandler("notifications/tools/list_changed", () => {
     // Some servers say so whenever they are asked for the list; that must not go round in circles.
     if (!server.isListing) options.onToolsChanged?.()
   })
   return server
+})
+
+/** Since 2026-07-28 a server tells of changes only to clients that listen. Tools of a server that refuses are learned by a refresh. */
+const hearOfChanges = Effect.fnUntraced(function* (client: Client): Effect.fn.Return<void, never, Scope.Scope> {
+  if (client.getProtocolEra() !== "modern" || client.getServerCapabilities()?.tools?.listChanged !== true) return
+  const listening = request((signal) =>
+    client.listen({ toolsListChanged: true }, { signal, timeout: listenTimeoutMillis })
+  )
+  yield* Effect.forkScoped(
+    Effect.catch(listening, (error) => Effect.logDebug("An MCP server does not tell of changes of its tools.", error))
+  )
 })
 
 const connect = Effect.fnUntraced(function* (

@@ -188,6 +188,22 @@ describe("the process", () => {
       assert.strictEqual(yield* call(executor, "raw.grown"), "grown")
       assert.strictEqual((yield* executor.sources.refresh("raw")).toolCount, before + 1)
       assert.strictEqual(yield* starts, 1)
+      for (const era of [[], ["--old"]]) {
+        const namespace = `asking${era.length}`
+        yield* add(executor, namespace, fixture("asking-server", ...era))
+        assert.strictEqual(yield* call(executor, `${namespace}.grow`), "done")
+        assert.strictEqual(yield* call(executor, `${namespace}.grown`), "grown")
+      }
+    })
+  )
+
+  it.live("that nobody has called for its idle time ends, and the next call starts another", () =>
+    Effect.gen(function* () {
+      const executor = yield* makeExecutor()
+      yield* add(executor, "raw", { ...fixture("raw-server"), idleTimeoutMillis: 1 })
+      const before = yield* pidOf(executor)
+      yield* Effect.repeat(Effect.sleep(5), { until: () => !isRunning(before) })
+      assert.notStrictEqual(yield* pidOf(executor), before)
     })
   )
 
