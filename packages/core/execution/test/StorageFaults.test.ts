@@ -1,6 +1,7 @@
 /**
  * History that cannot be written never changes a result, and delays it by no more than a bounded time.
  */
+import { CodeExecutor, type SandboxToolInvoker } from "@executor/kernel"
 import { QuickJsExecutor } from "@executor/runtime-quickjs"
 import { DBAdapter, DBError, maxPayloadBytes, MemoryAdapter, type StaticTool, tool } from "@executor/sdk"
 import { assert, describe, layer } from "@effect/vitest"
@@ -17,8 +18,8 @@ const double = tool({
 })
 
 /**
- * What an execution may be delayed by in all, whatever the store does: 3 s for what hangs, 1 s for the end, and the watch. The clock of
- * the test also passes in the turns of the sandbox, as a mark of the gap hangs beside the work: so a second more.
+ * What an execution may be delayed by in all, whatever the store does: 3 s for what hangs, 1 s for the end, and the watch. The bound
+ * leaves a second more, as the clock of the test goes in steps.
  */
 const longestDelayMs = 5_500
 
@@ -28,10 +29,45 @@ const code = "let n = 1; for (let i = 0; i < 5; i++) n = await tools.t.double({ 
 const dropped = 12
 
 /** An engine over a store that works again when it closes, as the ends that are not written are tried once more then. */
-const engineOver = (store: FaultyAdapter, tools: ReadonlyArray<StaticTool> = [double]) =>
-  Effect.tap(engineOf(tools, { adapter: store.adapter }), () =>
-    Effect.addFinalizer(() => Effect.sync(() => (store.fault = "none")))
-  )
+const engineOver = Effect.fnUntraced(function* (store: FaultyAdapter, tools: ReadonlyArray<StaticTool> = [double]) {
+  const { codeExecutor, isAtWork } = watched(yield* CodeExecutor)
+  const parts = yield* engineOf(tools, { adapter: store.adapter, codeExecutor })
+  yield* Effect.addFinalizer(() => Effect.sync(() => (store.fault = "none")))
+  /** Whether the next thing to happen is the end of a write: however slow the machine is, the program has nothing to do. */
+  const waits = () => store.hanging > 0 && !isAtWork()
+  return { ...parts, waits }
+})
+
+/** A sandbox that tells whether its program has something to do. It is for one program that makes one call at a time. */
+const watched = (codeExecutor: CodeExecutor["Service"]) => {
+  let atWork = false
+  let settled = 0
+  return {
+    isAtWork: () => atWork,
+    codeExecutor: CodeExecutor.of({
+      ...codeExecutor,
+      execute: (code, { invoke }, options) =>
+        Effect.suspend(() => {
+          atWork = true
+          const invoker: SandboxToolInvoker = {
+            invoke: (call) =>
+              Effect.ensuring(
+                invoke(call),
+                Effect.sync(() => {
+                  settled++
+                  atWork = true
+                })
+              )
+          }
+          const onIdle = (received: number) => {
+            atWork = received < settled
+            options?.onIdle?.(received)
+          }
+          return codeExecutor.execute(code, invoker, { ...options, onIdle })
+        }).pipe(Effect.ensuring(Effect.sync(() => (atWork = false))))
+    })
+  }
+}
 
 /** Lets time pass, but only while something waits for it. */
 const passTimeUntilDone = Effect.fnUntraced(function* <A, E>(fiber: Fiber.Fiber<A, E>, waits: () => boolean) {
@@ -109,11 +145,11 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
   it.effect("hangs delays a result by a bounded time, however many calls there are", () =>
     Effect.gen(function* () {
       const store = faultyAdapter()
-      const { engine } = yield* engineOver(store)
+      const { engine, waits } = yield* engineOver(store)
       store.fault = "hang"
       const before = yield* Clock.currentTimeMillis
       const running = yield* Effect.forkChild(engine.execute(code), { startImmediately: true })
-      const finished = yield* passTimeUntilDone(running, () => store.hanging > 0)
+      const finished = yield* passTimeUntilDone(running, waits)
       assert.strictEqual(finished.result, 32)
       assert.strictEqual(finished.status, "completed")
       assert.isAtMost((yield* Clock.currentTimeMillis) - before, longestDelayMs)
@@ -240,7 +276,7 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
             return TestClock.adjust("30 seconds")
           })
       })
-      const { engine, history } = yield* engineOver(store, [double, hangNow, mend])
+      const { engine, history, waits } = yield* engineOver(store, [double, hangNow, mend])
       const running = yield* Effect.forkChild(
         engine.execute(`
           await tools.t.hangNow()
@@ -249,7 +285,7 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
           return await tools.t.double({ n: 2 })`),
         { startImmediately: true }
       )
-      const finished = yield* passTimeUntilDone(running, () => store.hanging > 0)
+      const finished = yield* passTimeUntilDone(running, waits)
       assert.strictEqual(finished.result, 4)
       assert.deepStrictEqual(
         (yield* history.calls(finished.executionId)).map(({ seq, status }) => [seq, status]),
@@ -325,13 +361,13 @@ layer(QuickJsExecutor.layer())("a store that", (it) => {
     it.effect("does not keep the caller longer than its bounded time", () =>
       Effect.gen(function* () {
         const store = faultyAdapter()
-        const { engine } = yield* engineOver(store)
+        const { engine, waits } = yield* engineOver(store)
         store.fault = "hang"
         const running = yield* Effect.forkChild(engine.execute(code), { startImmediately: true })
         yield* nextTurn
         const before = yield* Clock.currentTimeMillis
         const interrupted = yield* Effect.forkChild(Fiber.interrupt(running), { startImmediately: true })
-        yield* passTimeUntilDone(interrupted, () => store.hanging > 0)
+        yield* passTimeUntilDone(interrupted, waits)
         assert.isAtMost((yield* Clock.currentTimeMillis) - before, longestDelayMs)
       })
     )
