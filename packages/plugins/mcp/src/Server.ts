@@ -79,8 +79,9 @@ const hearOfChanges = Effect.fnUntraced(function* (client: Client): Effect.fn.Re
   const listening = request((signal) =>
     client.listen({ toolsListChanged: true }, { signal, timeout: listenTimeoutMillis })
   )
-  yield* Effect.forkScoped(
-    Effect.catch(listening, (error) => Effect.logDebug("An MCP server does not tell of changes of its tools.", error))
+  yield* listening.pipe(
+    Effect.catch((error) => Effect.logDebug("An MCP server does not tell of changes of its tools.", error)),
+    Effect.forkScoped
   )
 })
 
