@@ -130,10 +130,12 @@ export const makeQuestions = <Question, Answer>(options: {
           if (index >= 0) waiting.splice(index, 1)
           return index >= 0
         }
-        const turn = Effect.timeoutOrElse(Deferred.await(entry.admitted), {
-          duration: patienceMillis,
-          orElse: () => (withdraw() ? Effect.fail(new NoTurn()) : Effect.void)
-        })
+        const turn = call.started
+          ? Effect.void
+          : Effect.timeoutOrElse(Deferred.await(entry.admitted), {
+              duration: patienceMillis,
+              orElse: () => (withdraw() ? Effect.fail(new NoTurn()) : Effect.void)
+            })
         const leaving = Effect.sync(() => {
           if (!withdraw()) leave(call)
         })

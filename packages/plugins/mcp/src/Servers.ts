@@ -13,7 +13,7 @@
  * Starting belongs to no caller: several wait for the same start, and an interrupted one takes it from nobody.
  */
 import { SourceUnavailable, type ToolError, ToolFailed } from "@executor/sdk"
-import { Clock, Deferred, Effect, Exit, Fiber, Option, Scope } from "effect"
+import { Clock, Deferred, Effect, Exit, Option, Scope } from "effect"
 import { NoTurn } from "./Questions.ts"
 import type { Server } from "./Server.ts"
 
@@ -38,8 +38,10 @@ interface Slot {
   calls: number
   /** A call has waited here in vain, and none has ended since. */
   full: boolean
-  /** Closes it after its idle time. */
-  idle: Fiber.Fiber<void> | undefined
+  /** When its last call ended, in milliseconds since the epoch. */
+  usedAt: number
+  /** Whether its idle time is watched. */
+  watched: boolean
 }
 
 /** Makes the processes of a source, and starts none; they end with the scope. */
@@ -75,7 +77,8 @@ export const makeServers = Effect.fnUntraced(function* (options: {
       server: undefined,
       calls: 0,
       full: false,
-      idle: undefined
+      usedAt: 0,
+      watched: false
     }
     slots.push(slot)
     const start = Effect.onExit(Scope.provide(options.start, slot.scope), (exit) => {
@@ -101,8 +104,6 @@ export const makeServers = Effect.fnUntraced(function* (options: {
     const slot = find() ?? (slots.length < maxProcesses ? yield* begin() : undefined)
     if (slot === undefined) return undefined
     slot.calls++
-    if (slot.idle !== undefined) yield* Fiber.interrupt(slot.idle)
-    slot.idle = undefined
     return slot
   })
 
@@ -112,13 +113,23 @@ export const makeServers = Effect.fnUntraced(function* (options: {
     if (!isUsable(slot)) remove(slot)
     if (slot.calls > 0 || slot.server === undefined) return
     if (!slots.includes(slot)) return yield* Scope.close(slot.scope, Exit.void)
-    const close = Effect.suspend(() => {
-      slot.idle = undefined
-      remove(slot)
-      return Scope.close(slot.scope, Exit.void)
-    })
-    const millis = slots[0] === slot ? idleMillis : Math.min(furtherIdleMillis, idleMillis)
-    slot.idle = yield* Effect.forkIn(Effect.delay(close, millis), parent)
+    slot.usedAt = yield* Clock.currentTimeMillis
+    if (slot.watched) return
+    slot.watched = true
+    yield* Effect.forkIn(closeWhenIdle(slot), parent)
+  })
+
+  /** One watch for all calls of a process: a timer for each would cost each. */
+  const closeWhenIdle = Effect.fnUntraced(function* (slot: Slot) {
+    while (slots.includes(slot)) {
+      const millis = slots[0] === slot ? idleMillis : Math.min(furtherIdleMillis, idleMillis)
+      const left = slot.usedAt + millis - (yield* Clock.currentTimeMillis)
+      if (slot.calls === 0 && left <= 0) {
+        remove(slot)
+        return yield* Scope.close(slot.scope, Exit.void)
+      }
+      yield* Effect.sleep(left > 0 ? left : millis)
+    }
   })
 
   const within = <A, E, R>(
