@@ -26,8 +26,11 @@ export class TokenFileError extends Schema.TaggedError<TokenFileError>()("TokenF
   path: Schema.String
 }) {}
 
-/** A token as the file holds it. */
-export const makeToken = (): string => randomBytes(tokenBytes).toString("base64url")
+/** A token as the file holds it. It begins with no hyphen, as a command line would read it as a flag. */
+export const makeToken = (): string => {
+  const token = randomBytes(tokenBytes).toString("base64url")
+  return token.startsWith("-") ? makeToken() : token
+}
 
 const isMissing = (cause: unknown): boolean => (cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT"
 

@@ -1,4 +1,4 @@
-import { readOrCreateToken, tokenFileName } from "@executor/host-http"
+import { makeToken, readOrCreateToken, tokenFileName } from "@executor/host-http"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { execFile } from "node:child_process"
@@ -20,6 +20,10 @@ describe("the token file", () => {
       assert.deepEqual(yield* Effect.promise(() => readdir(folder)), [tokenFileName])
     })
   )
+
+  it("can be the value of a flag", () => {
+    for (let i = 0; i < 1000; i++) assert.match(makeToken(), /^[A-Za-z0-9_][A-Za-z0-9_-]{42}$/)
+  })
 
   it.effect("is narrowed when others could read it", () =>
     Effect.gen(function* () {
