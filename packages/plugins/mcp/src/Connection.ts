@@ -3,7 +3,7 @@
  */
 import type { SourceConnection, SourceUnavailable, ToolContext, ToolError } from "@executor/sdk"
 import type { Client, ElicitRequestParams, ElicitResult } from "@modelcontextprotocol/client"
-import { Effect, FiberSet, Predicate, type Scope } from "effect"
+import { Effect, Fiber, Predicate, type Scope } from "effect"
 import { RequestRefused, takeAnswer, unreadable } from "./Answers.ts"
 import { type AnyCall, ask, callTool, idempotencyMetaKey, noTimeout, request } from "./Calls.ts"
 import { callFailure, methodNotFound, unavailable } from "./Failures.ts"
@@ -18,7 +18,7 @@ import { makeManners, type NoTurn } from "./Questions.ts"
 import { type CallResult, toFailure, toValue } from "./Results.ts"
 import { type OpenOptions, type Server, startServer } from "./Server.ts"
 import { makeServers } from "./Servers.ts"
-import { answerTimeoutMillis, maxTurnMillis, withinCallTime, withinStartTime } from "./Timeouts.ts"
+import { answerTimeoutMillis, makeCallTimes, maxTurnMillis, withinStartTime } from "./Timeouts.ts"
 import { toTools } from "./ToolMapping.ts"
 
 /** Pages of `tools/list`: a server that never ends its list is broken. */
@@ -39,19 +39,25 @@ export const open = Effect.fn("McpPlugin.open")(function* (
     idleMillis: config.idleTimeoutMillis ?? options.limits.idleTimeoutMillis ?? defaultIdleTimeoutMillis
   })
   yield* servers.use(() => Effect.void)
+  const times = yield* makeCallTimes(callTimeout)
 
   const callAt = Effect.fnUntraced(function* (
     server: Server,
     name: string,
     args: unknown,
     context: ToolContext
-  ): Effect.fn.Return<CallResult, ToolError | NoTurn, Scope.Scope> {
+  ): Effect.fn.Return<CallResult, ToolError | NoTurn> {
     const { client, process, questions } = server
     const answerer = (question: ElicitRequestParams) => ask(context, question)
-    const run = yield* FiberSet.makeRuntimePromise<never, ElicitResult, never>()
+    const runFork = Effect.runForkWith(yield* Effect.context<never>())
+    const asking = new Set<Fiber.Fiber<ElicitResult>>()
     const call: AnyCall = {
       tool: name,
-      ask: (question) => run(answerer(question)),
+      ask: (question) => {
+        const fiber = runFork(answerer(question))
+        asking.add(fiber)
+        return Effect.runPromise(Fiber.join(fiber))
+      },
       started: false,
       pending: 0,
       delivery: undefined
@@ -64,20 +70,21 @@ export const open = Effect.fn("McpPlugin.open")(function* (
     const outcome = callTool(client, call, answerer, params).pipe(
       Effect.catch((error) => callFailure({ namespace, path: context.path, server: process, call, error }))
     )
-    return yield* withinCallTime(questions.during(call, outcome), {
-      call,
-      server: process,
-      path: context.path,
-      millis: callTimeout,
-      isAlive: isAlive(client, callTimeout),
-      hangs: Effect.sync(() => {
-        server.hangs = true
+    return yield* times
+      .within(questions.during(call, outcome), {
+        call,
+        server: process,
+        path: context.path,
+        isAlive: isAlive(client, callTimeout),
+        hangs: Effect.sync(() => {
+          server.hangs = true
+        })
       })
-    })
+      .pipe(Effect.ensuring(Effect.suspend(() => (asking.size === 0 ? Effect.void : Fiber.interruptAll(asking)))))
   })
 
   const invoke = (name: string, args: unknown, context: ToolContext) =>
-    servers.call({ tool: name, path: context.path }, (server) => Effect.scoped(callAt(server, name, args, context)))
+    servers.call({ tool: name, path: context.path }, (server) => callAt(server, name, args, context))
 
   return {
     listTools: servers.use((server) =>

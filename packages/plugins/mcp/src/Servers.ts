@@ -55,6 +55,7 @@ export const makeServers = Effect.fnUntraced(function* (options: {
 }): Effect.fn.Return<Servers, never, Scope.Scope> {
   const { idleMillis, maxProcesses, namespace, turnMillis } = options
   const parent = yield* Effect.scope
+  const clock = yield* Clock.Clock
   const slots: Array<Slot> = []
   let changed = Deferred.makeUnsafe<void>()
   const closed = () => new SourceUnavailable({ namespace, message: `${namespace} was closed` })
@@ -95,35 +96,45 @@ export const makeServers = Effect.fnUntraced(function* (options: {
   })
 
   /** Enters the slot that `find` finds, or a new one if there may be one more. */
-  const enter = Effect.fnUntraced(function* (find: () => Slot | undefined) {
-    if (parent.state._tag === "Closed") return yield* closed()
+  const enter = (find: () => Slot | undefined): Effect.Effect<Slot | undefined, SourceUnavailable> =>
+    Effect.suspend(() => {
+      if (parent.state._tag === "Closed") return closed()
+      if (!slots.every(isUsable)) return Effect.andThen(removeBroken(), enter(find))
+      const slot = find()
+      if (slot === undefined && slots.length < maxProcesses) return Effect.map(begin(), entered)
+      return Effect.succeed(slot && entered(slot))
+    })
+
+  const entered = (slot: Slot): Slot => {
+    slot.calls++
+    return slot
+  }
+
+  const removeBroken = Effect.fnUntraced(function* () {
     for (const slot of slots.filter((each) => !isUsable(each))) {
       remove(slot)
       if (slot.calls === 0) yield* Effect.forkIn(Scope.close(slot.scope, Exit.void), parent)
     }
-    const slot = find() ?? (slots.length < maxProcesses ? yield* begin() : undefined)
-    if (slot === undefined) return undefined
-    slot.calls++
-    return slot
   })
 
-  const leave = Effect.fnUntraced(function* (slot: Slot) {
-    slot.calls--
-    change()
-    if (!isUsable(slot)) remove(slot)
-    if (slot.calls > 0 || slot.server === undefined) return
-    if (!slots.includes(slot)) return yield* Scope.close(slot.scope, Exit.void)
-    slot.usedAt = yield* Clock.currentTimeMillis
-    if (slot.watched) return
-    slot.watched = true
-    yield* Effect.forkIn(closeWhenIdle(slot), parent)
-  })
+  const leave = (slot: Slot): Effect.Effect<unknown> =>
+    Effect.suspend(() => {
+      slot.calls--
+      change()
+      if (!isUsable(slot)) remove(slot)
+      if (slot.calls > 0 || slot.server === undefined) return Effect.void
+      if (!slots.includes(slot)) return Scope.close(slot.scope, Exit.void)
+      slot.usedAt = clock.currentTimeMillisUnsafe()
+      if (slot.watched) return Effect.void
+      slot.watched = true
+      return Effect.forkIn(closeWhenIdle(slot), parent)
+    })
 
   /** One watch for all calls of a process: a timer for each would cost each. */
   const closeWhenIdle = Effect.fnUntraced(function* (slot: Slot) {
     while (slots.includes(slot)) {
       const millis = slots[0] === slot ? idleMillis : Math.min(furtherIdleMillis, idleMillis)
-      const left = slot.usedAt + millis - (yield* Clock.currentTimeMillis)
+      const left = slot.usedAt + millis - clock.currentTimeMillisUnsafe()
       if (slot.calls === 0 && left <= 0) {
         remove(slot)
         return yield* Scope.close(slot.scope, Exit.void)

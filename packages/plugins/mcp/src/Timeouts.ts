@@ -2,7 +2,7 @@
  * The time that starting and a call may take.
  */
 import { type OutcomeUnknown, SourceUnavailable, ToolFailed } from "@executor/sdk"
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import type { AnyCall } from "./Calls.ts"
 import { outcomeUnknown } from "./Failures.ts"
 import type { StartLimit } from "./McpSourceConfig.ts"
@@ -51,51 +51,92 @@ export const limitNames = (name: "startTimeout" | "callTimeout"): string => {
 const steps = 20
 const longestStepMillis = 1000
 
-/**
- * Ends a call that takes longer than `millis`, without the time it waits for its turn and the time a person thinks about its questions. What it did is not known if
- * the server has its request. If the server does not answer otherwise either, `hangs` is run.
- */
-export const withinCallTime = <A, E>(
-  outcome: Effect.Effect<A, E>,
-  options: {
-    readonly call: AnyCall
-    readonly server: StdioProcess
-    readonly path: string
-    readonly millis: number
-    readonly isAlive: Effect.Effect<boolean>
-    readonly hangs: Effect.Effect<void>
-  }
-): Effect.Effect<A, E | ToolFailed | OutcomeUnknown> => {
-  const { call, hangs, isAlive, millis, path, server } = options
-  const late = Effect.gen(function* () {
-    const step = Math.min(longestStepMillis, Math.max(1, Math.ceil(millis / steps)))
-    for (let left = millis; left > 0;) {
-      yield* Effect.sleep(step)
-      if (call.started && call.pending === 0) left -= step
+/** Ends calls that take too long. */
+export interface CallTimes {
+  /**
+   * Ends a call that takes longer than the limit, without the time it waits for its turn and the time a person thinks about its
+   * questions. What it did is not known if the server has its request. If the server does not answer otherwise either, `hangs` is run.
+   */
+  readonly within: <A, E>(
+    outcome: Effect.Effect<A, E>,
+    options: {
+      readonly call: AnyCall
+      readonly server: StdioProcess
+      readonly path: string
+      readonly isAlive: Effect.Effect<boolean>
+      readonly hangs: Effect.Effect<void>
     }
-    return "late" as const
-  })
-  return Effect.flatMap(
-    Effect.raceFirst(
-      Effect.map(outcome, (value) => ({ value })),
-      late
-    ),
-    (result): Effect.Effect<A, ToolFailed | OutcomeUnknown> => {
-      if (result !== "late") return Effect.succeed(result.value)
-      const limit = `within ${millis} ms (${limitNames("callTimeout")})`
-      const sentAt = call.delivery?.sentAt
-      return Effect.flatMap(isAlive, (alive) => {
-        const failure: Effect.Effect<never, ToolFailed | OutcomeUnknown> =
-          sentAt === undefined
-            ? Effect.fail(new ToolFailed({ path, message: `could not be sent ${limit}: its server does not read it` }))
-            : outcomeUnknown(
-                path,
-                server,
-                sentAt,
-                `its server did not answer ${limit}${alive ? "" : ", and does not answer any more"}`
-              )
-        return alive ? failure : Effect.andThen(hangs, failure)
-      })
-    }
-  )
+  ) => Effect.Effect<A, E | ToolFailed | OutcomeUnknown>
 }
+
+/** A call whose time is counted. */
+interface Timed {
+  readonly call: AnyCall
+  left: number
+  readonly expire: () => void
+}
+
+/** Makes the watch of all calls of a source, since a timer for each would cost each. It ends with the scope. */
+export const makeCallTimes = Effect.fnUntraced(function* (
+  millis: number
+): Effect.fn.Return<CallTimes, never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const step = Math.min(longestStepMillis, Math.max(1, Math.ceil(millis / steps)))
+  const underWay = new Set<Timed>()
+  let watching = false
+
+  const watch = Effect.gen(function* () {
+    while (underWay.size > 0) {
+      yield* Effect.sleep(step)
+      for (const timed of underWay) {
+        if (timed.left <= 0) timed.expire()
+        else if (timed.call.started && timed.call.pending === 0) timed.left -= step
+      }
+    }
+    watching = false
+  })
+
+  /** Succeeds when the time of a call is over. */
+  const over = (call: AnyCall) =>
+    Effect.callback<"late">((resume) => {
+      const timed: Timed = { call, left: millis, expire: () => resume(Effect.succeed("late")) }
+      underWay.add(timed)
+      return Effect.sync(() => underWay.delete(timed))
+    })
+
+  const watched = (call: AnyCall) =>
+    Effect.suspend(() => {
+      if (watching) return over(call)
+      watching = true
+      return Effect.andThen(Effect.forkIn(watch, scope), over(call))
+    })
+
+  return {
+    within: (outcome, { call, hangs, isAlive, path, server }) =>
+      Effect.flatMap(
+        Effect.raceFirst(
+          Effect.map(outcome, (value) => ({ value })),
+          watched(call)
+        ),
+        (result) => {
+          if (result !== "late") return Effect.succeed(result.value)
+          const limit = `within ${millis} ms (${limitNames("callTimeout")})`
+          const sentAt = call.delivery?.sentAt
+          return Effect.flatMap(isAlive, (alive) => {
+            const failure: Effect.Effect<never, ToolFailed | OutcomeUnknown> =
+              sentAt === undefined
+                ? Effect.fail(
+                    new ToolFailed({ path, message: `could not be sent ${limit}: its server does not read it` })
+                  )
+                : outcomeUnknown(
+                    path,
+                    server,
+                    sentAt,
+                    `its server did not answer ${limit}${alive ? "" : ", and does not answer any more"}`
+                  )
+            return alive ? failure : Effect.andThen(hangs, failure)
+          })
+        }
+      )
+  }
+})
