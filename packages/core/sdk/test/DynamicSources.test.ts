@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   catalogMaxAgeMillis,
   createExecutor,
-  type DBAdapter,
+  DBAdapter,
   DBError,
   definePlugin,
   ListOptionsInvalid,
@@ -220,6 +220,55 @@ describe("sources", () => {
         type: "object",
         properties: { n: { description: `ab${"y".repeat(40_000)}`, enum: ["a\u200Bb"] }, default: { title: "ab" } }
       })
+    })
+  )
+
+  it.effect("are written anew by a refresh only where one of them is different", () =>
+    Effect.gen(function* () {
+      const { world, executor } = makeWorld()
+      const memory = MemoryAdapter.make()
+      let writes = 0
+      const adapter = DBAdapter.of({
+        ...memory,
+        write: (operations) =>
+          Effect.andThen(
+            Effect.sync(() => writes++),
+            memory.write(operations)
+          )
+      })
+      const schema = { type: "object", properties: { n: { type: "number" } } }
+      const first = definition("first", { title: "First", inputSchema: schema, outputSchema: schema, binding: "1st" })
+      const second = definition("second")
+      world.tools = [first, second]
+      const it = yield* executor(adapter)
+      yield* it.sources.add(source("earth"))
+      const writesOf = (tools: ReadonlyArray<ToolDefinition>) =>
+        Effect.gen(function* () {
+          world.tools = tools
+          const before = writes
+          assert.strictEqual((yield* it.sources.refresh("earth")).toolCount, tools.length)
+          return writes - before
+        })
+      assert.strictEqual(yield* writesOf([first, second]), 0)
+      assert.strictEqual(yield* writesOf([{ ...second }, structuredClone(first)]), 0)
+      const others: ReadonlyArray<Partial<ToolDefinition>> = [
+        { name: "other" },
+        { title: "Other" },
+        { title: undefined },
+        { description: "other" },
+        { inputSchema: { ...schema, required: ["n"] } },
+        { outputSchema: undefined },
+        { requiresApproval: !first.requiresApproval },
+        { annotations: { idempotent: true } },
+        { binding: "other" }
+      ]
+      for (const other of others) {
+        assert.strictEqual(yield* writesOf([{ ...first, ...other }, second]), 1)
+        assert.strictEqual(yield* writesOf([first, second]), 1)
+      }
+      assert.strictEqual(yield* writesOf([first]), 1)
+      assert.strictEqual(yield* writesOf([]), 1)
+      assert.strictEqual(yield* writesOf([]), 0)
     })
   )
 

@@ -9,7 +9,7 @@ import { Clock, Effect, Semaphore } from "effect"
 import type { DBError } from "../DBAdapter.ts"
 import { catalogMaxAgeMillis } from "../Executor.ts"
 import { type ScopeId, ToolId } from "../Ids.ts"
-import type { ConfiguredSource, Plugin, ToolContext } from "../Plugin.ts"
+import type { ConfiguredSource, Plugin, ToolContext, ToolDefinition } from "../Plugin.ts"
 import { OutcomeUnknown, Source, SourceUnavailable, Tool, type ToolError, ToolFailed } from "../Tool.ts"
 import type { Connections, Open } from "./connections.ts"
 import type { SourceRow, SourceRows, ToolRow } from "./sourceRows.ts"
@@ -22,6 +22,8 @@ export interface DynamicSource {
   readonly row: SourceRow
   readonly source: Source
   readonly tools: ReadonlyMap<string, CatalogTool>
+  /** The tools as they are stored. */
+  readonly definitions: ReadonlyArray<ToolDefinition>
 }
 
 /** All that is visible, inner scopes shadowing outer ones, by namespace. A new object whenever something changed. */
@@ -117,6 +119,7 @@ export const makeDynamicSources = (options: {
         description,
         toolCount: toolRows.length
       }),
+      definitions: toolRows.map(({ definition }) => definition),
       tools: new Map(
         toolRows.map((tool): [string, CatalogTool] => [
           tool.path,

@@ -16,7 +16,7 @@ import {
 import { type Connections, type Open } from "./connections.ts"
 import { cleanUnavailable, connectionKey, type DynamicSource, type DynamicSources } from "./dynamicSources.ts"
 import { copyJson } from "./json.ts"
-import type { SourceRow, SourceRows } from "./sourceRows.ts"
+import { areStoredAlike, type SourceRows } from "./sourceRows.ts"
 import {
   cleanSchema,
   cleanText,
@@ -124,14 +124,14 @@ export const makeSourceChanges = (options: {
   const refresh = Effect.fn("Executor.sources.refresh")(function* (
     namespace: string
   ): Effect.fn.Return<Source, DBError | SourceNotFound | SourceInvalid | SourceUnavailable> {
-    const { row } = yield* own(namespace)
+    const { definitions, row } = yield* own(namespace)
     const configured = yield* dynamic.configured(row)
     const learned = yield* learn(row, dynamic.opening(configured, namespace))
-    const changed: Omit<SourceRow, "createdAt" | "updatedAt"> = {
-      ...row,
-      description: cleanText(configured.description, maxListedDescriptionLength)
-    }
-    yield* Effect.catchTag(rows.save(changed, learned.tools, row), "WriteConflict", () => changedMeanwhile(namespace))
+    const description = cleanText(configured.description, maxListedDescriptionLength)
+    if (description !== row.description || !areStoredAlike(learned.tools, definitions))
+      yield* Effect.catchTag(rows.save({ ...row, description }, learned.tools, row), "WriteConflict", () =>
+        changedMeanwhile(namespace)
+      )
     return yield* saved(namespace, learned)
   })
 

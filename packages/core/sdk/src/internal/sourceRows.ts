@@ -152,15 +152,30 @@ const toolRow = (row: Row): ToolRow => {
 const optionalText = (value: Row[string] | undefined): string | undefined =>
   typeof value === "string" ? value : undefined
 
+/** Whether tools would be stored as others are, whatever their order. */
+export const areStoredAlike = (a: ReadonlyArray<ToolDefinition>, b: ReadonlyArray<ToolDefinition>): boolean => {
+  if (a.length !== b.length) return false
+  const stored = new Map(b.map((tool) => [tool.name, tool]))
+  return a.every((tool) => {
+    const other = stored.get(tool.name)
+    return other !== undefined && JSON.stringify(ownColumns(tool)) === JSON.stringify(ownColumns(other))
+  })
+}
+
 const toolColumns = (source: SourceRow, tool: ToolDefinition): Row => ({
   scope_id: source.scopeId,
   path: `${source.namespace}.${tool.name}`,
   namespace: source.namespace,
+  updated_at: source.updatedAt,
+  ...ownColumns(tool)
+})
+
+/** The columns that say how a tool is. */
+const ownColumns = (tool: ToolDefinition): Row => ({
   name: tool.name,
   title: tool.title ?? null,
   binding: tool.binding ?? null,
   requires_approval: tool.requiresApproval,
-  updated_at: source.updatedAt,
   annotations_json: JSON.stringify(tool.annotations),
   description: tool.description,
   input_schema_json: JSON.stringify(tool.inputSchema),
