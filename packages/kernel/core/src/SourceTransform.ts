@@ -7,9 +7,13 @@
  * A program may `await` and `return` at its top level, so it is first wrapped in an async function ({@link wrap}). The
  * wrapper sits on the program's first line: line numbers need no correction anywhere, only columns of line 1 do.
  *
- * A runtime compiles the wrapped text as plain JavaScript first, and strips types ({@link stripTypes}) only if that fails:
+ * A runtime compiles the wrapped text as plain JavaScript first, and strips types ({@link loadTypeStripper}) only if that fails:
  * a type stripper must read `a < b > (c)` as a call with a type argument and would change what valid JavaScript
  * means. Stripping replaces types with spaces, so positions stay where they were.
+ *
+ * Reading a program is work for hostile input. Brackets are nested no deeper than {@link maxNesting}, which {@link loadNestingCheck} finds
+ * out first. What is nested in other ways can still break the stripper ({@link TypeStripperBroken}), and some short programs
+ * keep it computing for minutes: so a runtime strips where it can end the thread.
  */
 
 const prefix = "(async()=>{"
@@ -39,16 +43,65 @@ export const position = (source: string, line: number, byteColumn: number): Sour
   return { line, column: new TextDecoder().decode(new TextEncoder().encode(text).subarray(0, bytes)).length + 1 }
 }
 
-/** The program is neither JavaScript nor TypeScript whose types can be stripped. */
+/** The program is neither JavaScript nor TypeScript whose types can be stripped, or is nested too deeply. */
 export class SourceSyntaxError extends Error {
   override readonly name = "SyntaxError"
-  readonly position: SourcePosition
+  /** Absent where the reader of the program did not say it. */
+  readonly position: SourcePosition | undefined
 
-  constructor(message: string, at: SourcePosition) {
+  constructor(message: string, at?: SourcePosition) {
     super(message)
     this.position = at
   }
 }
+
+/**
+ * How many brackets, braces and templates may stand inside of each other. The engine reads nested patterns no deeper than 255, and the
+ * stripper breaks at some 600 of the costliest kind (measured with quickjs-wasi 3.6.2 and amaro 1.2.1).
+ */
+export const maxNesting = 200
+
+const openers = new Set(["(", "[", "{"])
+const closers = new Set([")", "]", "}"])
+
+/** The program cannot be read, as it is nested too deeply. */
+export const nestedTooDeeply = (what = "it"): string =>
+  `The program cannot be read: ${what} is nested too deeply. Build deep values in a loop, or parse them from a text with JSON.parse.`
+
+/** Whether a program has so many brackets that {@link loadNestingCheck} is worth its time. */
+export const mayNestDeeply = (source: string): boolean => {
+  let count = 0
+  for (const _ of source.matchAll(/[([{]/g)) if (++count > maxNesting) return true
+  return false
+}
+
+/** Loads a check that throws a {@link SourceSyntaxError} where brackets are nested deeper than {@link maxNesting}. */
+export const loadNestingCheck = async (): Promise<(source: string) => void> => {
+  const { default: tokensOf } = await import("js-tokens")
+  return (source) => {
+    let depth = 0
+    let offset = 0
+    for (const { type, value } of tokensOf(source)) {
+      if (type === "TemplateHead" || (type === "Punctuator" && openers.has(value))) depth++
+      else if (type === "TemplateTail" || (type === "Punctuator" && closers.has(value))) depth = Math.max(0, depth - 1)
+      if (depth > maxNesting) throw new SourceSyntaxError(nestedTooDeeply(tooManyBrackets), placeOf(source, offset))
+      offset += value.length
+    }
+  }
+}
+
+const tooManyBrackets = `more than ${maxNesting} brackets stand inside of each other: it`
+
+const placeOf = (source: string, offset: number): SourcePosition => {
+  const lines = source.slice(0, offset).split("\n")
+  return { line: lines.length, column: (lines.at(-1)?.length ?? 0) + 1 }
+}
+
+/**
+ * The type stripper failed otherwise than by refusing the program. Its WebAssembly cannot be trusted any more: later programs would fail
+ * for no reason of theirs, so that its thread must end.
+ */
+export class TypeStripperBroken extends SourceSyntaxError {}
 
 interface StripFailure {
   readonly code: string
@@ -71,22 +124,38 @@ const hints: ReadonlyArray<readonly [RegExp, string]> = [
 ]
 
 /**
- * Replaces the types in a wrapped program with spaces. Rejects with a {@link SourceSyntaxError} that has the position in the
- * submitted source. The first call loads the stripper, which takes some 70 ms.
+ * Replaces the types in a program, which it wraps, with spaces. Throws a {@link SourceSyntaxError} that has the position in the submitted
+ * source, or {@link TypeStripperBroken}.
  */
-export const stripTypes = async (source: string): Promise<string> => {
+export type TypeStripper = (source: string) => string
+
+/** Loads the stripper, which takes some 70 ms the first time. */
+export const loadTypeStripper = async (): Promise<TypeStripper> => {
   const { transformSync } = await import("amaro")
-  try {
-    return transformSync(wrap(source), { mode: "strip-only" }).code
-  } catch (error) {
-    if (!isStripFailure(error)) throw error
-    const hint = hints.find(([pattern]) => pattern.test(error.message))?.[1]
-    const lines = source.split("\n")
-    const line = Math.min(error.startLine, lines.length)
-    const column =
-      error.startLine > lines.length
-        ? (lines.at(-1)?.length ?? 0) + 1
-        : Math.max(0, error.startColumn - (line === 1 ? prefix.length : 0)) + 1
-    throw new SourceSyntaxError(hint === undefined ? error.message : `${error.message}. ${hint}`, { line, column })
+  return (source) => {
+    try {
+      return transformSync(wrap(source), { mode: "strip-only" }).code
+    } catch (error) {
+      if (isStripFailure(error)) throw refusal(source, error)
+      const isTooDeep = error instanceof Error && outOfStack.test(error.message)
+      throw new TypeStripperBroken(isTooDeep ? nestedTooDeeply() : stripperFailed)
+    }
   }
+}
+
+/** What WebAssembly and its host say when a stack ends. */
+const outOfStack = /out of bounds|call stack/
+
+const stripperFailed =
+  "The program cannot be read: the reader of its types failed over it. Write it in simpler TypeScript, or without types."
+
+const refusal = (source: string, error: StripFailure): SourceSyntaxError => {
+  const hint = hints.find(([pattern]) => pattern.test(error.message))?.[1]
+  const lines = source.split("\n")
+  const line = Math.min(error.startLine, lines.length)
+  const column =
+    error.startLine > lines.length
+      ? (lines.at(-1)?.length ?? 0) + 1
+      : Math.max(0, error.startColumn - (line === 1 ? prefix.length : 0)) + 1
+  return new SourceSyntaxError(hint === undefined ? error.message : `${error.message}. ${hint}`, { line, column })
 }

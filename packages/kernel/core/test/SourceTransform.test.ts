@@ -1,13 +1,26 @@
-import { position, SourceSyntaxError, stripTypes, wrap } from "@executor/kernel/source"
+import {
+  loadNestingCheck,
+  loadTypeStripper,
+  maxNesting,
+  mayNestDeeply,
+  position,
+  SourceSyntaxError,
+  wrap
+} from "@executor/kernel/source"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as fc from "fast-check"
+
+const stripTypes = async (source: string) => (await loadTypeStripper())(source)
 
 const strip = (source: string) => Effect.promise(() => stripTypes(source))
 
-const failure = (source: string) =>
-  Effect.tryPromise({ try: () => stripTypes(source), catch: (error) => error as SourceSyntaxError }).pipe(Effect.flip)
+const failureOf = (read: () => Promise<unknown>) =>
+  Effect.tryPromise({ try: read, catch: (error) => error as SourceSyntaxError }).pipe(Effect.flip)
 
-describe("stripTypes", () => {
+const failure = (source: string) => failureOf(() => stripTypes(source))
+
+describe("the type stripper", () => {
   it.effect("replaces types with spaces and keeps every position", () =>
     Effect.gen(function* () {
       const source = "type A = { a: string }\nconst x: A = { a: 'é' } as A\nreturn x!.a satisfies string"
@@ -42,6 +55,70 @@ describe("stripTypes", () => {
   it.effect("places an error that is behind the program at its end", () =>
     Effect.gen(function* () {
       expect((yield* failure("const x: number = {\n  a: [1")).position).toEqual({ line: 2, column: 8 })
+    })
+  )
+})
+
+/** Ways to stand inside of brackets, a bracket each. */
+const kinds = [
+  ["(", ")"],
+  ["[", "]"],
+  ["{", "}"],
+  ["`text ( ${", "} )`"],
+  ["f(/* ( */ ", ")"],
+  ["a[')' + ", "]"],
+  ["/[(/]/.test(", ")"]
+] as const
+
+describe("the check of nesting", () => {
+  const check = (source: string) =>
+    failureOf(async () => {
+      if (mayNestDeeply(source)) (await loadNestingCheck())(source)
+      throw new Error("shallow")
+    })
+
+  it("finds the first bracket that is too deep, whatever the others are", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.nat(kinds.length - 1), { minLength: maxNesting - 2, maxLength: maxNesting + 2 }),
+        fc.nat(300),
+        async (levels, before) => {
+          const around = levels.map((level) => kinds[level]!)
+          const opened = around.map(([open]) => open)
+          const closed = around.map(([, close]) => close).toReversed()
+          const source = `${"f(')');\n".repeat(before)}${opened.join("")}1${closed.join("")}`
+          const failure = await Effect.runPromise(check(source))
+          const { column = 0, line } = failure.position ?? {}
+          const within = opened.slice(0, maxNesting).join("").length
+          const isThere = column > within && column <= within + (opened[maxNesting]?.length ?? 0)
+          const isTooDeep = levels.length > maxNesting
+          expect([failure instanceof SourceSyntaxError, line, isThere]).toEqual([
+            isTooDeep,
+            isTooDeep ? before + 1 : undefined,
+            isTooDeep
+          ])
+        }
+      )
+    ))
+
+  it.effect("does not count what stands beside each other, or in text", () =>
+    Effect.gen(function* () {
+      const many = 3 * maxNesting
+      for (const source of [
+        "f([{}]);".repeat(many),
+        `"${"(".repeat(many)}"`,
+        `\`${"([{".repeat(many)}\``,
+        `// ${"(".repeat(many)}\n/* ${"[".repeat(many)} */`,
+        `/[${"(".repeat(many)}]/`
+      ])
+        expect((yield* check(source)).message).toBe("shallow")
+    })
+  )
+
+  it.effect("takes time in proportion to the length of what it reads", () =>
+    Effect.gen(function* () {
+      for (const unit of ["(", ")", "`${", "}`", "/", "'", '"', "`", "\\", "/*", "*/", "<", "a", "0", "\n", "({", "=>"])
+        yield* check("()".repeat(maxNesting + 1) + unit.repeat((256 * 1024) / unit.length))
     })
   )
 })

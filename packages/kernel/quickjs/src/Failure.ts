@@ -79,10 +79,13 @@ const isStackOverflow = (error: { readonly name: string; readonly message: strin
   (error.name === "RangeError" || error.name === "InternalError" || error.name === "SyntaxError") &&
   /^(Maximum call stack size exceeded|stack overflow)$/.test(error.message)
 
+/** Whether the engine has no stack left to read the source with. */
+export const isTooDeepToRead = (error: { readonly name: string; readonly message: string }): boolean =>
+  error.name === "SyntaxError" && isStackOverflow(error)
+
 /** The source could not be read. */
-export const syntaxFailure = (message: string, at: SourcePosition): ExecutionFailure => ({
+export const syntaxFailure = (message: string, at?: SourcePosition): ExecutionFailure => ({
   name: "SyntaxError",
   message: cut(message),
-  line: at.line,
-  column: at.column
+  ...at
 })

@@ -103,6 +103,8 @@ export interface EndMessage {
   readonly slot: number
   readonly runId: number
   readonly ending: Ending
+  /** No program may start on the worker any more. */
+  readonly spoilt: boolean
   readonly logs: FlatLogs
 }
 

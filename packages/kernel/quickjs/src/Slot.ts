@@ -11,10 +11,18 @@
  * An execution that is stopped while its code does not run leaves its sandbox whole, to be restored like after any other end.
  */
 import type { ExecutionFailure, LimitName } from "@executor/kernel"
-import { SourceSyntaxError, stripTypes, wrap } from "@executor/kernel/source"
+import {
+  loadNestingCheck,
+  loadTypeStripper,
+  mayNestDeeply,
+  nestedTooDeeply,
+  SourceSyntaxError,
+  TypeStripperBroken,
+  wrap
+} from "@executor/kernel/source"
 import { JSException } from "quickjs-wasi"
 import { CpuMeter } from "./CpuMeter.ts"
-import { failureOf, framesOf, syntaxFailure } from "./Failure.ts"
+import { failureOf, framesOf, isTooDeepToRead, syntaxFailure } from "./Failure.ts"
 import { Logs } from "./Logs.ts"
 import {
   cell,
@@ -39,6 +47,8 @@ export interface SlotEnvironment {
   /** Queues a message; it goes at the end of the turn, or at {@link SlotEnvironment.flush}. */
   readonly post: (message: FromWorker) => void
   readonly flush: () => void
+  /** Something of the worker is broken, so that no program may start on it any more. The host is told with the end of the program that broke it. */
+  spoilt: boolean
 }
 
 type Start = Extract<ToWorker, { readonly _tag: "start" }>
@@ -114,6 +124,8 @@ export class Slot {
       ending: undefined
     }
     this.run = run
+    // The host starts it elsewhere.
+    if (this.environment.spoilt) return
     const { cells, cpu } = this.environment.shared
     if (Atomics.load(cells, cell.stop(this.index)) === message.runId) return this.abort(message.runId)
     cpu[this.index] = 0
@@ -129,17 +141,20 @@ export class Slot {
   }
 
   private async begin(run: Run, sandbox: Sandbox): Promise<void> {
-    const message = run.start
+    const { code, seed } = run.start
+    if (mayNestDeeply(code) && !(await this.isShallow(run))) return
     let strip = false
     this.enter(
       run,
       () => {
         try {
-          sandbox.start(wrap(message.code), message.seed)
+          sandbox.start(wrap(code), seed)
         } catch (error) {
           if (!isSyntaxError(error) || run.ending !== undefined) throw error
-          strip = true
+          const isTooDeep = isTooDeepToRead(error)
           error.dispose()
+          if (isTooDeep) throw new SourceSyntaxError(nestedTooDeeply())
+          strip = true
           return
         }
         goOn(run, sandbox)
@@ -197,22 +212,25 @@ export class Slot {
     this.finish(run)
   }
 
+  /** Ends the execution where its brackets are nested too deeply. */
+  private async isShallow(run: Run): Promise<boolean> {
+    const check = await loadNestingCheck()
+    if (this.run !== run) return false
+    this.enter(
+      run,
+      () => check(run.start.code),
+      () => true
+    )
+    return run.ending === undefined
+  }
+
+  /** Stripping counts as the program's own computing, and the watchdog sees it, since some programs keep the stripper busy for minutes. */
   private async startStripped(run: Run, sandbox: Sandbox): Promise<void> {
     const { code, seed } = run.start
-    let stripped: string
-    try {
-      stripped = await stripTypes(code)
-    } catch (error) {
-      run.ending ??=
-        error instanceof SourceSyntaxError
-          ? { _tag: "Failed", failure: syntaxFailure(error.message, error.position) }
-          : { _tag: "Broken", message: "the type stripper failed" }
-      if (this.run === run) this.finish(run)
-      return
-    }
-    if (this.run !== run) return
+    const strip = await loadTypeStripper()
+    if (this.run !== run || this.environment.spoilt) return
     this.enter(run, () => {
-      sandbox.start(stripped, seed)
+      sandbox.start(strip(code), seed)
       goOn(run, sandbox)
     })
   }
@@ -252,6 +270,9 @@ export class Slot {
       error.dispose()
       return failureOf({ name, message, stack: stack ?? "" }, run.start.code)
     }
+    if (error instanceof TypeStripperBroken) this.environment.spoilt = true
+    if (error instanceof SourceSyntaxError)
+      return { _tag: "Failed", failure: syntaxFailure(error.message, error.position) }
     if (error instanceof RangeError) return { _tag: "Limit", limit: "stackBytes" }
     return { _tag: "Broken", message: error instanceof Error ? error.message : String(error) }
   }
@@ -264,6 +285,7 @@ export class Slot {
       slot: this.index,
       runId: run.start.runId,
       ending,
+      spoilt: this.environment.spoilt,
       logs: run.logs.close(this.sandbox?.now ?? run.start.startTime)
     })
     const { sandbox } = this

@@ -41,7 +41,7 @@ const post = (message: FromWorker): void => {
 
 const ready = (modules: CompiledModules): void => {
   const sandboxes = new Sandboxes(modules, constants)
-  environment = { sandboxes, shared, sleepPath: constants.sleepPath, post, flush }
+  environment = { sandboxes, shared, sleepPath: constants.sleepPath, post, flush, spoilt: false }
   post({ _tag: "ready" })
 }
 
