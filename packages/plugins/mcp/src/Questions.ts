@@ -130,25 +130,24 @@ export const makeQuestions = <Question, Answer>(options: {
           if (index >= 0) waiting.splice(index, 1)
           return index >= 0
         }
-        const turn = call.started
-          ? Effect.void
-          : Effect.timeoutOrElse(Deferred.await(entry.admitted), {
-              duration: patienceMillis,
-              orElse: () => (withdraw() ? Effect.fail(new NoTurn()) : Effect.void)
-            })
+        const underWay = Effect.onExit(restore(run), (exit) =>
+          Effect.sync(() => {
+            if (Exit.hasInterrupts(exit)) abandoned = true
+            else ended.add(call.tool)
+            leave(call)
+          })
+        )
+        if (call.started) return underWay
+        const turn = Effect.timeoutOrElse(Deferred.await(entry.admitted), {
+          duration: patienceMillis,
+          orElse: () => (withdraw() ? Effect.fail(new NoTurn()) : Effect.void)
+        })
         const leaving = Effect.sync(() => {
           if (!withdraw()) leave(call)
         })
-        return Effect.flatMap(
+        return Effect.andThen(
           Effect.onInterrupt(restore(turn), () => leaving),
-          () =>
-            Effect.onExit(restore(run), (exit) =>
-              Effect.sync(() => {
-                if (Exit.hasInterrupts(exit)) abandoned = true
-                else ended.add(call.tool)
-                leave(call)
-              })
-            )
+          underWay
         )
       }),
 

@@ -166,20 +166,25 @@ export const makeServers = Effect.fnUntraced(function* (options: {
         () => Effect.fail(closed())
       ),
 
-    call: Effect.fnUntraced(function* (call, f) {
-      const until = (yield* Clock.currentTimeMillis) + turnMillis
+    call: <A, R>(
+      call: { readonly tool: string; readonly path: string },
+      f: (server: Server) => Effect.Effect<A, ToolError | NoTurn, R>
+    ) => {
       const hasPlace = (slot: Slot) => !slot.full || slot.server?.questions.mayStart(call.tool) === true
-      while (true) {
-        const before = changed
-        const result = yield* Effect.result(within(() => slots.find(hasPlace), f))
-        if (result._tag === "Success") return result.success
-        if (!isNoTurn(result.failure)) return yield* Effect.fail(result.failure)
-        const left = until - (yield* Clock.currentTimeMillis)
-        if (left <= 0) return yield* noPlace(call.path, options)
-        // Where a slot was left, something has changed.
-        yield* Effect.timeoutOption(Deferred.await(before), left)
-      }
-    })
+      const attempt = within(() => slots.find(hasPlace), f)
+      const attemptUntil = (until: number): Effect.Effect<A, ToolError, R> =>
+        Effect.suspend(() => {
+          const before = changed
+          return Effect.catchIf(attempt, isNoTurn, () => {
+            const left = until - clock.currentTimeMillisUnsafe()
+            // Where a slot was left, something has changed.
+            return left <= 0
+              ? noPlace(call.path, options)
+              : Effect.andThen(Effect.timeoutOption(Deferred.await(before), left), attemptUntil(until))
+          })
+        })
+      return Effect.suspend(() => attemptUntil(clock.currentTimeMillisUnsafe() + turnMillis))
+    }
   }
 })
 

@@ -84,15 +84,27 @@ export const makeConnections: Effect.Effect<Connections, never, Scope.Scope> = E
       })
     )
 
+  const within = <A, E>(
+    key: string,
+    entry: Entry,
+    connection: SourceConnection,
+    f: (connection: SourceConnection) => Effect.Effect<A, E | SourceUnavailable>
+  ): Effect.Effect<A, E | SourceUnavailable> =>
+    connection.recovers === true
+      ? f(connection)
+      : Effect.tapError(f(connection), (error) => (error instanceof SourceUnavailable ? drop(key, entry) : Effect.void))
+
   return {
     use: (key, namespace, open, f) =>
-      Effect.flatMap(acquire(key, namespace, open), (entry) =>
-        Effect.flatMap(Deferred.await(entry.opened), (connection) =>
-          Effect.tapError(f(connection), (error) =>
-            error instanceof SourceUnavailable && connection.recovers !== true ? drop(key, entry) : Effect.void
-          )
+      Effect.suspend(() => {
+        const known = entries.get(key)
+        // The way of nearly every call.
+        const isOpen = parent.state._tag !== "Closed" && known?.connection?.isOpen?.() !== false
+        if (known?.connection !== undefined && isOpen) return within(key, known, known.connection, f)
+        return Effect.flatMap(acquire(key, namespace, open), (entry) =>
+          Effect.flatMap(Deferred.await(entry.opened), (connection) => within(key, entry, connection, f))
         )
-      ),
+      }),
     discard: (key) =>
       Effect.suspend(() => {
         const entry = entries.get(key)

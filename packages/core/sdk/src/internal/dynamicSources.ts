@@ -86,25 +86,22 @@ export const makeDynamicSources = (options: {
   const opening: DynamicSources["opening"] = (source, namespace) =>
     source.open({ namespace, onToolsChanged: () => options.onToolsChanged(namespace) })
 
-  const call = (
-    row: SourceRow,
-    tool: ToolRow,
-    args: unknown,
-    context: ToolContext
-  ): Effect.Effect<unknown, ToolError> =>
-    Effect.mapError(
-      options.connections.use<unknown, ToolError>(
-        connectionKey(row),
-        row.namespace,
-        Effect.flatMap(configured(row), (source) => opening(source, row.namespace)),
-        (connection) =>
+  /** Calls tools of a source. Its key and how it is opened are the same for all calls. */
+  const callerOf = (row: SourceRow) => {
+    const key = connectionKey(row)
+    const open = Effect.flatMap(configured(row), (source) => opening(source, row.namespace))
+    return (tool: ToolRow, args: unknown, context: ToolContext): Effect.Effect<unknown, ToolError> =>
+      Effect.mapError(
+        options.connections.use<unknown, ToolError>(key, row.namespace, open, (connection) =>
           connection.invoke({ name: tool.definition.name, binding: tool.definition.binding }, args, context)
-      ),
-      cleanError
-    )
+        ),
+        cleanError
+      )
+  }
 
   const load = Effect.fnUntraced(function* (row: SourceRow): Effect.fn.Return<DynamicSource, DBError> {
     const toolRows = yield* options.rows.tools(row)
+    const call = callerOf(row)
     // A description that an older build has stored may show a key. So the description comes from the configuration each time.
     const description = yield* configured(row).pipe(
       Effect.map((source) => cleanText(source.description, maxDescriptionLength)),
@@ -128,7 +125,7 @@ export const makeDynamicSources = (options: {
             inputSchema: tool.definition.inputSchema,
             outputSchema: tool.definition.outputSchema,
             validate: dynamicToolValidate(tool.definition.inputSchema),
-            run: (args, context) => call(row, tool, args, context)
+            run: (args, context) => call(tool, args, context)
           }
         ])
       )
@@ -160,9 +157,9 @@ export const makeDynamicSources = (options: {
 
   const read = reading.withPermits(1)(update)
 
-  const readRecent = Effect.gen(function* () {
-    const fresh = (now: number) => readAt !== undefined && now - readAt < catalogMaxAgeMillis && now >= readAt
-    if (fresh(yield* Clock.currentTimeMillis)) return catalog
+  const fresh = (now: number) => readAt !== undefined && now - readAt < catalogMaxAgeMillis && now >= readAt
+
+  const readOld = Effect.gen(function* () {
     const reread = Effect.flatMap(Clock.currentTimeMillis, (now) => (fresh(now) ? Effect.succeed(catalog) : update))
     return yield* reading
       .withPermits(1)(reread)
@@ -177,6 +174,8 @@ export const makeDynamicSources = (options: {
         )
       )
   })
+
+  const readRecent = Effect.flatMap(Clock.currentTimeMillis, (now) => (fresh(now) ? Effect.succeed(catalog) : readOld))
 
   return { read, readRecent, configured, opening }
 }

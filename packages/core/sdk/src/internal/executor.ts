@@ -55,27 +55,32 @@ export const createExecutor = Effect.fn("createExecutor")(function* (
   })
   const index = makeIndexCache(statics)
 
-  const find = Effect.fnUntraced(function* (
+  const find = (
     path: string,
     catalog: Effect.Effect<DynamicCatalog, DBError>
-  ): Effect.fn.Return<CatalogTool | undefined, DBError> {
+  ): Effect.Effect<CatalogTool | undefined, DBError> => {
     const found = statics.tools.get(path)
-    if (found !== undefined) return found
+    if (found !== undefined) return Effect.succeed(found)
     const namespace = namespaceOf(path)
-    return statics.sources.has(namespace) ? undefined : (yield* catalog).get(namespace)?.tools.get(path)
-  })
+    if (statics.sources.has(namespace)) return Effect.undefined
+    return Effect.map(catalog, (sources) => sources.get(namespace)?.tools.get(path))
+  }
 
   /** The rows may have changed since they were read: a path is unknown only after a look at the present ones. */
-  const invokeDynamic = Effect.fnUntraced(function* (
+  const invokeDynamic = (
     path: string,
     args: unknown,
     invokeOptions: InvokeOptions
-  ): Effect.fn.Return<unknown, InvokeError> {
-    const recent = yield* find(path, dynamic.readRecent)
-    if (recent === undefined) yield* relearning.settled(namespaceOf(path))
-    const entry = recent ?? (yield* find(path, dynamic.read))
-    return yield* entry === undefined ? notFound(path) : callTool(entry, args, invokeOptions)
-  })
+  ): Effect.Effect<unknown, InvokeError> =>
+    Effect.flatMap(find(path, dynamic.readRecent), (recent) => {
+      if (recent !== undefined) return callTool(recent, args, invokeOptions)
+      return Effect.andThen(
+        relearning.settled(namespaceOf(path)),
+        Effect.flatMap(find(path, dynamic.read), (entry) =>
+          entry === undefined ? notFound(path) : callTool(entry, args, invokeOptions)
+        )
+      )
+    })
 
   const notFound = Effect.fnUntraced(function* (path: string): Effect.fn.Return<never, ToolNotFound> {
     const known = yield* dynamic.readRecent.pipe(Effect.catch(() => Effect.succeed<DynamicCatalog>(new Map())))
