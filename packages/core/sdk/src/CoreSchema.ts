@@ -79,6 +79,8 @@ export const coreSchema = {
       owner: nullable("text"),
       lease_until: nullable("integer"),
       epoch: column("integer"),
+      /** How many processes in a row lost it shortly after they had taken it: see `ExecutionLease`. Null, as in old rows, is 0. */
+      crashes: nullable("integer"),
       journal_complete: column("boolean"),
       parent_execution_id: nullable("text"),
       idempotency_key: nullable("text"),

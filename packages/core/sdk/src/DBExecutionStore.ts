@@ -99,7 +99,8 @@ export const make = (adapter: DBAdapter["Service"]): Store => {
     claim: (scopeId, id, claim) => Leases.claimExecution(adapter, scopeId, id, claim),
     answerHeld: (scopeId, id, answer, at) => Leases.answerHeld(adapter, scopeId, id, answer, at),
     answeredWrites: adapter.answeredWrites,
-    renewLeases: (scopeId, owner, ids, until) => Leases.renewLeases(adapter, scopeId, owner, ids, until),
+    renewLeases: (scopeId, owner, ids, until, survived) =>
+      Leases.renewLeases(adapter, scopeId, owner, ids, until, survived),
     heldExecutions: (scopeId, ids) => Leases.heldExecutions(adapter, scopeId, ids),
     release: (scopeId, id, epoch, status) => Leases.releaseExecution(adapter, scopeId, id, epoch, status),
     requestCancel: (scopeId, id, at) => Leases.requestCancel(adapter, scopeId, id, at),

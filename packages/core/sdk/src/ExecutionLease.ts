@@ -16,6 +16,10 @@
  *   `waiting_for_interaction`. It keeps it while a timer runs as well: if it is gone then, `leaseUntil` is there and has passed, and recovery
  *   goes on with the timer; a holder that hands it over sets it `running`.
  *
+ * A process that lets an execution go sets `leaseUntil` to null. Where a lease has run out instead, its process has ended, or stands
+ * still. The write that takes such an execution raises its `crashes`. Letting go sets them to 0. So does prolonging the lease of an
+ * execution that its process has survived for long enough. So they count the processes in a row that were lost over it.
+ *
  * Used by the engine. All times are milliseconds since the epoch, by the clocks of the processes; they may be apart by far less than
  * a lease.
  */
@@ -43,6 +47,8 @@ export interface HeldExecution {
   readonly epoch: number
   /** When somebody asked to cancel it. */
   readonly cancelRequestedAt: number | null
+  /** How many processes in a row were lost over it. */
+  readonly crashes: number
 }
 
 /** A call as its journal has it. */
@@ -61,6 +67,8 @@ export interface ExecutionJournal {
   readonly optionsJson: string | null
   /** When somebody asked to cancel it. */
   readonly cancelRequestedAt: number | null
+  /** How many processes in a row were lost over it. */
+  readonly crashes: number
   /** In order of `seq`. */
   readonly calls: ReadonlyArray<JournaledCall>
   /** In order of asking. */

@@ -165,6 +165,10 @@ export interface ListAbandonedOptions {
   readonly exceptOwner?: string | undefined
   /** Only those whose journal this build of the sandbox wrote. */
   readonly sandboxBuild?: string | undefined
+  /** Only executions over which fewer processes in a row were lost. */
+  readonly crashesBelow?: number | undefined
+  /** Only executions over which so many processes in a row were lost, or more: most crashes first. */
+  readonly crashesFrom?: number | undefined
 }
 
 /** The largest text that is stored as code, arguments, result or logs, in bytes: above every default limit of a sandbox. */
@@ -252,12 +256,16 @@ export class ExecutionStore extends Context.Service<
     >
     /** See `DBAdapter.answeredWrites`. */
     readonly answeredWrites?: (() => number) | undefined
-    /** Prolongs the leases of those of the executions that the owner still holds; before all other writes that wait. */
+    /**
+     * Prolongs the leases of those of the executions that the owner still holds; before all other writes that wait. Sets the crashes of
+     * `survived` executions to 0, which their holder has had for long enough.
+     */
     readonly renewLeases: (
       scopeId: ScopeId,
       owner: string,
       ids: ReadonlyArray<ExecutionId>,
-      leaseUntil: number
+      leaseUntil: number,
+      survived?: ReadonlyArray<ExecutionId>
     ) => Effect.Effect<void, DBError>
     /** What is to be known of executions that run in this process. */
     readonly heldExecutions: (
@@ -273,7 +281,7 @@ export class ExecutionStore extends Context.Service<
     ) => Effect.Effect<void, DBError | LeaseLost>
     /** Asks whoever holds the execution to cancel it. */
     readonly requestCancel: (scopeId: ScopeId, id: ExecutionId, at: number) => Effect.Effect<void, DBError>
-    /** Executions that should run and that nobody runs, oldest first. */
+    /** Executions that should run and that nobody runs, oldest first unless the options say otherwise. */
     readonly listAbandoned: (
       scopeId: ScopeId,
       options: ListAbandonedOptions

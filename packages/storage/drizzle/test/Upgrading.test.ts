@@ -1,8 +1,8 @@
 /**
  * A database of the version before the rollups had groups, with executions: its counters after it is opened are those that a repair
- * would make, and say what is there.
+ * would make, and say what is there. What it says to be running is taken over.
  */
-import { DBExecutionStore, type DBError, ScopeId } from "@executor/sdk"
+import { DBExecutionStore, type DBError, ExecutionId, ScopeId } from "@executor/sdk"
 import { DatabaseUrl, Rollups } from "@executor/storage-drizzle"
 import { freshDatabase, runSql } from "@executor/storage-drizzle/testing"
 import { assert, it } from "@effect/vitest"
@@ -35,6 +35,7 @@ const history = [
   tool("e1", 2 * hour, "slack.create", "slack.*", "github.issues.create", "github.*"),
   execution("e2", "completed", 400 * hour, "inspector", 5),
   execution("e3", "running", 401 * hour, null, null),
+  "UPDATE execution SET owner = 'lost', lease_until = 500 WHERE id = 'e3';",
   tool("e3", 401 * hour, "slack.create", "slack.*"),
   "INSERT INTO tool_name VALUES ('a', 'github.issues.create'), ('a', 'github.*'), ('a', 'slack.create'), ('a', 'slack.*');"
 ].join("")
@@ -65,6 +66,23 @@ const postgres = Effect.gen(function* () {
   yield* run(history)
   return url
 })
+
+const takesOver = (name: string, make: Effect.Effect<string, never, Scope.Scope>): void => {
+  it.effect(`takes over what is in a database of an older version: ${name}`, () =>
+    Effect.gen(function* () {
+      const store = DBExecutionStore.make(yield* DatabaseUrl.open(yield* make, { reads: "inline" }))
+      const scope = ScopeId.make("a")
+      const id = ExecutionId.make("e3")
+      const look = { at: 1_000, limit: 10 }
+      assert.deepStrictEqual(yield* store.listAbandoned(scope, { ...look, crashesBelow: 1 }), [id])
+      const crashes = Effect.map(store.readJournal(scope, id), ({ crashes }) => crashes)
+      assert.strictEqual(yield* crashes, 0)
+      yield* store.claim(scope, id, { owner: "p", at: 1_000, leaseUntil: 500 })
+      assert.strictEqual(yield* crashes, 1)
+      assert.deepStrictEqual(yield* store.listAbandoned(scope, { ...look, crashesFrom: 1 }), [id])
+    })
+  )
+}
 
 const upgrades = (name: string, make: Effect.Effect<string, never, Scope.Scope>): void => {
   it.effect(`counts what is in a database of an older version: ${name}`, () =>
@@ -105,3 +123,5 @@ const upgrades = (name: string, make: Effect.Effect<string, never, Scope.Scope>)
 
 upgrades("SQLite", sqlite)
 upgrades("Postgres", postgres)
+takesOver("SQLite", sqlite)
+takesOver("Postgres", postgres)

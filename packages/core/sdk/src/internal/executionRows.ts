@@ -82,6 +82,7 @@ const newExecution: { readonly [column: string]: Value } = {
   owner: null,
   lease_until: null,
   epoch: 0,
+  crashes: 0,
   journal_complete: true,
   parent_execution_id: null,
   idempotency_key: null,

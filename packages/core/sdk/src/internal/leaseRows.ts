@@ -30,13 +30,13 @@ const execution = "execution"
 const interaction = "execution_interaction"
 const toolCall = "execution_tool_call"
 
-const isFree = (at: number): Where => ({
-  op: "or",
-  conditions: [
-    { op: "isNull", column: "lease_until" },
-    { op: "lte", column: "lease_until", value: at }
-  ]
-})
+/** Its holder has let it go, or nobody had it yet. */
+const isLetGo: Where = { op: "isNull", column: "lease_until" }
+
+/** Its holder had it, and is gone. */
+const isLost = (at: number): Where => ({ op: "lte", column: "lease_until", value: at })
+
+const isFree = (at: number): Where => ({ op: "or", conditions: [isLetGo, isLost(at)] })
 
 const isHeld = (at: number): Where => ({ op: "gt", column: "lease_until", value: at })
 
@@ -74,7 +74,8 @@ const refusal = Effect.fnUntraced(function* (
 
 /**
  * Takes a free execution, and gives its new epoch. The epoch is read before, not after: between two steps of this process somebody
- * else may take the execution as well, and an epoch that two believe to have fences nobody off.
+ * else may take the execution as well, and an epoch that two believe to have fences nobody off. For the same reason its lease has to be as
+ * it was read: letting go or prolonging sets the crashes to 0.
  */
 export const claimExecution = Effect.fnUntraced(function* (
   adapter: Adapter,
@@ -82,19 +83,23 @@ export const claimExecution = Effect.fnUntraced(function* (
   id: ExecutionId,
   claim: Claim
 ): Effect.fn.Return<number, ClaimError> {
-  const [row] = yield* adapter.find({ table: execution, select: ["epoch"], where: byId(scopeId, id), limit: 1 })
+  const select = ["epoch", "lease_until", "crashes"]
+  const [row] = yield* adapter.find({ table: execution, select, where: byId(scopeId, id), limit: 1 })
   if (row === undefined) return yield* executionNotFound(id)
   const before = Number(row["epoch"])
+  const wasLost = row["lease_until"] !== null
   const set = {
     owner: claim.owner,
     lease_until: claim.leaseUntil,
     status: "running",
     updated_at: claim.at,
     epoch: before + 1,
+    ...(wasLost && { crashes: crashesOf(row) + 1 }),
     ...(claim.cancels === true && { cancel_requested_at: claim.at }),
     ...(claim.sandboxBuild !== undefined && { sandbox_build: claim.sandboxBuild })
   }
-  const where: Where = { op: "and", conditions: [byId(scopeId, id), ...fence(before), hasNotEnded, isFree(claim.at)] }
+  const free = wasLost ? isLost(claim.at) : isLetGo
+  const where: Where = { op: "and", conditions: [byId(scopeId, id), ...fence(before), hasNotEnded, free] }
   yield* Effect.catchTag(
     adapter.write([
       { op: "update", table: execution, where, set, expect: 1 },
@@ -128,27 +133,27 @@ const answered = (scopeId: ScopeId, claim: Claim["answer"]): Effect.Effect<Reado
     ? Effect.succeed([])
     : Effect.map(Clock.currentTimeMillis, (now) => [answer(scopeId, claim.id, claim.resolution, now)])
 
-/** Prolongs the leases that the owner still has. */
+/** Prolongs the leases that the owner still has, and sets the crashes of the executions that it has survived to 0. */
 export const renewLeases = (
   adapter: Adapter,
   scopeId: ScopeId,
   owner: string,
   ids: ReadonlyArray<ExecutionId>,
-  leaseUntil: number
-): Effect.Effect<void, DBError> =>
-  adapter
-    .write(
-      [
-        {
-          op: "update",
-          table: execution,
-          where: inScope(scopeId, { op: "in", column: "id", values: ids }, eq("owner", owner), hasNotEnded),
-          set: { lease_until: leaseUntil }
-        }
-      ],
-      { urgent: true }
-    )
-    .pipe(Effect.catchTag("WriteConflict", Effect.die), Effect.asVoid)
+  leaseUntil: number,
+  survived: ReadonlyArray<ExecutionId> = []
+): Effect.Effect<void, DBError> => {
+  const setHeld = (ids: ReadonlyArray<ExecutionId>, set: Row): WriteOperation => ({
+    op: "update",
+    table: execution,
+    where: inScope(scopeId, { op: "in", column: "id", values: ids }, eq("owner", owner), hasNotEnded),
+    set
+  })
+  const operations = [
+    setHeld(ids, { lease_until: leaseUntil }),
+    ...(survived.length === 0 ? [] : [setHeld(survived, { crashes: 0 })])
+  ]
+  return adapter.write(operations, { urgent: true }).pipe(Effect.catchTag("WriteConflict", Effect.die), Effect.asVoid)
+}
 
 export const heldExecutions = (
   adapter: Adapter,
@@ -158,14 +163,15 @@ export const heldExecutions = (
   Effect.map(
     adapter.find({
       table: execution,
-      select: ["id", "epoch", "cancel_requested_at"],
+      select: ["id", "epoch", "cancel_requested_at", "crashes"],
       where: inScope(scopeId, { op: "in", column: "id", values: ids })
     }),
     (rows) =>
       rows.map((row) => ({
         id: String(row["id"]) as ExecutionId,
         epoch: Number(row["epoch"]),
-        cancelRequestedAt: numberOf(row, "cancel_requested_at")
+        cancelRequestedAt: numberOf(row, "cancel_requested_at"),
+        crashes: crashesOf(row)
       }))
   )
 
@@ -173,6 +179,8 @@ const numberOf = (row: Row | undefined, column: string): number | null => {
   const value = row?.[column]
   return typeof value === "number" ? value : null
 }
+
+const crashesOf = (row: Row | undefined): number => numberOf(row, "crashes") ?? 0
 
 /** Gives an execution up. */
 export const releaseExecution = (
@@ -194,7 +202,7 @@ export const releaseExecution = (
         op: "update",
         table: execution,
         where: { op: "and", conditions },
-        set: { owner: null, lease_until: null },
+        set: { owner: null, lease_until: null, crashes: 0 },
         expect: 1
       }
     ])
@@ -231,7 +239,7 @@ const shouldRun = (at: number): Where => ({
 /** Its holder is gone, which waited with it: a timer was running. */
 const wasHeld = (at: number): Where => ({
   op: "and",
-  conditions: [eq("status", "waiting_for_interaction"), { op: "lte", column: "lease_until", value: at }]
+  conditions: [eq("status", "waiting_for_interaction"), isLost(at)]
 })
 
 /** Its holder said that it waits, and was gone before it saw that the last question was answered. */
@@ -256,9 +264,10 @@ const wasAnswered = (at: number): Where => ({
 export const listAbandoned = (
   adapter: Adapter,
   scopeId: ScopeId,
-  { at, exceptOwner, limit, sandboxBuild, waiting = false }: ListAbandonedOptions
-): Effect.Effect<ReadonlyArray<ExecutionId>, DBError> =>
-  Effect.map(
+  { at, crashesBelow, crashesFrom, exceptOwner, limit, sandboxBuild, waiting = false }: ListAbandonedOptions
+): Effect.Effect<ReadonlyArray<ExecutionId>, DBError> => {
+  const crashedFrom = (value: number): Where => ({ op: "gte", column: "crashes", value })
+  return Effect.map(
     adapter.find({
       table: execution,
       select: ["id"],
@@ -266,9 +275,12 @@ export const listAbandoned = (
         scopeId,
         { op: "or", conditions: [shouldRun(at), waiting ? wasHeld(at) : wasAnswered(at)] },
         ...(exceptOwner === undefined ? [] : [{ op: "not", condition: eq("owner", exceptOwner) } as const]),
-        ...(sandboxBuild === undefined ? [] : [eq("sandbox_build", sandboxBuild)])
+        ...(sandboxBuild === undefined ? [] : [eq("sandbox_build", sandboxBuild)]),
+        ...(crashesBelow === undefined ? [] : [{ op: "not", condition: crashedFrom(crashesBelow) } as const]),
+        ...(crashesFrom === undefined ? [] : [crashedFrom(crashesFrom)])
       ),
       orderBy: [
+        ...(crashesFrom === undefined ? [] : [{ column: "crashes", direction: "desc" } as const]),
         { column: "created_at", direction: "asc" },
         { column: "id", direction: "asc" }
       ],
@@ -276,6 +288,7 @@ export const listAbandoned = (
     }),
     (rows) => idsOf(rows, "id")
   )
+}
 
 /** Waiting executions whose question was asked long ago. */
 export const listExpired = Effect.fnUntraced(function* (
@@ -323,7 +336,7 @@ export const readJournal = Effect.fnUntraced(function* (
   id: ExecutionId
 ): Effect.fn.Return<ExecutionJournal, DBError | ExecutionNotFound> {
   const found = yield* getExecution(adapter, scopeId, id)
-  const select = ["sandbox_build", "options_json", "cancel_requested_at"]
+  const select = ["sandbox_build", "options_json", "cancel_requested_at", "crashes"]
   const [row] = yield* adapter.find({ table: execution, select, where: byId(scopeId, id), limit: 1 })
   const ofExecution = inScope(scopeId, eq("execution_id", id))
   const calls = yield* adapter.find({
@@ -348,6 +361,7 @@ export const readJournal = Effect.fnUntraced(function* (
     sandboxBuild: textOf("sandbox_build"),
     optionsJson: textOf("options_json"),
     cancelRequestedAt: numberOf(row, "cancel_requested_at"),
+    crashes: crashesOf(row),
     calls: yield* Effect.forEach(calls, (call) =>
       Effect.map(readToolCall(call), (record) => ({
         call: record,

@@ -83,4 +83,50 @@ export const leaseTests = (test: StoreTest): void => {
       expect(yield* listed({ exceptOwner: "me", sandboxBuild: "one" })).toEqual(["theirs", "given up"])
       expect(yield* listed({ sandboxBuild: "three" })).toEqual([])
     }))
+
+  test("counts the processes in a row that were lost over one, and neither those that let it go nor those that keep it", (store) =>
+    Effect.gen(function* () {
+      yield* store.create(newExecution({ owner: "p", leaseUntil: 500 }))
+      const crashes = Effect.map(store.readJournal(scope, executionId), ({ crashes }) => crashes)
+      const take = store.claim(scope, executionId, { owner: "p", at: 1_000, leaseUntil: 500 })
+      expect(yield* crashes).toBe(0)
+      yield* take
+      const epoch = yield* take
+      expect(yield* crashes).toBe(2)
+      expect(yield* store.heldExecutions(scope, [executionId])).toEqual([
+        { id: executionId, epoch, cancelRequestedAt: null, crashes: 2 }
+      ])
+
+      yield* store.renewLeases(scope, "p", [executionId], 900)
+      expect(yield* crashes).toBe(2)
+      yield* store.renewLeases(scope, "another", [executionId], 900, [executionId])
+      expect(yield* crashes).toBe(2)
+      yield* store.renewLeases(scope, "p", [executionId], 900, [executionId])
+      expect(yield* crashes).toBe(0)
+
+      yield* take
+      expect(yield* crashes).toBe(1)
+      yield* store.release(scope, executionId, yield* take)
+      expect(yield* crashes).toBe(0)
+      yield* take
+      expect(yield* crashes).toBe(0)
+    }))
+
+  test("of those that nobody runs, it lists those over which processes were lost apart, the most often first", (store) =>
+    Effect.gen(function* () {
+      const lost = { often: 3, never: 0, once: 1, "most often": 4 }
+      for (const [createdAt, [name, times]] of Object.entries(lost).entries()) {
+        const id = ExecutionId.make(name)
+        yield* store.create(newExecution({ id, createdAt, owner: "p", leaseUntil: 500 }))
+        const take = store.claim(scope, id, { owner: "p", at: 1_000, leaseUntil: 500 })
+        for (let i = 0; i < times; i++) yield* take
+      }
+      const listed = (options: { readonly crashesBelow?: number; readonly crashesFrom?: number }) =>
+        store.listAbandoned(scope, { at: 1_000, limit: 10, ...options })
+      expect(yield* listed({})).toEqual(["often", "never", "once", "most often"])
+      expect(yield* listed({ crashesBelow: 1 })).toEqual(["never"])
+      expect(yield* listed({ crashesBelow: 3 })).toEqual(["never", "once"])
+      expect(yield* listed({ crashesFrom: 3 })).toEqual(["most often", "often"])
+      expect(yield* listed({ crashesFrom: 5 })).toEqual([])
+    }))
 }

@@ -29,6 +29,7 @@ export const executionRow = (id: string, row: Row = {}): Row => ({
   owner: null,
   lease_until: null,
   epoch: 0,
+  crashes: null,
   journal_complete: true,
   parent_execution_id: null,
   idempotency_key: null,

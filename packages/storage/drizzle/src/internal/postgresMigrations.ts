@@ -28,5 +28,9 @@ export const migrations: ReadonlyArray<{ readonly name: string; readonly sql: st
   {
     name: "0006_doorbell",
     sql: '-- Tells those who listen, when it is committed, that an execution which should run was given up: see `freed` of `DBAdapter`.\nCREATE FUNCTION "executor_freed"() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n\tPERFORM pg_notify(\'executor_freed\', \'\');\n\tRETURN NULL;\nEND $$;\n--> statement-breakpoint\nCREATE TRIGGER "execution_freed" AFTER UPDATE OF "lease_until" ON "execution" FOR EACH ROW\n\tWHEN (NEW."lease_until" IS NULL AND OLD."lease_until" IS NOT NULL AND NEW."status" IN (\'pending\', \'running\'))\n\tEXECUTE FUNCTION "executor_freed"();\n'
+  },
+  {
+    name: "0007_crashes",
+    sql: 'ALTER TABLE "execution" ADD COLUMN "crashes" bigint;'
   }
 ]
