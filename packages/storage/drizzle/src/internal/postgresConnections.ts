@@ -14,6 +14,7 @@ import { Effect, type Scope, Semaphore } from "effect"
 import type { Client as PgClient, CustomTypesConfig, Pool, PoolClient, PoolConfig, QueryConfig } from "pg"
 import type { Parameter } from "./dialect.ts"
 import { connectError, databaseClosed, isLost, isOfSession, toDBError } from "./postgresErrors.ts"
+import { keepPlansFresh } from "./postgresPlans.ts"
 import { decodeText } from "./postgresText.ts"
 import { sleep } from "./realTime.ts"
 
@@ -125,11 +126,15 @@ export const makeConnections = (options: ConnectionOptions): Effect.Effect<Conne
           outage !== undefined && performance.now() - Math.max(outage.since, submittedAt) >= waitMillis
             ? outage.error
             : undefined
+        const useFresh = (client: Client) => {
+          keepPlansFresh(client)
+          return use(client)
+        }
         const attempt = (delay: number): Effect.Effect<A, DBError> => {
           if (closed) return Effect.fail(databaseClosed())
           const late = lateWith()
           if (late !== undefined) return Effect.suspend(() => Effect.fail(toDBError(late)))
-          return Effect.matchEffect(withClient(readers, cancel, use), {
+          return Effect.matchEffect(withClient(readers, cancel, useFresh), {
             onSuccess: (result) => {
               outage = undefined
               return Effect.succeed(result)

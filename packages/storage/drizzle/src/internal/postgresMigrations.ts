@@ -32,5 +32,9 @@ export const migrations: ReadonlyArray<{ readonly name: string; readonly sql: st
   {
     name: "0007_crashes",
     sql: 'ALTER TABLE "execution" ADD COLUMN "crashes" bigint;'
+  },
+  {
+    name: "0008_tool_called",
+    sql: '-- Looks each execution up by its id. As a join it kept, for as long as a connection lived, the plan that it had made for a table that was\n-- small then: it read the whole table for every tool.\nCREATE OR REPLACE FUNCTION "executor_tool_called"() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan TO off AS $$\nDECLARE\n\tcalled record;\nBEGIN\n\tFOR called IN SELECT "execution_id", array_agg("tool") AS "tools" FROM added GROUP BY 1 LOOP\n\t\tPERFORM executor_note_change(-1, e, called."tools"), executor_note_change(1, e, NULL)\n\t\t\tFROM "execution" AS e WHERE e."id" = called."execution_id" AND e."status" IN (\'completed\', \'failed\', \'cancelled\');\n\tEND LOOP;\n\tRETURN NULL;\nEND $$;\n'
   }
 ]

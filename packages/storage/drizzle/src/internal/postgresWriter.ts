@@ -29,6 +29,7 @@ import {
   toDBError,
   unknownOutcome
 } from "./postgresErrors.ts"
+import { keepPlansFresh } from "./postgresPlans.ts"
 import { type Step, stepsOf } from "./postgresUnits.ts"
 
 /** A group is at most this many units, so that what fails together is not much. */
@@ -98,6 +99,7 @@ export const makeWriter = (tables: AdapterSchema.Tables, connections: Connection
     const inTransaction = steps.length > 1
     const statements = steps.map(({ parameters, text }) => connections.statement(text, parameters))
     const queries = inTransaction ? [{ text: "BEGIN" }, ...statements, { text: "COMMIT" }] : statements
+    keepPlansFresh(client)
     const results = await sendAll(client, queries)
     const place = results.findIndex(({ status }) => status === "rejected")
     const failed = results[place]
