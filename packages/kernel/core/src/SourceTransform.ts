@@ -7,9 +7,10 @@
  * A program may `await` and `return` at its top level, so it is first wrapped in an async function ({@link wrap}). The
  * wrapper sits on the program's first line: line numbers need no correction anywhere, only columns of line 1 do.
  *
- * A runtime compiles the wrapped text as plain JavaScript first, and strips types ({@link loadTypeStripper}) only if that fails:
- * a type stripper must read `a < b > (c)` as a call with a type argument and would change what valid JavaScript
- * means. Stripping replaces types with spaces, so positions stay where they were.
+ * A program is TypeScript. Where it can only mean the same in JavaScript, a runtime compiles it as that first, which is quicker, and strips
+ * types ({@link loadTypeStripper}) only if that fails. Where it may hold type arguments ({@link mayHoldTypeArguments}) it strips first:
+ * `await tools.x<T>({})` is a call in TypeScript, and two comparisons in JavaScript. Stripping replaces types with spaces, so positions stay
+ * where they were.
  *
  * Reading a program is work for hostile input. Brackets are nested no deeper than {@link maxNesting}, which {@link loadNestingCheck} finds
  * out first. What is nested in other ways can still break the stripper ({@link TypeStripperBroken}), and some short programs
@@ -30,8 +31,9 @@ export interface SourcePosition {
 }
 
 /**
- * Where a place in the wrapped text is in the submitted one. `byteColumn` counts from 1 in bytes of UTF-8, as QuickJS
- * does. A place in the wrapper itself is moved to the nearest one in the program.
+ * Where a place in the wrapped text is in the submitted one. `source` is the program as it was wrapped: stripped types have fewer bytes,
+ * and as many UTF-16 units. `byteColumn` counts from 1 in bytes of UTF-8, as QuickJS does. A place in the wrapper itself is moved to
+ * the nearest one in the program.
  */
 export const position = (source: string, line: number, byteColumn: number): SourcePosition => {
   const lines = source.split("\n")
@@ -53,6 +55,20 @@ export class SourceSyntaxError extends Error {
     super(message)
     this.position = at
   }
+}
+
+/** What may end type arguments, if something before it began them. TypeScript's own rule is stricter, and the stripper knows it. */
+const mayEndTypeArguments = /(?<!=)>[ \t]*(?:[(`\r\n\u2028\u2029]|\/[/*])/g
+
+/**
+ * Whether a program that is valid JavaScript may mean something else in TypeScript. In `f<T>(x)`, and in `new Set<T>` before a new line,
+ * TypeScript reads type arguments where JavaScript compares. `false` is certain.
+ */
+export const mayHoldTypeArguments = (source: string): boolean => {
+  const begin = source.indexOf("<")
+  if (begin === -1) return false
+  mayEndTypeArguments.lastIndex = begin + 1
+  return mayEndTypeArguments.test(source)
 }
 
 /**
@@ -124,7 +140,7 @@ const hints: ReadonlyArray<readonly [RegExp, string]> = [
 ]
 
 /**
- * Replaces the types in a program, which it wraps, with spaces. Throws a {@link SourceSyntaxError} that has the position in the submitted
+ * Replaces the types in a program, without its wrapper, with spaces. Throws a {@link SourceSyntaxError} that has the position in the submitted
  * source, or {@link TypeStripperBroken}.
  */
 export type TypeStripper = (source: string) => string
@@ -134,13 +150,41 @@ export const loadTypeStripper = async (): Promise<TypeStripper> => {
   const { transformSync } = await import("amaro")
   return (source) => {
     try {
-      return transformSync(wrap(source), { mode: "strip-only" }).code
+      const { code } = transformSync(wrap(source), { mode: "strip-only" })
+      return withSemicolons(source, code.slice(prefix.length, code.length - suffix.length))
     } catch (error) {
       if (isStripFailure(error)) throw refusal(source, error)
       const isTooDeep = error instanceof Error && outOfStack.test(error.message)
       throw new TypeStripperBroken(isTooDeep ? nestedTooDeeply() : stripperFailed)
     }
   }
+}
+
+/** How a statement begins that has no JavaScript. */
+const declaration = /^\s*(?:type|interface|declare|abstract|function|async\s+function|namespace|module)\b/
+
+/**
+ * Puts semicolons back that amaro 1.2.1 drops. One that stands behind a line break ends the declaration before it, and is dropped with it. Then
+ * the statement before the declaration goes on with the statement behind: `const a = b; type A = 1 \n ;[c].map(d)` must not become `b[c]`.
+ */
+const withSemicolons = (source: string, stripped: string): string => {
+  let restored = ""
+  let copied = 0
+  for (const { index } of source.matchAll(/(?<=\n\s*);/g)) {
+    if (stripped[index] === ";") continue
+    const kept = Math.max(copied, stripped.slice(0, index).trimEnd().length)
+    const dropped = source.slice(kept, index)
+    if (!declaration.test(dropped) || !isBalanced(dropped)) continue
+    restored += `${stripped.slice(copied, index)};`
+    copied = index + 1
+  }
+  return restored + stripped.slice(copied)
+}
+
+/** Whether brackets are closed, but for those in texts. */
+const isBalanced = (types: string): boolean => {
+  const code = types.replaceAll(/'[^'\n]*'|"[^"\n]*"/g, "")
+  return code.match(/[([{]/g)?.length === code.match(/[)\]}]/g)?.length
 }
 
 /** What WebAssembly and its host say when a stack ends. */

@@ -1,11 +1,11 @@
 import {
   loadNestingCheck,
   loadTypeStripper,
+  mayHoldTypeArguments,
   maxNesting,
   mayNestDeeply,
   position,
-  SourceSyntaxError,
-  wrap
+  SourceSyntaxError
 } from "@executor/kernel/source"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -25,8 +25,8 @@ describe("the type stripper", () => {
     Effect.gen(function* () {
       const source = "type A = { a: string }\nconst x: A = { a: 'é' } as A\nreturn x!.a satisfies string"
       const stripped = yield* strip(source)
-      expect(stripped).toHaveLength(wrap(source).length)
-      expect(stripped.split("\n")).toHaveLength(4)
+      expect(stripped).toHaveLength(source.length)
+      expect(stripped.split("\n")).toHaveLength(3)
       expect(stripped).not.toContain("string")
     })
   )
@@ -47,8 +47,26 @@ describe("the type stripper", () => {
   it.effect("reads past a first line for a shell", () =>
     Effect.gen(function* () {
       const source = "#!/usr/bin/env x\nreturn 1 as number"
-      expect(yield* strip(source)).toHaveLength(wrap(source).length)
+      expect(yield* strip(source)).toHaveLength(source.length)
       expect((yield* failure("#!/usr/bin/env x\n  enum A {}")).position).toEqual({ line: 2, column: 3 })
+    })
+  )
+
+  it.effect("keeps statements apart that a declaration stood between", () =>
+    Effect.gen(function* () {
+      for (const [source, expected] of [
+        ["a = b\ntype A = 1\n;[c].map(d)", "a = b\n          \n;[c].map(d)"],
+        [
+          "a = b\ntype A = {\n  a: '('\n  ;b: 1\n}\n\n  ;(c)(d)",
+          "a = b\n          \n        \n       \n \n\n  ;(c)(d)"
+        ],
+        ["a = b\ntype A = 1\n;type B = 2\n;[c]", "a = b\n          \n;          \n;[c]"],
+        ["a = b\ndeclare const c: 1\n;`d`", "a = b\n                  \n;`d`"],
+        ["a = b\ntype A = 1\n[c].map(d)", "a = b\n;         \n[c].map(d)"],
+        ["const x: {\n a: 1\n ;b: 2 } = c", "const x   \n     \n         = c"]
+      ] as const) {
+        expect(yield* strip(source)).toBe(expected)
+      }
     })
   )
 
@@ -69,6 +87,35 @@ const kinds = [
   ["a[')' + ", "]"],
   ["/[(/]/.test(", ")"]
 ] as const
+
+describe("type arguments", () => {
+  it("may be in what TypeScript reads otherwise than JavaScript", () => {
+    for (const source of [
+      "new Set<Date>(xs)",
+      "await tools.x<T>({ a: 1 })",
+      "xs.reduce<Record<string, number>>((a) => a, {})",
+      "f<T>`x`",
+      "a < b > (c)",
+      "f(a < b, c > (d))",
+      "const s = new Set<Date>\nreturn s",
+      "f<T> /* why */ (x)",
+      "f<() => void> (x)",
+      "f<A<B>>\t(x)"
+    ])
+      expect([source, mayHoldTypeArguments(source)]).toEqual([source, true])
+  })
+
+  it("are not in what both read alike, which needs no stripping", () => {
+    for (const source of [
+      "return 1 + 1",
+      "for (let i = 0; i < n; i++) f(() => (x))",
+      "return a < b && c > d",
+      "return xs.filter((x) => x > 3 && x < 5).map((x) => (x))",
+      "return (a >= (b)) < c"
+    ])
+      expect([source, mayHoldTypeArguments(source)]).toEqual([source, false])
+  })
+})
 
 describe("the check of nesting", () => {
   const check = (source: string) =>

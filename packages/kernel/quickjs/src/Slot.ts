@@ -14,6 +14,7 @@ import type { ExecutionFailure, LimitName } from "@executor/kernel"
 import {
   loadNestingCheck,
   loadTypeStripper,
+  mayHoldTypeArguments,
   mayNestDeeply,
   nestedTooDeeply,
   SourceSyntaxError,
@@ -55,6 +56,8 @@ type Start = Extract<ToWorker, { readonly _tag: "start" }>
 
 interface Run {
   readonly start: Start
+  /** The program as it was compiled: without types. Places in it are those of the submitted one. */
+  text: string
   readonly logs: Logs
   cpuMs: number
   /** What is left to be repeated; see {@link Repetition}. */
@@ -108,6 +111,7 @@ export class Slot {
   async start(message: Start): Promise<void> {
     const run: Run = {
       start: message,
+      text: message.code,
       logs: new Logs(message.limits.logBytes),
       cpuMs: 0,
       repeats: message.repeats,
@@ -141,26 +145,19 @@ export class Slot {
   }
 
   private async begin(run: Run, sandbox: Sandbox): Promise<void> {
-    const { code, seed } = run.start
+    const { code } = run.start
     if (mayNestDeeply(code) && !(await this.isShallow(run))) return
-    let strip = false
-    this.enter(
-      run,
-      () => {
-        try {
-          sandbox.start(wrap(code), seed)
-        } catch (error) {
-          if (!isSyntaxError(error) || run.ending !== undefined) throw error
-          const isTooDeep = isTooDeepToRead(error)
-          error.dispose()
-          if (isTooDeep) throw new SourceSyntaxError(nestedTooDeeply())
-          strip = true
-          return
-        }
-        goOn(run, sandbox)
-      },
-      () => strip
-    )
+    let strip = mayHoldTypeArguments(code)
+    if (!strip) {
+      this.enter(
+        run,
+        () => {
+          strip = !startsAsIs(run, sandbox)
+          if (!strip) goOn(run, sandbox)
+        },
+        () => strip
+      )
+    }
     if (strip) await this.startStripped(run, sandbox)
     const early = run.early ?? []
     run.early = undefined
@@ -230,7 +227,8 @@ export class Slot {
     const strip = await loadTypeStripper()
     if (this.run !== run || this.environment.spoilt) return
     this.enter(run, () => {
-      sandbox.start(strip(code), seed)
+      run.text = strip(code)
+      sandbox.start(wrap(run.text), seed)
       goOn(run, sandbox)
     })
   }
@@ -268,7 +266,7 @@ export class Slot {
     if (error instanceof JSException) {
       const { name, message, stack } = error
       error.dispose()
-      return failureOf({ name, message, stack: stack ?? "" }, run.start.code)
+      return failureOf({ name, message, stack: stack ?? "" }, run.text)
     }
     if (error instanceof TypeStripperBroken) this.environment.spoilt = true
     if (error instanceof SourceSyntaxError)
@@ -348,10 +346,10 @@ export class Slot {
       },
       fail: (name, message, stack) => {
         const { run } = this
-        if (run !== undefined) ended(failureOf({ name, message, stack }, run.start.code))
+        if (run !== undefined) ended(failureOf({ name, message, stack }, run.text))
       },
       limit: (name) => ended({ _tag: "Limit", limit: name as LimitName }),
-      frames: (stack) => framesOf(stack, this.run?.start.code ?? "").text,
+      frames: (stack) => framesOf(stack, this.run?.text ?? "").text,
       interrupted: () => {
         const run = this.inside
         if (run === undefined) return false
@@ -388,6 +386,20 @@ const goOn = (run: Run, sandbox: Sandbox): void => {
   if (!run.cameToEnd || run.toldOfEnd) return
   run.toldOfEnd = true
   warn(run, sandbox.now, run.unawaited.goesOn)
+}
+
+/** Starts a program as JavaScript. False if it is none. */
+const startsAsIs = (run: Run, sandbox: Sandbox): boolean => {
+  try {
+    sandbox.start(wrap(run.start.code), run.start.seed)
+    return true
+  } catch (error) {
+    if (!isSyntaxError(error) || run.ending !== undefined) throw error
+    const isTooDeep = isTooDeepToRead(error)
+    error.dispose()
+    if (isTooDeep) throw new SourceSyntaxError(nestedTooDeeply())
+    return false
+  }
 }
 
 const warn = (run: Run, at: number, message: string): void => run.logs.add("warn", message, at)
