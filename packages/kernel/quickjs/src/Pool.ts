@@ -341,7 +341,8 @@ export class Pool {
   }
 
   private rescueAll(member: Member, except: Placement | undefined): void {
-    for (const placement of member.placements) {
+    // What the thread has still sent is about places that its runs have left.
+    for (const placement of member.placements.splice(0)) {
       placement?.onLeft?.([])
       const run = placement?.run
       if (placement === undefined || run === undefined || placement === except) continue

@@ -158,7 +158,7 @@ export class Slot {
         () => strip
       )
     }
-    if (strip) await this.startStripped(run, sandbox)
+    if (strip && !(await this.startStripped(run, sandbox))) return
     const early = run.early ?? []
     run.early = undefined
     for (const message of early) this.settle(message)
@@ -221,16 +221,20 @@ export class Slot {
     return run.ending === undefined
   }
 
-  /** Stripping counts as the program's own computing, and the watchdog sees it, since some programs keep the stripper busy for minutes. */
-  private async startStripped(run: Run, sandbox: Sandbox): Promise<void> {
+  /**
+   * Stripping counts as the program's own computing, and the watchdog sees it, since some programs keep the stripper busy for minutes.
+   * Gives whether the program has started here.
+   */
+  private async startStripped(run: Run, sandbox: Sandbox): Promise<boolean> {
     const { code, seed } = run.start
     const strip = await loadTypeStripper()
-    if (this.run !== run || this.environment.spoilt) return
+    if (this.run !== run || this.environment.spoilt) return false
     this.enter(run, () => {
       run.text = strip(code)
       sandbox.start(wrap(run.text), seed)
       goOn(run, sandbox)
     })
+    return true
   }
 
   /** Runs guest code, then looks at how the execution stands. */

@@ -99,6 +99,16 @@ describe("a program that breaks the type stripper", () => {
       expect(yield* value(stripped("return 5"))).toBe(5)
     }).pipe(Effect.provide(breakable))
   )
+
+  it.effect("ends none that starts again beside it", () =>
+    Effect.gen(function* () {
+      const goOn = yield* waiting
+      yield* run(stripped("/* trap here */"))
+      const breaking = yield* Effect.forkChild(run(stripped("/* trap here */")), { startImmediately: true })
+      expect(yield* goOn).toBe(2)
+      yield* Fiber.join(breaking)
+    }).pipe(Effect.provide(Layer.fresh(breakable)))
+  )
 })
 
 describe("a program that keeps the type stripper busy", () => {
