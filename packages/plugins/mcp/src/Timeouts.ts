@@ -89,8 +89,9 @@ export const makeCallTimes = Effect.fnUntraced(function* (
     while (underWay.size > 0) {
       yield* Effect.sleep(step)
       for (const timed of underWay) {
+        if (!timed.call.started || timed.call.pending > 0) continue
         if (timed.left <= 0) timed.expire()
-        else if (timed.call.started && timed.call.pending === 0) timed.left -= step
+        else timed.left -= step
       }
     }
     watching = false
@@ -99,7 +100,11 @@ export const makeCallTimes = Effect.fnUntraced(function* (
   /** Succeeds when the time of a call is over. */
   const over = (call: AnyCall) =>
     Effect.callback<"late">((resume) => {
-      const timed: Timed = { call, left: millis, expire: () => resume(Effect.succeed("late")) }
+      const expire = () => {
+        underWay.delete(timed)
+        resume(Effect.succeed("late"))
+      }
+      const timed: Timed = { call, left: millis, expire }
       underWay.add(timed)
       return Effect.sync(() => underWay.delete(timed))
     })

@@ -13,3 +13,4 @@ export {
   type ServerLimits
 } from "./McpSourceConfig.ts"
 export { type Call, makeManners, makeQuestions, type Questions } from "./Questions.ts"
+export { type CallTimes, makeCallTimes } from "./Timeouts.ts"
