@@ -84,10 +84,16 @@ const closers = new Set([")", "]", "}"])
 export const nestedTooDeeply = (what = "it"): string =>
   `The program cannot be read: ${what} is nested too deeply. Build deep values in a loop, or parse them from a text with JSON.parse.`
 
-/** Whether a program has so many brackets that {@link loadNestingCheck} is worth its time. */
+/**
+ * Whether brackets may be nested too deeply: they are, if all of them count, those in texts too. The tokens that {@link loadNestingCheck}
+ * reads know texts, but take some divisions for regular expressions, so a program is refused only where both say so.
+ */
 export const mayNestDeeply = (source: string): boolean => {
-  let count = 0
-  for (const _ of source.matchAll(/[([{]/g)) if (++count > maxNesting) return true
+  let depth = 0
+  for (const [bracket] of source.matchAll(/[()[\]{}]/g)) {
+    depth = openers.has(bracket) ? depth + 1 : Math.max(0, depth - 1)
+    if (depth > maxNesting) return true
+  }
   return false
 }
 

@@ -156,7 +156,8 @@ describe("the check of nesting", () => {
         `"${"(".repeat(many)}"`,
         `\`${"([{".repeat(many)}\``,
         `// ${"(".repeat(many)}\n/* ${"[".repeat(many)} */`,
-        `/[${"(".repeat(many)}]/`
+        `/[${"(".repeat(many)}]/`,
+        "f(x! / y)\n".repeat(many)
       ])
         expect((yield* check(source)).message).toBe("shallow")
     })

@@ -275,7 +275,7 @@ export class Slot {
     if (error instanceof TypeStripperBroken) this.environment.spoilt = true
     if (error instanceof SourceSyntaxError)
       return { _tag: "Failed", failure: syntaxFailure(error.message, error.position) }
-    if (error instanceof RangeError) return { _tag: "Limit", limit: "stackBytes" }
+    if (isOutOfStack(error)) return { _tag: "Limit", limit: "stackBytes" }
     return { _tag: "Broken", message: error instanceof Error ? error.message : String(error) }
   }
 
@@ -407,6 +407,10 @@ const startsAsIs = (run: Run, sandbox: Sandbox): boolean => {
 }
 
 const warn = (run: Run, at: number, message: string): void => run.logs.add("warn", message, at)
+
+/** Whether the engine has torn through its stack, or that of its thread: it does not look everywhere how much is left. */
+const isOutOfStack = (error: unknown): boolean =>
+  error instanceof RangeError || (error instanceof WebAssembly.RuntimeError && error.message.includes("out of bounds"))
 
 const isSyntaxError = (error: unknown): error is JSException =>
   error instanceof JSException && error.name === "SyntaxError"

@@ -126,6 +126,11 @@ const programs: ReadonlyArray<Hostile> = [
     ends: { error: /contains itself|nested deeper/ }
   },
   {
+    name: "a structured clone of a deep value",
+    code: "let a = {}; for (let i = 0; i < 1e5; i++) a = { a }; return structuredClone(a)",
+    ends: ["stackBytes"]
+  },
+  {
     name: "flat of a deep array",
     code: "let a = []; for (let i = 0; i < 1e5; i++) a = [a]; return a.flat(Infinity)",
     ends: { error: /stackBytes|heapBytes/ }
