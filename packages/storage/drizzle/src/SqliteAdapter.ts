@@ -10,15 +10,18 @@
  * run on reader threads, and so do checkpoints and giving space back: however long a query takes, the event loop is free.
  *
  * A file that is deleted, moved or replaced while it is open takes no more writes: they fail as `moved`, and work again once the file
- * is back. Reads go on in the open file, so that what it holds can still be taken out.
+ * is back. Reads go on in the open file, so that what it holds can still be taken out. Its log is written back into it meanwhile, and no
+ * file is opened beside the log of another (see `internal/logOwner.ts`).
  */
 import { AdapterSchema, coreSchema, DBAdapter, type DBError, Doorbell, type Group, type Row } from "@executor/sdk"
+import type { Database } from "better-sqlite3"
 import { Effect, Layer, type Scope } from "effect"
 import { resolve } from "node:path"
 import { type Checkpoints, makeCheckpoints } from "./internal/checkpoints.ts"
 import { toDBError } from "./internal/errors.ts"
 import { makeFaults } from "./internal/faults.ts"
-import { identify, watchFiles } from "./internal/fileIdentity.ts"
+import { type FileIdentity, identify, lossOf, watchFiles } from "./internal/fileIdentity.ts"
+import { removeLeftLog } from "./internal/logOwner.ts"
 import { openDatabase } from "./internal/open.ts"
 import { otherCommits } from "./internal/otherCommits.ts"
 import { hasPacked, registerPackedText, unpackRows } from "./internal/packedText.ts"
@@ -66,9 +69,12 @@ export const make = Effect.fnUntraced(function* (
   options: SqliteOptions
 ): Effect.fn.Return<DBAdapter["Service"], DBError, Scope.Scope> {
   const { file, lockWaitMillis = defaultLockWaitMillis, reads = "worker" } = options
+  let files: FileIdentity = []
+  // When the database is closed.
+  yield* Effect.addFinalizer(() => Effect.sync(() => removeLeftLog(files)))
   const database = yield* openDatabase(file, lockWaitMillis)
   registerPackedText(database)
-  const files = file === ":memory:" ? [] : identify(resolve(file))
+  if (file !== ":memory:") files = identify(resolve(file))
   const moved = watchFiles(files)
   const tables = AdapterSchema.compile(coreSchema)
   const statements = makeStatements(database, tables)
@@ -113,7 +119,9 @@ export const make = Effect.fnUntraced(function* (
   const faults = makeFaults({
     look: Effect.suspend(() => {
       const fault = moved()
-      return fault === undefined ? Effect.void : Effect.fail(fault)
+      if (fault === undefined) return Effect.void
+      writeBack(database, files)
+      return Effect.fail(fault)
     }),
     tryWrite:
       file === ":memory:"
@@ -141,6 +149,20 @@ export const make = Effect.fnUntraced(function* (
     freed
   })
 })
+
+/**
+ * Writes the log back into a file that was taken away, so that the file is whole wherever it is now, and nobody finds its log beside
+ * another. What a reader still needs stays until the next look.
+ */
+const writeBack = (database: Database, files: FileIdentity): void => {
+  const loss = lossOf(files)
+  if (loss !== "gone" && loss !== "another") return
+  try {
+    database.pragma("wal_checkpoint(TRUNCATE)")
+  } catch {
+    // The fault that is told already says that the file is of no use where it is.
+  }
+}
 
 /** Rows with the text of what is packed in them. */
 const unpacked = (table: AdapterSchema.Table, rows: ReadonlyArray<Row>): Effect.Effect<ReadonlyArray<Row>, DBError> =>

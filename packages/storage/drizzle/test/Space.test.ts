@@ -27,7 +27,8 @@ const fill = Effect.fnUntraced(function* (store: ExecutionStore["Service"]) {
 
 const checkpointed = (file: string): number => {
   const database = new Database(file)
-  database.pragma("wal_checkpoint(TRUNCATE)")
+  // A thread of the adapter may be at it as well.
+  while (database.pragma("wal_checkpoint(TRUNCATE)", { simple: true }) !== 0);
   database.close()
   return statSync(file).size
 }

@@ -33,20 +33,26 @@ export const identify = (file: string): FileIdentity =>
     return found === undefined ? [] : [{ path, number: found.number }]
   })
 
-/** Why the open files are of no use any more; nothing where they are the same, or nobody can tell. */
-export const movedFrom = (files: FileIdentity): DBError | undefined => {
+/** What became of the open files; nothing where they are the same, or nobody can tell. */
+export const lossOf = (files: FileIdentity): Loss | undefined => {
   try {
     for (const [index, { number, path }] of files.entries()) {
       const found = numberOf(path)
       const isDatabase = index === 0
-      if (found?.number !== number) return moved(isDatabase ? (found === undefined ? "gone" : "another") : "log")
-      if (isDatabase && found.isEmpty) return moved("empty")
+      if (found?.number !== number) return isDatabase ? (found === undefined ? "gone" : "another") : "log"
+      if (isDatabase && found.isEmpty) return "empty"
     }
   } catch (cause) {
     // The server of the files has forgotten this one. Who may not look, cannot tell.
-    if (cause instanceof Error && "code" in cause && cause.code === "ESTALE") return moved("gone")
+    if (cause instanceof Error && "code" in cause && cause.code === "ESTALE") return "gone"
   }
   return undefined
+}
+
+/** Why the open files are of no use any more. */
+export const movedFrom = (files: FileIdentity): DBError | undefined => {
+  const loss = lossOf(files)
+  return loss && new DBError({ message: messages[loss], reason: "moved" })
 }
 
 /** How old an answer of {@link watchFiles} may be: looking takes some microseconds, which each commit of many would notice. */
@@ -66,6 +72,9 @@ export const watchFiles = (files: FileIdentity): (() => DBError | undefined) => 
   }
 }
 
+/** How files can be lost that are open. */
+export type Loss = keyof typeof messages
+
 const messages = {
   gone:
     "The database file was deleted or moved away while it was in use. Put the same file back, and the history is kept again; or " +
@@ -80,5 +89,3 @@ const messages = {
     "The database file was emptied while it was in use. Export from the server what it still has, put a backup in the place of the " +
     "file, and restart the server."
 }
-
-const moved = (what: keyof typeof messages): DBError => new DBError({ message: messages[what], reason: "moved" })

@@ -11,6 +11,7 @@ import { Effect, type Scope } from "effect"
 import { createHash } from "node:crypto"
 import { closeSync, openSync } from "node:fs"
 import { fileNumber } from "./freePages.ts"
+import { logProblem, noteOwner } from "./logOwner.ts"
 import { migrations } from "./sqliteMigrations.ts"
 import { writeStatistics } from "./statistics.ts"
 import { blockingWaitMillis, retryBusy } from "./retry.ts"
@@ -23,6 +24,10 @@ export const openDatabase: (
   file: string,
   lockWaitMillis: number
 ) => Effect.Effect<Database.Database, DBError, Scope.Scope> = Effect.fnUntraced(function* (file, lockWaitMillis) {
+  const problem = file === ":memory:" ? undefined : logProblem(file)
+  if (problem !== undefined) {
+    return yield* new DBError({ ...problem, message: `The database ${file} cannot be opened. ${problem.message}` })
+  }
   const database = yield* Effect.acquireRelease(connect(file), (database) => Effect.sync(() => database.close()))
   yield* Effect.mapError(
     Effect.andThen(
@@ -32,6 +37,7 @@ export const openDatabase: (
     ({ cause, message, reason }) =>
       new DBError({ message: `The database ${file} cannot be opened. ${message}`, reason, cause })
   )
+  if (file !== ":memory:") noteOwner(file)
   return database
 })
 

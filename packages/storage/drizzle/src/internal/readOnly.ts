@@ -6,12 +6,15 @@
  */
 import Database from "better-sqlite3"
 import { readFileSync, statSync } from "node:fs"
+import { logProblem } from "./logOwner.ts"
 
 /** More than this is not copied into memory. */
 const maxCopiedBytes = 512 * 1024 * 1024
 
-/** Opens a file for reading only. Throws what SQLite does. */
+/** Opens a file for reading only. Throws what SQLite does, or a `DBError` where the log is not that of the file. */
 export const openReadOnly = (file: string): Database.Database => {
+  const problem = logProblem(file)
+  if (problem !== undefined) throw problem
   try {
     const database = new Database(file, { readonly: true, fileMustExist: true })
     try {

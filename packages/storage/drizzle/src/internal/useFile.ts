@@ -5,6 +5,7 @@ import type { DBError } from "@executor/sdk"
 import Database from "better-sqlite3"
 import { Effect, type Scope } from "effect"
 import { toDBError } from "./errors.ts"
+import { logProblem } from "./logOwner.ts"
 import { defaultLockWaitMillis } from "./retry.ts"
 
 /** Opens a file that is there, and closes it with the scope. `lockWaitMillis` is how long SQLite blocks the thread for a lock. */
@@ -14,7 +15,11 @@ export const connectFile = (
 ): Effect.Effect<Database.Database, DBError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.try({
-      try: () => new Database(file, { fileMustExist: true, timeout: lockWaitMillis }),
+      try: () => {
+        const problem = logProblem(file)
+        if (problem !== undefined) throw problem
+        return new Database(file, { fileMustExist: true, timeout: lockWaitMillis })
+      },
       catch: toDBError
     }),
     (database) => Effect.sync(() => database.close())
