@@ -23,6 +23,7 @@ import {
 import { Clock, Effect, Exit, Option, Result, Schema } from "effect"
 import type { Door, Place, Restore } from "./Admission.ts"
 import { acceptAnswer } from "./Answers.ts"
+import * as Crashes from "./Crashes.ts"
 import {
   AnswerInvalid,
   ExecutionInterrupted,
@@ -64,8 +65,8 @@ export const cancelled: End = { status: "cancelled", name: "Cancelled", message:
 /** Executions that are not here. */
 export interface Elsewhere {
   /**
-   * Goes on with a free execution, or ends it as failed if nobody can; or somebody else has it. Fails where another build of the sandbox
-   * can go on with it: it stays for that.
+   * Goes on with a free execution, or ends it as failed if nobody can. It is `gone` where somebody else has it, and where its turn comes
+   * later (see `Crashes`). Fails where another build of the sandbox can go on with it: it stays for that.
    */
   readonly goOn: (id: ExecutionId) => Effect.Effect<LiveExecution | "ended" | "gone", DBError | ExecutionNotResumable>
   /** Answers a question, and goes on with the execution if nobody else does. */
@@ -97,6 +98,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
   const { codeExecutor, executor, leaseMs, owner } = parts
   const scopeId = executor.scopes[0]
   const store = executor.executions
+  const suspects = Crashes.make(lives.executions)
 
   const claimNow = (id: ExecutionId, more: Pick<Claim, "answer" | "cancels" | "sandboxBuild"> = {}) =>
     Effect.flatMap(Clock.currentTimeMillis, (at) =>
@@ -110,7 +112,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
     place: Place
   ) {
     // Read again: it may have been taken and given up between the first reading and the claim.
-    const { calls, execution, interactions } =
+    const { calls, crashes, execution, interactions } =
       before.execution.epoch === epoch ? before : yield* journalOf(before.execution.id)
     const { id, parentExecutionId, seed, startedAt } = execution
     const fork = ForkMark.isMarked(before.optionsJson) ? yield* forkOf(before) : undefined
@@ -122,6 +124,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
         parentExecutionId,
         epoch,
         leaseUntil: execution.leaseUntil ?? 0,
+        crashesBefore: crashes,
         isRowWritten: true,
         written: { calls, interactions },
         fork
@@ -156,11 +159,22 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
     const journal = yield* journalOf(id)
     if (journal.cancelRequestedAt !== null) return yield* Effect.as(end(id, cancelled), "ended" as const)
     const submission = yield* restore(journal)
-    const epoch = yield* claimNow(id).pipe(
-      Effect.catchTag(["InteractionNotFound", "InteractionAlreadyResolved"], Effect.die)
+    const { crashes } = journal
+    if (crashes >= Crashes.maxCrashes) return yield* Effect.as(end(id, Crashes.endOf(id, crashes)), "ended" as const)
+    const taken = claimNow(id).pipe(
+      Effect.catchTag(["InteractionNotFound", "InteractionAlreadyResolved"], Effect.die),
+      Effect.flatMap((epoch) => go(journal, submission, epoch, place))
     )
-    return yield* go(journal, submission, epoch, place)
+    return yield* Crashes.isSuspect(crashes) ? suspects.alone(taken) : taken
   })
+
+  /** Whether it is not its turn to go on. Asked before anything else, as a caller that waits for it asks again and again. */
+  const isKeptBack = (id: ExecutionId) =>
+    suspects.areHere()
+      ? Effect.map(store.heldExecutions(scopeId, [id]), (rows) =>
+          rows.some(({ cancelRequestedAt, crashes }) => cancelRequestedAt === null && Crashes.isSuspect(crashes))
+        )
+      : Effect.succeed(false)
 
   /** Waits for a place; only the waiting is cut short where the caller goes away. */
   const enter = Effect.fnUntraced(function* (id: ExecutionId, interruptible: Restore) {
@@ -179,7 +193,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
       })
     )
 
-  const goOn: Elsewhere["goOn"] = (id) =>
+  const goOnInPlace = (id: ExecutionId) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(enter(id, restore), (place) =>
         inPlace(
@@ -190,7 +204,10 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
           )
         )
       )
-    ).pipe(
+    )
+
+  const goOn: Elsewhere["goOn"] = (id) =>
+    Effect.flatMap(isKeptBack(id), (keptBack) => (keptBack ? Effect.succeed("gone" as const) : goOnInPlace(id))).pipe(
       Effect.catchTag(["TooManyExecutions", "ExecutionRefused"], () => Effect.succeed("gone" as const)),
       Effect.catchTag(
         "ExecutionNotResumable",

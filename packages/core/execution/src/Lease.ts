@@ -5,6 +5,9 @@
  *
  * One fiber looks after all of them, while there are any: short executions never meet it.
  *
+ * Prolonging also sets the crashes of an execution to 0, once it has been here for the time after which leases are prolonged: see
+ * `Crashes`. Other executions may wait for that, so it comes at once.
+ *
  * A lease is prolonged long before it ends, so that a slow moment costs none. A process that cannot reach its
  * history for a whole lease may lose its executions to one that can, and is refused its writes then.
  */
@@ -56,9 +59,13 @@ export const make = Effect.fnUntraced(function* (options: {
     const old = Array.from(executions.values()).filter(({ startedHereAt }) => now - startedHereAt >= lookMs)
     const ids = old.map(({ id }) => id)
     const ended = unwritten.ids()
-    const isDue = now >= renewAt && ids.length + ended.length > 0
-    const renews = isDue && (yield* renew([...ids, ...ended], now + leaseMs))
-    if (renews) renewAt = now + leaseMs * renewAfter
+    const survived = old.filter((each) => each.crashes() > 0 && now - each.startedHereAt >= leaseMs * renewAfter)
+    const isDue = survived.length > 0 || (now >= renewAt && ids.length + ended.length > 0)
+    const renews = isDue && (yield* renew([...ids, ...ended], now + leaseMs, survived))
+    if (renews) {
+      renewAt = now + leaseMs * renewAfter
+      for (const execution of survived) execution.survived()
+    }
     if (ids.length === 0) return
     for (const { cancelRequestedAt, epoch, id } of yield* store.heldExecutions(scopeId, ids)) {
       const execution = executions.get(id)
@@ -78,8 +85,9 @@ export const make = Effect.fnUntraced(function* (options: {
   })
 
   /** Prolongs leases; whether that is known to be done. */
-  const renew = (ids: ReadonlyArray<ExecutionId>, until: number) => {
-    const renewed = Effect.suspend(() => store.renewLeases(scopeId, owner, ids, until))
+  const renew = (ids: ReadonlyArray<ExecutionId>, until: number, survived: ReadonlyArray<LiveExecution>) => {
+    const idsSurvived = survived.map(({ id }) => id)
+    const renewed = Effect.suspend(() => store.renewLeases(scopeId, owner, ids, until, idsSurvived))
     return Effect.map(Effect.exit(Effect.timeout(renewed, renewTimeoutMs)), Exit.isSuccess)
   }
 

@@ -64,6 +64,8 @@ export interface Identity {
   readonly epoch: number
   /** Until when the lease is held, unless it is prolonged. */
   readonly leaseUntil: number
+  /** How many processes in a row were lost over it when it was taken up: see `Crashes`. */
+  readonly crashesBefore: number
   /** What was recorded of it, where it is continued. */
   readonly written:
     | {
@@ -101,6 +103,10 @@ export interface LiveExecution extends Identity {
   readonly wallTime: WallTime.WallTime
   /** The lease was prolonged. */
   readonly prolonged: (leaseUntil: number) => void
+  /** How many processes in a row were lost over it. */
+  readonly crashes: () => number
+  /** This process has held it for so long that its crashes count no more. */
+  readonly survived: () => void
   /** The code had nothing left to run when it had received so many settlements. */
   readonly codeRests: (received: number) => void
   /** Milliseconds since the epoch; never goes backwards. */
@@ -130,6 +136,7 @@ export const mint = (submission: Submission, startedAt: number, leaseMs: number)
   parentExecutionId: parentOf(submission),
   epoch: 0,
   leaseUntil: startedAt + leaseMs,
+  crashesBefore: 0,
   written: undefined,
   isRowWritten: false,
   fork: undefined
@@ -247,7 +254,7 @@ export const make = (
     now,
     recorded: written?.interactions ?? []
   })
-  let { leaseUntil } = identity
+  let { leaseUntil, crashesBefore: crashes } = identity
   /**
    * Right before a call: a process that stood still may have lost its executions without having heard of it. A history that cannot be
    * reached does not stop the work: it is asked again a lease later.
@@ -306,6 +313,8 @@ export const make = (
     context,
     place,
     prolonged: (until) => (leaseUntil = until),
+    crashes: () => crashes,
+    survived: () => (crashes = 0),
     codeRests: (received) => {
       progress.codeRests(received)
       const missing = recorded.missing(journal.count(), received)

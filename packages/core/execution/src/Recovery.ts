@@ -6,13 +6,14 @@
  * journal another build of the sandbox wrote is left for a process with that build. An engine never takes what it holds itself,
  * however late its leases are: it knows better what became of it. One that waits for a person is not abandoned: it waits on. But if
  * its holder is gone, which had kept it as a timer was running, it is taken, so that the timer runs on; where executions are ended,
- * it waits for its answer.
+ * it waits for its answer. An execution that ends its process again and again is kept back, and ended at last: see `Crashes`.
  *
  * When the store could not be reached, others could not prolong their leases either: nothing is taken until they had a lease's time to
  * do so.
  */
-import type { DBError, ExecutionId, ExecutionNotFound, ExecutionStatus } from "@executor/sdk"
+import type { DBError, ExecutionId, ExecutionNotFound, ExecutionStatus, ListAbandonedOptions } from "@executor/sdk"
 import { Clock, Effect } from "effect"
+import { suspectFrom } from "./Crashes.ts"
 import { cancelled, type Elsewhere, type End } from "./Elsewhere.ts"
 import { ExecutionNotCancellable, type RecoveryReport } from "./ExecutionEngine.ts"
 import type { EngineParts, LiveExecution } from "./LiveExecution.ts"
@@ -75,27 +76,35 @@ export const make = (
     return "continued"
   })
 
+  const findAbandoned = Effect.fnUntraced(function* (which: Omit<ListAbandonedOptions, "at">) {
+    const at = yield* Clock.currentTimeMillis
+    const found = yield* store.listAbandoned(scopeId, {
+      at,
+      waiting: goesOn,
+      exceptOwner: owner,
+      sandboxBuild: goesOn ? codeExecutor.build : undefined,
+      ...which
+    })
+    return found.filter((id) => !options.isHere(id))
+  })
+
   const recoverAll = Effect.gen(function* () {
     const seen = new Set<ExecutionId>()
-    let continued = 0
-    let ended = 0
+    const results: Array<"continued" | "ended" | "gone"> = []
     while (!options.isClosed()) {
-      const at = yield* Clock.currentTimeMillis
-      const found = yield* store.listAbandoned(scopeId, {
-        at,
-        limit: batch,
-        waiting: goesOn,
-        exceptOwner: owner,
-        sandboxBuild: goesOn ? codeExecutor.build : undefined
-      })
-      const fresh = found.filter((id) => !seen.has(id) && !options.isHere(id))
+      const found = yield* findAbandoned({ limit: batch, crashesBelow: goesOn ? suspectFrom : undefined })
+      const fresh = found.filter((id) => !seen.has(id))
       if (fresh.length === 0) break
       for (const id of fresh) seen.add(id)
-      const results = yield* Effect.forEach(fresh, recoverOne, { concurrency })
-      continued += results.filter((result) => result === "continued").length
-      ended += results.filter((result) => result === "ended").length
+      results.push(...(yield* Effect.forEach(fresh, recoverOne, { concurrency })))
     }
-    return { continued, ended }
+    if (goesOn) {
+      // Few, and one after the other, so that they do not hold up the next look. The others are looked for again then.
+      const suspects = yield* findAbandoned({ limit: concurrency, crashesFrom: suspectFrom })
+      results.push(...(yield* Effect.forEach(suspects, recoverOne)))
+    }
+    const count = (wanted: "continued" | "ended") => results.filter((result) => result === wanted).length
+    return { continued: count("continued"), ended: count("ended") }
   })
 
   const expire = Effect.gen(function* () {
