@@ -33,6 +33,14 @@ const endLeases = ({ folder }: Cli) =>
     database.close()
   })
 
+/** Has executions that have not ended look as if so many processes had ended over them. */
+const setCrashes = ({ folder }: Cli, crashes: number) =>
+  Effect.sync(() => {
+    const database = new DatabaseSync(join(folder, "executor.db"))
+    database.prepare("UPDATE execution SET crashes = ? WHERE status = 'running'").run(crashes)
+    database.close()
+  })
+
 /** Makes the executions that have not ended those of another build of the sandbox. */
 const setBuild = ({ folder }: Cli, build: string) =>
   Effect.sync(() => {
@@ -201,7 +209,10 @@ describe("executions", () => {
       killed.child.kill("SIGKILL")
       yield* killed.ended
       yield* endLeases(cli)
-      assert.include((yield* checks(cli))["abandoned executions"], "executor serve goes on with them")
+      const before = (yield* checks(cli))["abandoned executions"] ?? ""
+      assert.isTrue(before.endsWith(`executor serve goes on with them: ${id}`), before)
+      yield* setCrashes(cli, 3)
+      assert.include((yield* checks(cli))["abandoned executions"], `taken up ${id} (3 times)`)
 
       const server = yield* serve(cli)
       const asked = yield* until(inbox(server.run), ({ length }) => length > 0)

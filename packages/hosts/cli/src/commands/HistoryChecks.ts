@@ -23,6 +23,8 @@ interface Abandoned {
   readonly id: ExecutionId
   /** The build of the sandbox that its journal is made with, as far as it is known. */
   readonly build: string
+  /** How many processes in a row ended shortly after they had taken it up. */
+  readonly crashes: number
 }
 
 /** Rows that say that they run, and whose process is gone. They are read in pages, oldest work being rare. */
@@ -35,17 +37,17 @@ const findAbandoned = Effect.fnUntraced(function* (parts: LocalParts) {
   do {
     const page = yield* executions.list(scopes[0], { statusFilter, limit: 100, cursor })
     const stuck = page.executions.flatMap(({ execution }) => (isStuck(execution, now) ? execution.id : []))
-    abandoned.push(...(yield* withBuilds(parts, stuck)))
+    abandoned.push(...(yield* readAbandoned(parts, stuck)))
     cursor = page.nextCursor
   } while (cursor !== undefined)
   return abandoned
 })
 
-const withBuilds = Effect.fnUntraced(function* ({ adapter, executor }: LocalParts, ids: ReadonlyArray<ExecutionId>) {
+const readAbandoned = Effect.fnUntraced(function* ({ adapter, executor }: LocalParts, ids: ReadonlyArray<ExecutionId>) {
   if (ids.length === 0) return []
   const rows = yield* adapter.find({
     table: "execution",
-    select: ["id", "sandbox_build"],
+    select: ["id", "sandbox_build", "crashes"],
     where: {
       op: "and",
       conditions: [
@@ -54,12 +56,22 @@ const withBuilds = Effect.fnUntraced(function* ({ adapter, executor }: LocalPart
       ]
     }
   })
-  const builds = new Map(rows.map((row) => [row["id"], String(row["sandbox_build"] ?? "one that is not recorded")]))
+  const found = new Map(rows.map((row) => [row["id"], row]))
   return ids.flatMap((id): ReadonlyArray<Abandoned> => {
-    const build = builds.get(id)
-    return build === undefined ? [] : [{ id, build }]
+    const row = found.get(id)
+    if (row === undefined) return []
+    const build = String(row["sandbox_build"] ?? "one that is not recorded")
+    return [{ id, build, crashes: Number(row["crashes"] ?? 0) }]
   })
 })
+
+/** The executions over which processes ended before. */
+const describeCrashes = (abandoned: ReadonlyArray<Abandoned>): string => {
+  const crashed = abandoned.filter(({ crashes }) => crashes > 0)
+  if (crashed.length === 0) return ""
+  const times = crashed.map(({ crashes, id }) => `${id} (${plural(crashes, "time", "times")})`)
+  return `. Processes ended shortly after they had taken up ${naming(times)}`
+}
 
 /** What goes on in the next server, and what waits for one with the sandbox that it began in. */
 const checkAbandoned = Effect.fnUntraced(function* (parts: LocalParts, sandboxBuild: Effect.Effect<string>) {
@@ -77,7 +89,7 @@ const checkAbandoned = Effect.fnUntraced(function* (parts: LocalParts, sandboxBu
       : problem(
           "abandoned executions",
           `${plural(here.length, "execution says that it goes on, but its process is", "executions say that they go on, but their processes are")} gone: ` +
-            `executor serve goes on with them: ${naming(here.map(({ id }) => id))}`
+            `executor serve goes on with them: ${naming(here.map(({ id }) => id))}${describeCrashes(here)}`
         ),
     ...Array.from(others, ([other, executions]) =>
       problem(
