@@ -73,6 +73,8 @@ export class StdioProcess implements Transport {
   #exit: Promise<void> = Promise.resolve()
   #closing = false
   #fate: string | undefined
+  /** Nothing can be written to it: it has ended, or is about to, and its end will say why. */
+  #isDeaf = false
   #sent: Promise<void> = Promise.resolve()
   readonly #reader = new MessageReader({
     message: (message) => {
@@ -151,7 +153,10 @@ export class StdioProcess implements Transport {
         running.add(child)
         resolve()
       })
-      child.stdin.on("error", (error) => this.onerror?.(error))
+      child.stdin.on("error", (error) => {
+        this.#isDeaf = true
+        this.onerror?.(error)
+      })
       child.stdout.on("error", (error) => this.onerror?.(error))
       child.stderr.on("error", (error) => this.onerror?.(error))
       child.stdout.on("data", (chunk: Buffer) => this.#reader.read(chunk))
@@ -195,7 +200,7 @@ export class StdioProcess implements Transport {
     const child = this.#child
     if (child === undefined || this.ended !== undefined) return
     if (first) {
-      this.#fate ??= why
+      if (!this.#isDeaf) this.#fate ??= why
       child.stdin.end()
       if (!(await this.#endsWithin(closeGraceMillis))) {
         signalGroup(child, "SIGTERM")

@@ -21,6 +21,8 @@ const pidOf = (executor: Executor, namespace = "raw") =>
     return Number(result["pid"])
   })
 
+const shell = (script: string) => ({ transport: "stdio", command: "sh", args: ["-c", script] })
+
 /** The number of processes of the fixture that were started, counted by themselves. */
 const counted = Effect.gen(function* () {
   const file = `${yield* temporaryFolder}/starts`
@@ -224,6 +226,9 @@ describe("the process", () => {
       for (const [config, message] of [
         [{ transport: "stdio", command: "/no/such/program" }, "no such program"],
         [fixture("raw-server", "--crash"), "exited with code 7"],
+        ...[0, 1, 4].map((code) => [shell(`exit ${code}`), `exited with code ${code}`] as const),
+        [shell("exec 0<&-; sleep 0.2; exit 5"), "exited with code 5"],
+        [shell("kill -9 $$"), "was ended by SIGKILL"],
         [fixture("raw-server", "--no-list"), "does not know the method `tools/list`"],
         [{ ...fixture("raw-server", "--silent"), startTimeoutMillis: 400 }, "startTimeoutMillis"],
         [{ ...fixture("raw-server"), env: ["NO_SUCH_VARIABLE_HERE"] }, "NO_SUCH_VARIABLE_HERE"]
