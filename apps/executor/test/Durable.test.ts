@@ -20,7 +20,9 @@ const until = <A>(look: Effect.Effect<A>, wanted: (value: A) => boolean) =>
 
 const statuses = (cli: Cli) =>
   Effect.map(cli.run(["executions", "list", "--json"]), ({ stdout }) => {
-    const { executions }: { executions: ReadonlyArray<{ execution: { id: string; status: string } }> } =
+    const {
+      executions
+    }: { executions: ReadonlyArray<{ execution: { id: string; status: string; toolCallCount: number } }> } =
       JSON.parse(stdout)
     return executions.map(({ execution }) => execution)
   })
@@ -187,7 +189,8 @@ describe("executions", () => {
     Effect.gen(function* () {
       const cli = yield* makeCli()
       const killed = yield* cli.start(["run", "-e", held])
-      yield* until(only(cli), (execution) => execution?.status === "running")
+      // A process that is lost before the first call leaves no proof that nothing was done.
+      yield* until(only(cli), (execution) => (execution?.toolCallCount ?? 0) > 0)
       killed.child.kill("SIGKILL")
       yield* killed.ended
       yield* endLeases(cli)
