@@ -69,12 +69,10 @@ export const make = Effect.fnUntraced(function* (
   options: SqliteOptions
 ): Effect.fn.Return<DBAdapter["Service"], DBError, Scope.Scope> {
   const { file, lockWaitMillis = defaultLockWaitMillis, reads = "worker" } = options
-  let files: FileIdentity = []
-  // When the database is closed.
-  yield* Effect.addFinalizer(() => Effect.sync(() => removeLeftLog(files)))
   const database = yield* openDatabase(file, lockWaitMillis)
   registerPackedText(database)
-  if (file !== ":memory:") files = identify(resolve(file))
+  const files: FileIdentity = file === ":memory:" ? [] : identify(resolve(file))
+  yield* Effect.addFinalizer(() => Effect.sync(() => removeLeftLog(database, files)))
   const moved = watchFiles(files)
   const tables = AdapterSchema.compile(coreSchema)
   const statements = makeStatements(database, tables)

@@ -126,3 +126,27 @@ it.live.skipIf(!isInode)("a file that comes back is gone on with, and all that w
     assert.isAtLeast(yield* count(file), told())
   })
 )
+
+it.live.skipIf(!isInode)(
+  "a log stays for another holder of a file that was taken away, who goes on when it is back",
+  () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const file = `${folder}/executor.db`
+      const other = yield* open(file)
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const adapter = yield* open(file)
+          yield* written(file, 5)
+          renameSync(file, `${file}.away`)
+          yield* untilLost(adapter, file)
+        })
+      )
+      assert.isTrue(existsSync(`${file}-wal`))
+      assert.match(yield* refused(file), /file is gone/)
+      renameSync(`${file}.away`, file)
+      yield* Effect.sleep("300 millis")
+      yield* other.write([{ op: "insert", table: "tool_name", rows: [{ scope_id: "a", tool: "a.c" }] }])
+      assert.strictEqual(yield* count(file), 5)
+    })
+)

@@ -8,7 +8,8 @@
  * that was copied or restored with its log is not refused.
  */
 import { DBError } from "@executor/sdk"
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import type Database from "better-sqlite3"
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { type FileIdentity, lossOf } from "./fileIdentity.ts"
 
 const noteOf = (file: string): string => `${file}-owner`
@@ -58,12 +59,22 @@ export const noteOwner = (file: string): void => {
   }
 }
 
-/** Removes the log of a database that was taken away while it was open, when it is closed and all of the log is in the database. */
-export const removeLeftLog = (files: FileIdentity): void => {
-  const [database, ...beside] = files
-  const loss = database && lossOf([database])
+/**
+ * Removes the log of a database that was taken away while it was open, before it is closed, when all of the log is in the database.
+ *
+ * Closing does not do that for a file that is not in its place, so the connection leaves the log. SQLite removes the files then, if no other
+ * process has the database open wherever it is: those need them when it is back. It fails after that, as the file is not in its place.
+ */
+export const removeLeftLog = (database: Database.Database, files: FileIdentity): void => {
+  const [own, ...beside] = files
+  const loss = own && lossOf([own])
   if (loss !== "gone" && loss !== "another") return
-  const ours = beside.filter((each) => lossOf([each]) !== "gone" && lossOf([each]) !== "another")
-  if (ours.some(({ path }) => path.endsWith("-wal") && statSync(path).size > 0)) return
-  for (const { path } of ours) rmSync(path, { force: true })
+  try {
+    if (beside.some((each) => lossOf([each]) === "another")) return
+    if (beside.some(({ path }) => path.endsWith("-wal") && (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0))
+      return
+    database.pragma("journal_mode = DELETE")
+  } catch {
+    // Whether the files are still there says the next opening.
+  }
 }
