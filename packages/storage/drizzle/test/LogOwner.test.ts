@@ -5,7 +5,7 @@ import type { DBAdapter } from "@executor/sdk"
 import { SqliteAdapter } from "@executor/storage-drizzle"
 import { assert, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
-import { cpSync, existsSync, renameSync, rmSync, statSync } from "node:fs"
+import { cpSync, existsSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { startWriter } from "./startWriter.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
@@ -28,7 +28,7 @@ const written = Effect.fnUntraced(function* (file: string, executions: number) {
 })
 
 /** A database whose writer was killed with its log full of what it had told as written; gives how many executions that are. */
-const killed = Effect.fnUntraced(function* (file: string) {
+const killed = Effect.fnUntraced(function* (file: string, log = `${file}-wal`) {
   const writer = yield* startWriter(file, "p")
   yield* Effect.promise(
     () =>
@@ -40,7 +40,7 @@ const killed = Effect.fnUntraced(function* (file: string) {
   )
   writer.process.kill("SIGKILL")
   yield* Effect.promise(() => writer.ended)
-  assert.isAbove(statSync(`${file}-wal`).size, 0)
+  assert.isAbove(statSync(log).size, 0)
   return writer.lines.filter((line) => line.startsWith("p-")).length
 })
 
@@ -149,4 +149,32 @@ it.live.skipIf(!isInode)(
       yield* other.write([{ op: "insert", table: "tool_name", rows: [{ scope_id: "a", tool: "a.c" }] }])
       assert.strictEqual(yield* count(file), 5)
     })
+)
+
+it.live.skipIf(!isInode)("a file that is named by a link is not opened beside the log of another", () =>
+  Effect.gen(function* () {
+    const folder = yield* temporaryFolder
+    const [file, link, old] = [`${folder}/executor.db`, `${folder}/link.db`, `${folder}/old.db`]
+    symlinkSync("executor.db", link)
+    yield* written(old, 3)
+    const told = yield* killed(link, `${file}-wal`)
+    renameSync(file, `${file}.away`)
+    assert.match(yield* refused(link), /file is gone/)
+    renameSync(old, file)
+    assert.match(yield* refused(link), /belongs to another/)
+    assert.isAbove(statSync(`${file}-wal`).size, 0)
+    renameSync(`${file}.away`, file)
+    assert.isAtLeast(yield* count(link), told)
+  })
+)
+
+it.live("what is left of the files is named, and what cannot be looked at is told as any other file", () =>
+  Effect.gen(function* () {
+    const folder = yield* temporaryFolder
+    writeFileSync(`${folder}/executor.db-shm`, "")
+    assert.match(yield* refused(`${folder}/executor.db`), /file is gone, and its index .*-shm is still there/)
+    if (!isInode) return
+    symlinkSync("loop.db", `${folder}/loop.db`)
+    assert.match(yield* refused(`${folder}/loop.db`), /loop\.db cannot be opened: SQLite could not open it/)
+  })
 )

@@ -10,7 +10,8 @@
  * another number while it is open cannot be used; those of Linux, macOS and Windows do not, nor does NFS.
  */
 import { DBError } from "@executor/sdk"
-import { statSync } from "node:fs"
+import { readlinkSync, statSync } from "node:fs"
+import { dirname, isAbsolute } from "node:path"
 
 /** One file, in a form that can be sent to a thread. */
 interface KnownFile {
@@ -26,12 +27,31 @@ const numberOf = (path: string): { readonly number: string; readonly isEmpty: bo
   return stats && { number: `${stats.dev}:${stats.ino}`, isEmpty: stats.size === 0n }
 }
 
+/** As many links as SQLite follows. */
+const maxLinks = 100
+
+/** The path that SQLite takes for a file: what a link leads to, whether that is there or not. */
+export const linkedFile = (file: string): string => {
+  let path = file
+  for (let links = 0; links < maxLinks; links++) {
+    try {
+      const target = readlinkSync(path)
+      path = isAbsolute(target) ? target : `${dirname(path)}/${target}`
+    } catch {
+      return path
+    }
+  }
+  return file
+}
+
 /** The files of a database that has just been opened, and read. */
-export const identify = (file: string): FileIdentity =>
-  [file, `${file}-wal`, `${file}-shm`].flatMap((path) => {
+export const identify = (file: string): FileIdentity => {
+  const linked = linkedFile(file)
+  return [file, `${linked}-wal`, `${linked}-shm`].flatMap((path) => {
     const found = numberOf(path)
     return found === undefined ? [] : [{ path, number: found.number }]
   })
+}
 
 /** What became of the open files; nothing where they are the same, or nobody can tell. */
 export const lossOf = (files: FileIdentity): Loss | undefined => {

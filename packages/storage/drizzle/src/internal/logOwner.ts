@@ -6,17 +6,20 @@
  * was told as kept and is only in there. So each opening notes the two files that belong together, by their numbers and birth, in
  * a small file beside them. A log whose database was replaced under it is refused. Copies have numbers of their own, all of them, so a folder
  * that was copied or restored with its log is not refused.
+ *
+ * A database that is named by a link has its log beside the file that the link leads to.
  */
 import { DBError } from "@executor/sdk"
 import type Database from "better-sqlite3"
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
-import { type FileIdentity, lossOf } from "./fileIdentity.ts"
+import { type FileIdentity, linkedFile, lossOf } from "./fileIdentity.ts"
 
 const noteOf = (file: string): string => `${file}-owner`
 
+/** The number of the device is another after some restarts and mounts, and is only taken where the birth is not known. */
 const identityOf = (path: string): string | undefined => {
   const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
-  return stats && `${stats.dev}:${stats.ino}:${stats.birthtimeNs}`
+  return stats && (stats.birthtimeNs > 0n ? `${stats.ino}:${stats.birthtimeNs}` : `${stats.ino}@${stats.dev}`)
 }
 
 const readNote = (file: string): ReadonlyArray<string> => {
@@ -29,31 +32,52 @@ const readNote = (file: string): ReadonlyArray<string> => {
 
 /** Why a file must not be opened as it lies there. */
 export const logProblem = (file: string): DBError | undefined => {
-  const database = identityOf(file)
-  const log = identityOf(`${file}-wal`)
-  if (database === undefined) return log === undefined && !existsSync(`${file}-shm`) ? undefined : problem(file, "gone")
-  const [notedDatabase, notedLog] = readNote(file)
-  return log !== undefined && log === notedLog && database !== notedDatabase ? problem(file, "another") : undefined
+  try {
+    const linked = linkedFile(file)
+    // Where a link took the place of the file, its log is still beside the link.
+    return problemOf(linked) ?? (linked === file ? undefined : problemOf(file))
+  } catch {
+    // What cannot be looked at cannot be opened either, which then says why.
+    return undefined
+  }
 }
 
-const problem = (file: string, what: "gone" | "another"): DBError =>
+const problemOf = (file: string): DBError | undefined => {
+  const database = identityOf(file)
+  const log = identityOf(`${file}-wal`)
+  if (database === undefined) {
+    const left = log === undefined ? `index ${file}-shm` : `log ${file}-wal`
+    if (log === undefined && !existsSync(`${file}-shm`)) return undefined
+    // Another process may have made all of them since the first look.
+    if (existsSync(file)) return problemOf(file)
+    return problem(
+      file,
+      `The database file is gone, and its ${left} is still there. Put the file back. To begin with an empty database`
+    )
+  }
+  const [notedDatabase, notedLog] = readNote(file)
+  if (log === undefined || log !== notedLog || database === notedDatabase) return undefined
+  return problem(
+    file,
+    `The log ${file}-wal belongs to another database file, which was there before. Put that file back. To use the new file`
+  )
+}
+
+/** The files are moved and not removed: the old database may be found yet. */
+const problem = (file: string, what: string): DBError =>
   new DBError({
-    message:
-      (what === "gone"
-        ? `The database file is gone, and its log ${file}-wal is still there. Put the file back. To begin with an empty database`
-        : `The log ${file}-wal belongs to another database file, which was there before. Put that file back. To use the new file`) +
-      `, stop what still uses the old one, and remove ${file}-wal and ${file}-shm.`,
+    message: `${what}, stop what still uses the old one, and move ${file}-wal and ${file}-shm to another folder.`,
     reason: "moved"
   })
 
 /** Notes that a file which has just been opened, and its log, belong together. */
-export const noteOwner = (file: string): void => {
-  const [database, log] = [identityOf(file), identityOf(`${file}-wal`)]
-  if (database === undefined || log === undefined) return
-  const note = `${database} ${log}`
-  if (readNote(file).join(" ") === note) return
+export const noteOwner = (named: string): void => {
   try {
-    writeFileSync(noteOf(file), `${note}\n`, { mode: 0o600 })
+    const file = linkedFile(named)
+    const [database, log] = [identityOf(file), identityOf(`${file}-wal`)]
+    if (database === undefined || log === undefined) return
+    const note = `${database} ${log}`
+    if (readNote(file).join(" ") !== note) writeFileSync(noteOf(file), `${note}\n`, { mode: 0o600 })
   } catch {
     // In a folder that cannot be written, or on a full disk, the log is not known, and is taken as SQLite takes it.
   }
