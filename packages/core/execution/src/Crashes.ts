@@ -10,7 +10,7 @@
  *   process takes no other suspect along, and comes to its bound alone. The suspect with the most crashes is first.
  * - A person's answer has its execution taken up at once, whatever the count.
  */
-import type { ExecutionId } from "@executor/sdk"
+import type { DBError, ExecutionId, HeldExecution } from "@executor/sdk"
 import { Effect } from "effect"
 import type { LiveExecution } from "./LiveExecution.ts"
 
@@ -36,20 +36,29 @@ export const endOf = (id: ExecutionId, crashes: number) =>
 
 /** The suspects of an engine. */
 export interface Suspects {
-  /** Whether a suspect runs here that was not survived yet. */
-  readonly areHere: () => boolean
+  /** Whether it is not its turn to go on. Asked before anything else, as a caller that waits for it asks again and again. */
+  readonly keepBack: (id: ExecutionId) => Effect.Effect<boolean, DBError>
   /** Takes a suspect up, unless another is here. */
   readonly alone: <A, E>(take: Effect.Effect<A, E>) => Effect.Effect<A | "gone", E>
 }
 
 /** Looks after the suspects among the executions of an engine. */
-export const make = (executions: ReadonlyMap<unknown, LiveExecution>): Suspects => {
+export const make = (
+  executions: ReadonlyMap<unknown, LiveExecution>,
+  read: (id: ExecutionId) => Effect.Effect<ReadonlyArray<HeldExecution>, DBError>
+): Suspects => {
   let taking = false
+  /** Whether a suspect runs here that was not survived yet. */
   const areHere = () =>
     taking ||
     Array.from(executions.values()).some(({ crashes, progress }) => crashes() >= suspectFrom && !progress.isWaiting())
   return {
-    areHere,
+    keepBack: (id) =>
+      areHere()
+        ? Effect.map(read(id), (rows) =>
+            rows.some(({ cancelRequestedAt, crashes }) => cancelRequestedAt === null && isSuspect(crashes))
+          )
+        : Effect.succeed(false),
     alone: Effect.fnUntraced(function* (take) {
       if (areHere()) return "gone"
       taking = true

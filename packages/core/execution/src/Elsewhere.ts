@@ -98,7 +98,7 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
   const { codeExecutor, executor, leaseMs, owner } = parts
   const scopeId = executor.scopes[0]
   const store = executor.executions
-  const suspects = Crashes.make(lives.executions)
+  const suspects = Crashes.make(lives.executions, (id) => store.heldExecutions(scopeId, [id]))
 
   const claimNow = (id: ExecutionId, more: Pick<Claim, "answer" | "cancels" | "sandboxBuild"> = {}) =>
     Effect.flatMap(Clock.currentTimeMillis, (at) =>
@@ -168,14 +168,6 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
     return yield* Crashes.isSuspect(crashes) ? suspects.alone(taken) : taken
   })
 
-  /** Whether it is not its turn to go on. Asked before anything else, as a caller that waits for it asks again and again. */
-  const isKeptBack = (id: ExecutionId) =>
-    suspects.areHere()
-      ? Effect.map(store.heldExecutions(scopeId, [id]), (rows) =>
-          rows.some(({ cancelRequestedAt, crashes }) => cancelRequestedAt === null && Crashes.isSuspect(crashes))
-        )
-      : Effect.succeed(false)
-
   /** Waits for a place; only the waiting is cut short where the caller goes away. */
   const enter = Effect.fnUntraced(function* (id: ExecutionId, interruptible: Restore) {
     const place = door.tryEnter()
@@ -207,7 +199,9 @@ export const make = (parts: EngineParts, lives: Lives, limits: Limits, door: Doo
     )
 
   const goOn: Elsewhere["goOn"] = (id) =>
-    Effect.flatMap(isKeptBack(id), (keptBack) => (keptBack ? Effect.succeed("gone" as const) : goOnInPlace(id))).pipe(
+    Effect.flatMap(suspects.keepBack(id), (keptBack) =>
+      keptBack ? Effect.succeed("gone" as const) : goOnInPlace(id)
+    ).pipe(
       Effect.catchTag(["TooManyExecutions", "ExecutionRefused"], () => Effect.succeed("gone" as const)),
       Effect.catchTag(
         "ExecutionNotResumable",

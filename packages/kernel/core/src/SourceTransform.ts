@@ -171,7 +171,8 @@ const declaration = /^\s*(?:type|interface|declare|abstract|function|async\s+fun
 
 /**
  * Puts semicolons back that amaro 1.2.1 drops. One that stands behind a line break ends the declaration before it, and is dropped with it. Then
- * the statement before the declaration goes on with the statement behind: `const a = b; type A = 1 \n ;[c].map(d)` must not become `b[c]`.
+ * the statement before the declaration goes on with the statement behind. Of the lines `a = b`, `type A = 1` and `;[c].map(d)`, the last
+ * would read `b[c]`.
  */
 const withSemicolons = (source: string, stripped: string): string => {
   let restored = ""

@@ -4,6 +4,7 @@
  */
 import type { ExecutionFailure } from "@executor/kernel"
 import { position, type SourcePosition } from "@executor/kernel/source"
+import { JSException } from "quickjs-wasi"
 import type { Ending } from "./Protocol.ts"
 import { programName } from "./Sandbox.ts"
 
@@ -78,6 +79,14 @@ const hintOf = (message: string, source: string): string => {
 const isStackOverflow = (error: { readonly name: string; readonly message: string }): boolean =>
   (error.name === "RangeError" || error.name === "InternalError" || error.name === "SyntaxError") &&
   /^(Maximum call stack size exceeded|stack overflow)$/.test(error.message)
+
+/** Whether the engine or its thread ran out of stack. Where the engine does not look how much is left, its WebAssembly traps. */
+export const isOutOfStack = (error: unknown): boolean =>
+  error instanceof RangeError || (error instanceof WebAssembly.RuntimeError && error.message.includes("out of bounds"))
+
+/** Whether the engine refused a source. */
+export const isSyntaxError = (error: unknown): error is JSException =>
+  error instanceof JSException && error.name === "SyntaxError"
 
 /** Whether the engine has no stack left to read the source with. */
 export const isTooDeepToRead = (error: { readonly name: string; readonly message: string }): boolean =>

@@ -24,7 +24,7 @@
  * Stopping a program has two deadlines. The sandbox itself stops when its CPU time is over or its cell in shared memory says so;
  * but it only looks between operations, and one operation on a large value can take minutes. It counts its looks in shared
  * memory: when none came for a while although the program is to stop, the watchdog ends the thread. The others on it are
- * started again elsewhere. The same happens when a program has spoilt what its worker reads programs with.
+ * started again elsewhere. The same happens when a program has broken the type stripper of its worker.
  */
 import { activePerWorker, Member, type Placement } from "./Member.ts"
 import type { CompiledModules, EndMessage, FromWorker, GuestConstants } from "./Protocol.ts"

@@ -23,7 +23,7 @@ import {
 } from "@executor/kernel/source"
 import { JSException } from "quickjs-wasi"
 import { CpuMeter } from "./CpuMeter.ts"
-import { failureOf, framesOf, isTooDeepToRead, syntaxFailure } from "./Failure.ts"
+import { failureOf, framesOf, isOutOfStack, isSyntaxError, isTooDeepToRead, syntaxFailure } from "./Failure.ts"
 import { Logs } from "./Logs.ts"
 import {
   cell,
@@ -48,7 +48,7 @@ export interface SlotEnvironment {
   /** Queues a message; it goes at the end of the turn, or at {@link SlotEnvironment.flush}. */
   readonly post: (message: FromWorker) => void
   readonly flush: () => void
-  /** Something of the worker is broken, so that no program may start on it any more. The host is told with the end of the program that broke it. */
+  /** The type stripper is broken, so that no program may start here any more. The end of the program that broke it tells the host. */
   spoilt: boolean
 }
 
@@ -407,13 +407,6 @@ const startsAsIs = (run: Run, sandbox: Sandbox): boolean => {
 }
 
 const warn = (run: Run, at: number, message: string): void => run.logs.add("warn", message, at)
-
-/** Whether the engine has torn through its stack, or that of its thread: it does not look everywhere how much is left. */
-const isOutOfStack = (error: unknown): boolean =>
-  error instanceof RangeError || (error instanceof WebAssembly.RuntimeError && error.message.includes("out of bounds"))
-
-const isSyntaxError = (error: unknown): error is JSException =>
-  error instanceof JSException && error.name === "SyntaxError"
 
 const unsettled: ExecutionFailure = {
   name: "UnsettledPromise",

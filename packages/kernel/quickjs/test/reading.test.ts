@@ -23,8 +23,8 @@ const kinds: Readonly<
   indexes: { open: "'a'[", middle: "0", close: "]", brackets: 1 },
   "functions called at once": { open: "(() => { return ", middle: "1", close: "})()", brackets: 2 },
   "types in parentheses": { first: "1 as (", open: "(", middle: "number", close: ")", brackets: 1 },
-  "tuple types": { first: "1 as unknown as [", open: "[", middle: "number", close: "]", brackets: 1 },
-  "object types": { first: "1 as unknown as { a: ", open: "{ a: ", middle: "number", close: "}", brackets: 1 }
+  "tuple types": { first: "1 as [", open: "[", middle: "number", close: "]", brackets: 1 },
+  "object types": { first: "1 as { a: ", open: "{ a: ", middle: "number", close: "}", brackets: 1 }
 }
 
 const nested = (name: string, depth: number): string => {
