@@ -14,14 +14,13 @@
  * file is opened beside the log of another (see `internal/logOwner.ts`).
  */
 import { AdapterSchema, coreSchema, DBAdapter, type DBError, Doorbell, type Group, type Row } from "@executor/sdk"
-import type { Database } from "better-sqlite3"
 import { Effect, Layer, type Scope } from "effect"
 import { resolve } from "node:path"
 import { type Checkpoints, makeCheckpoints } from "./internal/checkpoints.ts"
 import { toDBError } from "./internal/errors.ts"
 import { makeFaults } from "./internal/faults.ts"
-import { type FileIdentity, identify, lossOf, watchFiles } from "./internal/fileIdentity.ts"
-import { removeLeftLog } from "./internal/logOwner.ts"
+import { type FileIdentity, identify, watchFiles } from "./internal/fileIdentity.ts"
+import { removeLeftLog, writeLogBack } from "./internal/logOwner.ts"
 import { openDatabase } from "./internal/open.ts"
 import { otherCommits } from "./internal/otherCommits.ts"
 import { hasPacked, registerPackedText, unpackRows } from "./internal/packedText.ts"
@@ -118,7 +117,7 @@ export const make = Effect.fnUntraced(function* (
     look: Effect.suspend(() => {
       const fault = moved()
       if (fault === undefined) return Effect.void
-      writeBack(database, files)
+      writeLogBack(database, files)
       return Effect.fail(fault)
     }),
     tryWrite:
@@ -147,20 +146,6 @@ export const make = Effect.fnUntraced(function* (
     freed
   })
 })
-
-/**
- * Writes the log back into a file that was taken away, so that the file is whole wherever it is now, and nobody finds its log beside
- * another. What a reader still needs stays until the next look.
- */
-const writeBack = (database: Database, files: FileIdentity): void => {
-  const loss = lossOf(files)
-  if (loss !== "gone" && loss !== "another") return
-  try {
-    database.pragma("wal_checkpoint(TRUNCATE)")
-  } catch {
-    // The fault that is told already says that the file is of no use where it is.
-  }
-}
 
 /** Rows with the text of what is packed in them. */
 const unpacked = (table: AdapterSchema.Table, rows: ReadonlyArray<Row>): Effect.Effect<ReadonlyArray<Row>, DBError> =>

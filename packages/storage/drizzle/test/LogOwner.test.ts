@@ -168,13 +168,15 @@ it.live.skipIf(!isInode)("a file that is named by a link is not opened beside th
   })
 )
 
-it.live("what is left of the files is named, and what cannot be looked at is told as any other file", () =>
-  Effect.gen(function* () {
-    const folder = yield* temporaryFolder
-    writeFileSync(`${folder}/executor.db-shm`, "")
-    assert.match(yield* refused(`${folder}/executor.db`), /file is gone, and its index .*-shm is still there/)
-    if (!isInode) return
-    symlinkSync("loop.db", `${folder}/loop.db`)
-    assert.match(yield* refused(`${folder}/loop.db`), /loop\.db cannot be opened: SQLite could not open it/)
-  })
+it.live(
+  "the files that are left are named, and a link that leads nowhere is told like any file that cannot be opened",
+  () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      writeFileSync(`${folder}/executor.db-shm`, "")
+      assert.match(yield* refused(`${folder}/executor.db`), /file is gone, and its index .*-shm is still there/)
+      if (!isInode) return
+      symlinkSync("loop.db", `${folder}/loop.db`)
+      assert.match(yield* refused(`${folder}/loop.db`), /loop\.db cannot be opened: SQLite could not open it/)
+    })
 )

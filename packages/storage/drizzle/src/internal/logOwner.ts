@@ -83,6 +83,25 @@ export const noteOwner = (named: string): void => {
   }
 }
 
+/** Whether the database itself is no longer in its place. */
+const isTakenAway = (files: FileIdentity): boolean => {
+  const loss = lossOf(files.slice(0, 1))
+  return loss === "gone" || loss === "another"
+}
+
+/**
+ * Writes the log back into a file that was taken away, so that the file is whole wherever it is now, and nobody finds its log beside
+ * another. What a reader still needs stays until the next time.
+ */
+export const writeLogBack = (database: Database.Database, files: FileIdentity): void => {
+  if (!isTakenAway(files)) return
+  try {
+    database.pragma("wal_checkpoint(TRUNCATE)")
+  } catch {
+    // The fault that is told already says that the file is of no use where it is.
+  }
+}
+
 /**
  * Removes the log of a database that was taken away while it was open, before it is closed, when all of the log is in the database.
  *
@@ -90,9 +109,8 @@ export const noteOwner = (named: string): void => {
  * process has the database open wherever it is: those need them when it is back. It fails after that, as the file is not in its place.
  */
 export const removeLeftLog = (database: Database.Database, files: FileIdentity): void => {
-  const [own, ...beside] = files
-  const loss = own && lossOf([own])
-  if (loss !== "gone" && loss !== "another") return
+  if (!isTakenAway(files)) return
+  const beside = files.slice(1)
   try {
     if (beside.some((each) => lossOf([each]) === "another")) return
     if (beside.some(({ path }) => path.endsWith("-wal") && (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0))
