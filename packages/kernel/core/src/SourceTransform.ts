@@ -80,9 +80,9 @@ export const maxNesting = 200
 const openers = new Set(["(", "[", "{"])
 const closers = new Set([")", "]", "}"])
 
-/** The program cannot be read, as it is nested too deeply. */
-export const nestedTooDeeply = (what = "it"): string =>
-  `The program cannot be read: ${what} is nested too deeply. Build deep values in a loop, or parse them from a text with JSON.parse.`
+/** The program cannot be read, as it is nested too deeply; `how` goes on after that. */
+export const nestedTooDeeply = (how = ""): string =>
+  `The program cannot be read: it is nested too deeply${how}. Build deep values in a loop, or parse them from a text with JSON.parse.`
 
 /**
  * Whether brackets may be nested too deeply: they are, if all of them count, those in texts too. The tokens that {@link loadNestingCheck}
@@ -112,7 +112,7 @@ export const loadNestingCheck = async (): Promise<(source: string) => void> => {
   }
 }
 
-const tooManyBrackets = `more than ${maxNesting} brackets stand inside of each other: it`
+const tooManyBrackets = `, with more than ${maxNesting} brackets inside of each other`
 
 const placeOf = (source: string, offset: number): SourcePosition => {
   const lines = source.slice(0, offset).split("\n")
