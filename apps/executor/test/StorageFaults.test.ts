@@ -9,7 +9,7 @@ import { Effect } from "effect"
 import { renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { fileLimit, makeReadOnly, smallDisk, stranger } from "./disks.ts"
+import { asReader, fileLimit, makeReadOnly, smallDisk } from "./disks.ts"
 import { bin, type Cli, everythingServer, history, makeCli, serve, start } from "./support.ts"
 
 const withSource = Effect.fnUntraced(function* (cli: Cli) {
@@ -42,15 +42,21 @@ const untilFault = (url: string, fault: string | undefined) =>
   })
 
 /** The command as a user who may only read. */
-const asStranger = (cli: Cli): Cli => ({
-  ...cli,
-  start: (args) => start(process.execPath, [bin, ...args], { env: cli.env, ...stranger }),
-  run: (args, options) =>
-    start(process.execPath, [bin, ...args], { env: { ...cli.env, ...options?.env }, stdin: "", ...stranger }).pipe(
-      Effect.flatMap(({ ended }) => ended),
-      Effect.scoped
-    )
-})
+const asStranger = (cli: Cli): Cli => {
+  const startAs = (args: ReadonlyArray<string>, options: { readonly env: Cli["env"]; readonly stdin?: string }) => {
+    const [program, words, as] = asReader(process.execPath, [bin, ...args])
+    return start(program, words, { ...options, ...as })
+  }
+  return {
+    ...cli,
+    start: (args) => startAs(args, { env: cli.env }),
+    run: (args, options) =>
+      startAs(args, { env: { ...cli.env, ...options?.env }, stdin: "" }).pipe(
+        Effect.flatMap(({ ended }) => ended),
+        Effect.scoped
+      )
+  }
+}
 
 describe("a folder that may only be read", () => {
   const readOnly = Effect.fnUntraced(function* (cli: Cli) {

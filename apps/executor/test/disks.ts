@@ -89,8 +89,24 @@ export const fileLimit: DiskKind = {
   }))
 }
 
-/** Root may write anywhere, so it sends somebody else; for others the modes of files are enough. */
-export const stranger: SpawnOptions = isRoot ? { uid: 65_534, gid: 65_534 } : {}
+/** Somebody else, who may read everything, so that this works in a private folder too. */
+const reader = [
+  "--reuid=65534",
+  "--regid=65534",
+  "--clear-groups",
+  "--inh-caps=+dac_read_search",
+  "--ambient-caps=+dac_read_search"
+]
+const hasReader = isRoot && works("setpriv", ...reader, "true")
+
+/** A command of a user who may only read. Root may write anywhere, so it sends somebody else; for others the modes of files are enough. */
+export const asReader = (
+  program: string,
+  args: ReadonlyArray<string>
+): readonly [program: string, args: ReadonlyArray<string>, options: SpawnOptions] => {
+  if (hasReader) return ["setpriv", [...reader, program, ...args], {}]
+  return [program, args, isRoot ? { uid: 65_534, gid: 65_534 } : {}]
+}
 
 const chmodAll = (folder: string, mode: number, fileMode: number): void => {
   chmodSync(folder, mode)
